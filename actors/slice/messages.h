@@ -1,0 +1,96 @@
+/* messages: local messages of the slice actors (wire/kinds.h 1400-1499). All strings are in the message's
+ * arena. */
+#ifndef AETHER_ACTORS_SLICE_MESSAGES_H
+#define AETHER_ACTORS_SLICE_MESSAGES_H
+
+#include "runtime/actor.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { ARTIFACT_NAME_MAX = 256, SHA256_TEXT_SIZE = 65 };
+
+struct instance_key {
+    char artifact[ARTIFACT_NAME_MAX]; /* group:artifact:version */
+    uint32_t instance;                /* From 1. */
+};
+
+/* node_deployment_manager -> TO_SLICE_STORE, asks; answered KIND_INSTANCE_DONE or refused: NOT_FOUND (no
+ * repository has it), CORRUPT (checksum), VERSION_MISMATCH (ABI, coordinates), INVALID (not a shared object),
+ * CRASHED, APP_ERROR (a hook said no, with its text), DEADLINE. LOAD leaves it LOADED (`create` has run),
+ * ACTIVATE runs `start`, DEACTIVATE lets calls in flight end (at most drain_ms), then `stop`; UNLOAD runs
+ * `destroy` and unmaps. */
+struct instance_load { /* KIND_INSTANCE_LOAD */
+    struct instance_key key;
+    char sha256[SHA256_TEXT_SIZE]; /* Lower-case hex: these bytes and no others. "" = whatever the checksum
+                                      says. */
+    bool inline_isolation;         /* In the node; else a process of its own. */
+    bool exclusive;
+    bool activate;         /* Single-step loading: goes on to ACTIVATE. */
+    const char *config;    /* JSON object; never NULL. */
+    uint32_t cpu_millis;   /* 0 = no limit. */
+    uint64_t memory_bytes; /* 0 = no limit. */
+};
+struct instance_step { /* KIND_INSTANCE_ACTIVATE, _DEACTIVATE, _UNLOAD */
+    struct instance_key key;
+    uint32_t drain_ms;
+};
+struct instance_entry {
+    const char *name;
+    uint32_t id;
+    bool readonly;
+    bool idempotent;
+    uint32_t deadline_ms;     /* Default; 0 = the system's. */
+    uint32_t concurrency_max; /* 0 = the system's. */
+};
+struct instance_done { /* KIND_INSTANCE_DONE */
+    struct instance_key key;
+    const struct instance_entry *entries;
+    uint32_t entry_count;
+    int32_t host_pid; /* 0 = inline. */
+};
+/* TO_SLICE_STORE tells its node_deployment_manager: the instance ended by itself (process died, health
+ * failed). */
+struct instance_down { /* KIND_INSTANCE_DOWN */
+    struct instance_key key;
+    enum status reason; /* CRASHED, ... */
+    const char *text;   /* "killed by signal 11 (SIGSEGV)" */
+};
+
+/* TO_SLICE_STORE tells TO_SLICE_CALL where INVOKE_REQUESTs for an ACTIVE instance go, and when that ends. */
+struct instance_serving { /* KIND_INSTANCE_SERVING, KIND_INSTANCE_GONE (actor unset) */
+    struct instance_key key;
+    struct actor_id actor;
+    const struct instance_entry *entries;
+    uint32_t entry_count;
+};
+
+/* An instance's actor asks TO_SLICE_CALL on behalf of its slice. Payload = attachment. Answered
+ * KIND_INVOKE_REPLY (payload = attachment) or refused with an outcome of product.md section 6. */
+struct slice_outbound {   /* KIND_SLICE_OUTBOUND */
+    const char *target;   /* group:artifact[:version]/entry */
+    const char *caller;   /* group:artifact#instance */
+    const char *affinity; /* "" = none */
+};
+
+/* cluster_deployment_manager -> TO_ARTIFACT_STORE, ask: what the repositories hold for these coordinates now.
+ */
+struct artifact_resolve { /* KIND_ARTIFACT_RESOLVE */
+    const char *artifact; /* group:artifact:version, or a version word. */
+};
+struct artifact_resolved {            /* KIND_ARTIFACT_RESOLVED; refused NOT_FOUND, CORRUPT, INVALID, IO */
+    char artifact[ARTIFACT_NAME_MAX]; /* Exact. */
+    char sha256[SHA256_TEXT_SIZE];
+    uint64_t size_bytes;
+};
+/* slice_store -> TO_ARTIFACT_STORE, ask: a verified private copy. */
+struct artifact_fetch { /* KIND_ARTIFACT_FETCH */
+    const char *artifact;
+    char sha256[SHA256_TEXT_SIZE];
+};
+struct artifact_ready { /* KIND_ARTIFACT_READY; refused as artifact_resolve */
+    const char *path;   /* A file that holds exactly these bytes; stays while the cache keeps it. */
+    char sha256[SHA256_TEXT_SIZE];
+};
+
+#endif

@@ -1,0 +1,74 @@
+/* scheduler: what runs actors. One interface, two machines: `pool` (threads, real time) and `stepper` (one
+ * thread, seeded order, virtual time, many nodes in one process). A runtime is one node's actors on one of
+ * them. */
+#ifndef AETHER_RUNTIME_SCHEDULER_H
+#define AETHER_RUNTIME_SCHEDULER_H
+
+#include "runtime/actor.h"
+#include "runtime/port/clock.h"
+#include "runtime/port/random.h"
+
+struct scheduler;
+
+/* --- pool: real threads ------------------------------------------------------------------------------ */
+struct pool_options {
+    uint32_t threads[POOL_COUNT]; /* 0 = default: general: cores, consensus: 1, inline: 1. */
+    const struct clock *clock;    /* runtime/os in the daemon. Borrowed for the scheduler's life. */
+    const struct random *random;
+};
+struct scheduler *pool_create(const struct pool_options *options);
+
+/* --- stepper: one thread, virtual time --------------------------------------------------------------- */
+struct stepper_options {
+    uint64_t seed;
+    int64_t pinned_delay_max_ns; /* A pinned actor's turn starts up to this much after its message. */
+};
+struct scheduler *stepper_create(const struct stepper_options *options);
+bool stepper_step(struct scheduler *stepper); /* One turn, or time moves to the next timer; false:
+                                                 nothing will ever happen again. */
+int64_t stepper_now_ns(const struct scheduler *stepper);
+void stepper_run_until(struct scheduler *stepper, int64_t time_ns);
+uint64_t stepper_trace_hash(
+    const struct scheduler *stepper); /* Over (time, node, actor, kind) of each turn. */
+/* A call at a virtual time, outside every actor: the simulator's network and faults. */
+void stepper_call_at(struct scheduler *stepper, int64_t time_ns, void (*call)(void *context, uint64_t tag),
+                     void *context, uint64_t tag);
+uint64_t stepper_random(struct scheduler *stepper);
+
+void scheduler_destroy(struct scheduler **scheduler); /* All runtimes on it must be gone. */
+
+/* --- runtime: one node ------------------------------------------------------------------------------- */
+struct log_record {
+    int level;
+    int64_t wall_ms;
+    const char *node;
+    const char *actor;
+    const char *event;
+    const char *text;
+    struct request_id request_id;
+};
+struct runtime_options {
+    struct scheduler *scheduler;
+    const char *node;                                            /* For logs and traces. Copied. */
+    void (*log)(void *context, const struct log_record *record); /* Any thread; NULL = none. */
+    void *log_context;
+    int log_level;
+    /* The root supervisor gave up (or an actor that must never be restarted failed): the daemon exits 70, the
+     * simulator counts a crash. Any thread. */
+    void (*on_failure)(void *context, const struct error *error);
+    void *failure_context;
+};
+struct runtime *runtime_create(const struct runtime_options *options);
+/* From outside any actor: the assembly in nodes/, tests, and adapters' own threads. */
+MUST_CHECK enum status runtime_spawn(struct runtime *runtime, const struct behavior *behavior,
+                                     const struct spawn_options *options, struct actor_id *out_id,
+                                     struct error *error);
+MUST_CHECK enum status runtime_send(struct runtime *runtime, struct actor_id to, struct message **message);
+struct actor_id runtime_find(const struct runtime *runtime, uint32_t name);
+struct scheduler *runtime_scheduler(const struct runtime *runtime);
+/* Ordered stop: roots in reverse order of their start, each with its children; false: the deadline passed. */
+bool runtime_stop(struct runtime *runtime, int64_t timeout_ns);
+/* After runtime_stop, or (stepper only) as a crash: nothing more is sent or handled; states are freed. */
+void runtime_destroy(struct runtime **runtime);
+
+#endif

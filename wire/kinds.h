@@ -1,0 +1,164 @@
+/* kinds: every kind of message there is, in one list: number, name, body, receiver, flags. A kind with a
+ * descriptor can cross a wire; a LOCAL one has a plain struct (named in the comment) or no body, and never
+ * leaves its node. Numbers are part of the wire format: never reuse one. A range per domain; add at its end.
+ */
+#ifndef AETHER_WIRE_KINDS_H
+#define AETHER_WIRE_KINDS_H
+
+#include "runtime/message.h"
+
+#include <protobuf-c/protobuf-c.h>
+
+/* Well-known actors of a node: where a kind goes when it arrives from elsewhere. */
+#define WIRE_NAMES(NAME)                                                                                     \
+    NAME(1, LEADER, "leader")                                                                                \
+    NAME(2, STATE, "state")                                                                                  \
+    NAME(3, LOG_WRITER, "log_writer")                                                                        \
+    NAME(4, PROPOSER, "proposer")                                                                            \
+    NAME(5, TRANSPORT, "transport")                                                                          \
+    NAME(6, MEMBERSHIP, "membership")                                                                        \
+    NAME(7, LEASE_KEEPER, "lease_keeper")                                                                    \
+    NAME(8, CLUSTER_DEPLOYMENT_MANAGER, "cluster_deployment_manager")                                        \
+    NAME(9, NODE_DEPLOYMENT_MANAGER, "node_deployment_manager")                                              \
+    NAME(10, SLICE_STORE, "slice_store")                                                                     \
+    NAME(11, ARTIFACT_STORE, "artifact_store")                                                               \
+    NAME(12, ENDPOINT_REGISTRY, "endpoint_registry")                                                         \
+    NAME(13, SLICE_CALL, "slice_call")                                                                       \
+    NAME(14, DOORBELL, "doorbell")                                                                           \
+    NAME(15, COMMAND_GATEWAY, "command_gateway")                                                             \
+    NAME(16, MCP_SERVER, "mcp_server")                                                                       \
+    NAME(17, FETCHER, "fetcher")
+
+enum actor_address {
+    TO_NOBODY = 0,
+#define NAME_ENUM(number, name, text) TO_##name = (number),
+    WIRE_NAMES(NAME_ENUM)
+#undef NAME_ENUM
+};
+
+enum kind_flag {
+    KIND_BEFORE_CLUSTER = 1, /* Accepted from a node whose cluster id is not ours or not made yet (I2). */
+    KIND_FROM_CLIENT = 2,    /* Accepted on the client socket. Set on the request of every command. */
+};
+
+/*  PB(number, NAME, protobuf-c stem, receiver, flags) */
+#define WIRE_KINDS(PB, LOCAL)                                                                                \
+    /* 100-149 envelope */                                                                                   \
+    PB(100, REFUSAL, refusal, NOBODY, 0)                                                                     \
+    PB(101, HELLO, hello, TRANSPORT, KIND_BEFORE_CLUSTER)                                                    \
+    /* 150-199 the store's interface */                                                                      \
+    PB(150, PROPOSE_REQUEST, propose_request, PROPOSER, 0)                                                   \
+    PB(151, PROPOSE_REPLY, propose_reply, NOBODY, 0)                                                         \
+    PB(152, KV_READ_REQUEST, kv_read_request, STATE, 0)                                                      \
+    PB(153, KV_READ_REPLY, kv_read_reply, NOBODY, 0)                                                         \
+    PB(154, STATE_WATCH, state_watch, STATE, 0)                                                              \
+    PB(155, STATE_UNWATCH, state_unwatch, STATE, 0)                                                          \
+    PB(156, STATE_CHANGED, state_changed, NOBODY, 0)                                                         \
+    /* 200-299 consensus, between replicas */                                                                \
+    PB(200, FORWARD_REQUEST, forward_request, LEADER, 0)                                                     \
+    /* 300-399 cluster */                                                                                    \
+    PB(300, KV_GET_REQUEST, kv_get_request, STATE, KIND_FROM_CLIENT)                                         \
+    PB(301, KV_GET_REPLY, kv_get_reply, NOBODY, 0)                                                           \
+    PB(302, KV_LIST_REQUEST, kv_list_request, STATE, KIND_FROM_CLIENT)                                       \
+    PB(303, KV_LIST_REPLY, kv_list_reply, NOBODY, 0)                                                         \
+    PB(304, KV_PUT_REQUEST, kv_put_request, PROPOSER, KIND_FROM_CLIENT)                                      \
+    PB(305, KV_DELETE_REQUEST, kv_delete_request, PROPOSER, KIND_FROM_CLIENT)                                \
+    PB(306, KV_CHANGE_REPLY, kv_change_reply, NOBODY, 0)                                                     \
+    PB(307, KV_WATCH_REQUEST, kv_watch_request, STATE, KIND_FROM_CLIENT)                                     \
+    PB(308, KV_WATCH_REPLY, kv_watch_reply, NOBODY, 0)                                                       \
+    PB(309, CLUSTER_STATUS_REQUEST, cluster_status_request, MEMBERSHIP, KIND_FROM_CLIENT)                    \
+    PB(310, CLUSTER_STATUS_REPLY, cluster_status_reply, NOBODY, 0)                                           \
+    PB(311, CLUSTER_MEMBERS_REQUEST, cluster_members_request, MEMBERSHIP, KIND_FROM_CLIENT)                  \
+    PB(312, CLUSTER_MEMBERS_REPLY, cluster_members_reply, NOBODY, 0)                                         \
+    PB(313, NODE_LIST_REQUEST, node_list_request, MEMBERSHIP, KIND_FROM_CLIENT)                              \
+    PB(314, NODE_LIST_REPLY, node_list_reply, NOBODY, 0)                                                     \
+    PB(315, NODE_SHOW_REQUEST, node_show_request, MEMBERSHIP, KIND_FROM_CLIENT)                              \
+    PB(316, NODE_SHOW_REPLY, node_show_reply, NOBODY, 0)                                                     \
+    PB(317, EVENT_LIST_REQUEST, event_list_request, MEMBERSHIP, KIND_FROM_CLIENT)                            \
+    PB(318, EVENT_LIST_REPLY, event_list_reply, NOBODY, 0)                                                   \
+    PB(319, AGENT_STATUS_REQUEST, agent_status_request, LEASE_KEEPER, KIND_FROM_CLIENT)                      \
+    PB(320, AGENT_STATUS_REPLY, agent_status_reply, NOBODY, 0)                                               \
+    PB(321, AGENT_RELEASE_REQUEST, agent_release_request, LEASE_KEEPER, KIND_FROM_CLIENT)                    \
+    PB(322, AGENT_RELEASE_REPLY, agent_release_reply, NOBODY, 0)                                             \
+    PB(323, PRESENCE_RENEW, presence_renew, MEMBERSHIP, 0)                                                   \
+    PB(324, PRESENCE_RENEWED, presence_renewed, NOBODY, 0)                                                   \
+    /* 400-499 slice */                                                                                      \
+    PB(400, BLUEPRINT_PUBLISH_REQUEST, blueprint_publish_request, CLUSTER_DEPLOYMENT_MANAGER,                \
+       KIND_FROM_CLIENT)                                                                                     \
+    PB(401, BLUEPRINT_PUBLISH_REPLY, blueprint_publish_reply, NOBODY, 0)                                     \
+    PB(402, BLUEPRINT_LIST_REQUEST, blueprint_list_request, CLUSTER_DEPLOYMENT_MANAGER, KIND_FROM_CLIENT)    \
+    PB(403, BLUEPRINT_LIST_REPLY, blueprint_list_reply, NOBODY, 0)                                           \
+    PB(404, BLUEPRINT_GET_REQUEST, blueprint_get_request, CLUSTER_DEPLOYMENT_MANAGER, KIND_FROM_CLIENT)      \
+    PB(405, BLUEPRINT_GET_REPLY, blueprint_get_reply, NOBODY, 0)                                             \
+    PB(406, BLUEPRINT_DELETE_REQUEST, blueprint_delete_request, CLUSTER_DEPLOYMENT_MANAGER,                  \
+       KIND_FROM_CLIENT)                                                                                     \
+    PB(407, BLUEPRINT_DELETE_REPLY, blueprint_delete_reply, NOBODY, 0)                                       \
+    PB(408, SLICE_LIST_REQUEST, slice_list_request, CLUSTER_DEPLOYMENT_MANAGER, KIND_FROM_CLIENT)            \
+    PB(409, SLICE_LIST_REPLY, slice_list_reply, NOBODY, 0)                                                   \
+    PB(410, SLICE_SHOW_REQUEST, slice_show_request, CLUSTER_DEPLOYMENT_MANAGER, KIND_FROM_CLIENT)            \
+    PB(411, SLICE_SHOW_REPLY, slice_show_reply, NOBODY, 0)                                                   \
+    PB(412, ENDPOINT_LIST_REQUEST, endpoint_list_request, ENDPOINT_REGISTRY, KIND_FROM_CLIENT)               \
+    PB(413, ENDPOINT_LIST_REPLY, endpoint_list_reply, NOBODY, 0)                                             \
+    PB(414, CALL_REQUEST, call_request, SLICE_CALL, KIND_FROM_CLIENT)                                        \
+    PB(415, CALL_REPLY, call_reply, NOBODY, 0)                                                               \
+    PB(416, INVOKE_REQUEST, invoke_request, SLICE_CALL, 0)                                                   \
+    PB(417, INVOKE_REPLY, invoke_reply, NOBODY, 0)                                                           \
+    /* 1100-1199 local: transport (runtime/port/transport.h) */                                              \
+    LOCAL(1100, TRANSPORT_SEND)                                                                              \
+    LOCAL(1101, TRANSPORT_ASK)                                                                               \
+    LOCAL(1102, TRANSPORT_IDENTITY)                                                                          \
+    LOCAL(1103, TRANSPORT_PEER)                                                                              \
+    LOCAL(1104, PEER_UP)                                                                                     \
+    LOCAL(1105, PEER_DOWN)                                                                                   \
+    /* 1200-1299 local: consensus (actors/consensus/messages.h) */                                           \
+    LOCAL(1200, ROLE_CHANGED)                                                                                \
+    LOCAL(1201, ROLE_SUBSCRIBE)                                                                              \
+    LOCAL(1202, READ_BARRIER)                                                                                \
+    LOCAL(1203, READ_BARRIER_REPLY)                                                                          \
+    /* 1300-1399 local: cluster */                                                                           \
+    LOCAL(1300, MEMBERSHIP_TICK)                                                                             \
+    LOCAL(1301, LEASE_TICK)                                                                                  \
+    /* 1400-1499 local: slice (actors/slice/messages.h) */                                                   \
+    LOCAL(1400, INSTANCE_LOAD)                                                                               \
+    LOCAL(1401, INSTANCE_ACTIVATE)                                                                           \
+    LOCAL(1402, INSTANCE_DEACTIVATE)                                                                         \
+    LOCAL(1403, INSTANCE_UNLOAD)                                                                             \
+    LOCAL(1404, INSTANCE_DONE)                                                                               \
+    LOCAL(1405, INSTANCE_DOWN)                                                                               \
+    LOCAL(1406, ARTIFACT_FETCH)                                                                              \
+    LOCAL(1407, ARTIFACT_READY)                                                                              \
+    LOCAL(1408, ARTIFACT_RESOLVE)                                                                            \
+    LOCAL(1409, ARTIFACT_RESOLVED)                                                                           \
+    LOCAL(1410, SLICE_OUTBOUND)                                                                              \
+    LOCAL(1411, INSTANCE_SERVING)                                                                            \
+    LOCAL(1412, INSTANCE_GONE)                                                                               \
+    /* 1500-1599 local: gateway (actors/gateway/messages.h) */                                               \
+    LOCAL(1500, GATEWAY_REQUEST)                                                                             \
+    LOCAL(1501, MCP_REQUEST)                                                                                 \
+    LOCAL(1502, MCP_REPLY)
+
+enum kind {
+#define KIND_PB_ENUM(number, name, stem, receiver, flags) KIND_##name = (number),
+#define KIND_LOCAL_ENUM(number, name)                     KIND_##name = (number),
+    WIRE_KINDS(KIND_PB_ENUM, KIND_LOCAL_ENUM)
+#undef KIND_PB_ENUM
+#undef KIND_LOCAL_ENUM
+};
+
+struct kind_row {
+    uint32_t kind;
+    const char *name;                             /* "KV_GET_REQUEST" */
+    const ProtobufCMessageDescriptor *descriptor; /* NULL: local. */
+    enum actor_address receiver;
+    uint32_t flags;
+};
+
+const struct kind_row *kind_find(uint32_t kind); /* NULL: unknown. */
+const char *kind_name(uint32_t kind);            /* Runtime kinds too; "?" when unknown. */
+
+/* A message of a kind with a descriptor, its body initialised (all fields at their defaults). */
+struct message *wire_message_create(uint32_t kind);
+/* Sets a string field in the message's arena: request->name = wire_string(message, text). */
+char *wire_string(struct message *message, const char *text); /* NULL becomes "". */
+
+#endif
