@@ -1,0 +1,25 @@
+/* tree: ordered map from byte-wise compared strings to pointers, for ranges and prefixes. Balanced (no worst
+ * case from outside keys). Not thread-safe. A zeroed tree is empty and valid. */
+#ifndef AETHER_RUNTIME_BASE_TREE_H
+#define AETHER_RUNTIME_BASE_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct tree_node;
+
+struct tree {
+    struct tree_node *root; /* Private. */
+    size_t count;
+};
+
+void *tree_get(const struct tree *tree, const char *key); /* NULL: absent. */
+void *tree_put(struct tree *tree, const char *key,
+               void *value); /* Copies the key; the former value, or NULL. */
+void *tree_remove(struct tree *tree, const char *key);
+/* The first entry with key >= `from` (tree_at_or_after) or > `from` (tree_after). false: none. */
+bool tree_at_or_after(const struct tree *tree, const char *from, const char **out_key, void **out_value);
+bool tree_after(const struct tree *tree, const char *from, const char **out_key, void **out_value);
+void tree_fini(struct tree *tree); /* Frees the tree, not the values. */
+
+#endif
