@@ -45,6 +45,10 @@ struct message {
     uint64_t from_replica;    /* Its replica id as its frame said; 0 = from this node or not known. */
     void *body;               /* In the arena, or NULL. Its type follows from the kind. */
     struct bytes *attachment; /* Bulk bytes; one reference is ours. */
+    /* Optional: gives back what the body holds outside the arena (references to bytes), whoever destroys the
+     * message. message_destroy calls it once, before the arena goes; whoever takes those references away
+     * clears it. */
+    void (*release)(struct message *message);
     struct arena arena;
 };
 
