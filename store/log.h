@@ -30,15 +30,24 @@ struct log_boot {
     struct log_identity identity;
     struct hard_state hard;
     struct log_position last;      /* index 0: the log is empty. */
-    struct log_position applied;   /* Of the state copy. */
+    struct log_position applied;   /* Of the state copy; index 0: there is no copy yet. */
+    uint64_t history_first;        /* Of the state copy: see kv_history_first. */
     log_index configuration_index; /* Of the newest configuration entry; 0 = none. */
+};
+
+/* Each space is a table of its own: kv0, sess0, hist. */
+enum log_copy_space {
+    COPY_RECORD,
+    COPY_SESSION, /* Key: the session's id as 16 hex digits. */
+    COPY_HISTORY, /* Key: the revision as 16 hex digits. */
+    COPY_SPACE_COUNT,
 };
 
 /* One changed record of the state, for the copy; borrowed for the call. */
 struct log_copy_record {
-    const char *key; /* Sessions have their own keys: see store/kv.h. */
-    bool session;
-    const void *value; /* NULL: deleted. Packed by the state (store/kv.h); opaque here. */
+    enum log_copy_space space;
+    const char *key;
+    const void *value; /* NULL: deleted. Packed by the state (store/record.h); opaque here. */
     size_t value_size;
 };
 
@@ -54,6 +63,7 @@ struct log_batch {
     bool has_copy;
     log_index copy_from;
     struct log_position copy_to;
+    uint64_t copy_history_first; /* History records of lower revisions are deleted. */
     uint8_t state_hash[16];
     const struct log_copy_record *copy;
     uint32_t copy_count;
@@ -70,10 +80,12 @@ struct log_ops {
     enum status (*read)(struct log *log, log_index from, log_index to, size_t max_bytes,
                         void (*emit)(void *context, const struct raft_entry *entry), void *context,
                         struct error *error);
-    /* Walks the state copy in key order, records then sessions. At start only. */
+    /* Walks the state copy space by space (records, sessions, history), each in key order. At start only.
+     * Stops at the first status but OK that emit returns, and returns it. */
     enum status (*read_copy)(struct log *log,
-                             void (*emit)(void *context, const struct log_copy_record *record), void *context,
-                             uint8_t out_state_hash[16], struct error *error);
+                             enum status (*emit)(void *context, const struct log_copy_record *record,
+                                                 struct error *error),
+                             void *context, uint8_t out_state_hash[16], struct error *error);
     void (*close)(struct log *log);
 };
 struct log {

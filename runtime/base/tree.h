@@ -20,6 +20,8 @@ void *tree_remove(struct tree *tree, const char *key);
 /* The first entry with key >= `from` (tree_at_or_after) or > `from` (tree_after). false: none. */
 bool tree_at_or_after(const struct tree *tree, const char *from, const char **out_key, void **out_value);
 bool tree_after(const struct tree *tree, const char *from, const char **out_key, void **out_value);
+/* The last entry with key < `from`. */
+bool tree_before(const struct tree *tree, const char *from, const char **out_key, void **out_value);
 void tree_fini(struct tree *tree); /* Frees the tree, not the values. */
 
 #endif
