@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VALUE_DEPTH_MAX = 64, VALUE_SIZE_MAX = 4 * 1024 * 1024 };
+/* Of what is parsed: levels, bytes of text, members of one object. */
+enum { VALUE_DEPTH_MAX = 64, VALUE_SIZE_MAX = 4 * 1024 * 1024, VALUE_MEMBERS_MAX = 4096 };
 
 struct value;
 struct value_positions; /* Where each node stood in the text, by path ("slices[0].instances"). */
@@ -25,7 +26,9 @@ enum value_type {
     VALUE_OBJECT
 };
 
-/* INVALID with line and column in the message. `out_positions` may be NULL. */
+/* INVALID with line and column in the message. Text never holds U+0000. `out_positions` may be NULL.
+ * YAML: one document; plain scalars by the core schema of YAML 1.2; anchors, aliases and tags are refused; a
+ * document without content is null. */
 MUST_CHECK enum status value_parse_json(const char *text, size_t size, struct value **out_value,
                                         struct error *error);
 MUST_CHECK enum status value_parse_yaml(const char *text, size_t size, struct value **out_value,
@@ -49,7 +52,12 @@ bool value_number(const struct value *value, double *out_number); /* Integer or 
 const char *value_get_string(const struct value *object, const char *key, const char *otherwise);
 int64_t value_get_integer(const struct value *object, const char *key, int64_t otherwise);
 bool value_get_boolean(const struct value *object, const char *key, bool otherwise);
-/* Members in order; position from 0. false: past the end. */
+/* Members in order: for (void *cursor = NULL; value_next(object, &cursor, &key, &member);). The object must
+ * not change meanwhile. */
+bool value_next(const struct value *object, void **cursor, const char **out_key,
+                const struct value **out_member);
+/* The member at `position` in the same order; false: past the end. Counts from the start: for small objects.
+ */
 bool value_member(const struct value *object, size_t position, const char **out_key,
                   const struct value **out_member);
 
@@ -58,7 +66,7 @@ struct value *value_new_array(void);
 struct value *value_new_string(const char *text); /* Not UTF-8: replaced by U+FFFD. */
 struct value *value_new_integer(int64_t integer);
 struct value *value_new_boolean(bool boolean);
-struct value *value_new_real(double real);
+struct value *value_new_real(double real); /* NaN and infinities have no JSON form: null. */
 struct value *value_new_null(void);
 void value_set(struct value *object, const char *key, struct value *member); /* Takes member; replaces. */
 void value_set_string(struct value *object, const char *key, const char *text);

@@ -1,0 +1,375 @@
+/* value: the document tree, on jansson. A `struct value` is a json_t that only this room knows as such;
+ * jansson counts references, but every tree built here has one owner, so a reference never leaves the file.
+ * Its heap is base's: running out of memory ends the process, so no call below can come back empty-handed for
+ * that. */
+#include "wire/json/value.h"
+
+#include "runtime/base/check.h"
+#include "runtime/base/memory.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+/* The three bytes of U+FFFD, which stand for what was no UTF-8. */
+#define REPLACEMENT "\xef\xbf\xbd"
+
+__attribute__((constructor)) static void take_heap(void)
+{
+    json_set_alloc_funcs(memory_alloc, memory_free);
+}
+
+static json_t *as_json(const struct value *value)
+{
+    return (json_t *)(uintptr_t)value; /* jansson's readers take json_t without const. */
+}
+
+static struct value *as_value(json_t *json)
+{
+    CHECK(json != NULL);
+    return (struct value *)json;
+}
+
+/* --- UTF-8 ------------------------------------------------------------------------------------------------
+ */
+
+/* The smallest code point that needs this many bytes: below it the form is overlong. */
+static const uint32_t code_point_min[] = { 0, 0, 0x80, 0x800, 0x10000 };
+
+/* Bytes of the well-formed sequence (RFC 3629) at `at`, or 0. Stops at the terminating 0 by itself: it is no
+ * continuation byte. */
+static size_t utf8_sequence(const unsigned char *at)
+{
+    if (at[0] < 0x80) return 1;
+    size_t length = 0;
+    if ((at[0] & 0xe0) == 0xc0) length = 2;
+    if ((at[0] & 0xf0) == 0xe0) length = 3;
+    if ((at[0] & 0xf8) == 0xf0) length = 4;
+    if (length == 0) return 0;
+    uint32_t code = at[0] & (0xffU >> (length + 1));
+    for (size_t i = 1; i < length; i++) {
+        if ((at[i] & 0xc0) != 0x80) return 0;
+        code = code << 6 | (at[i] & 0x3fU);
+    }
+    if (code < code_point_min[length] || code > 0x10ffff) return 0;
+    if (code >= 0xd800 && code <= 0xdfff) return 0;
+    return length;
+}
+
+static bool is_utf8(const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    while (*at != 0) {
+        size_t length = utf8_sequence(at);
+        if (length == 0) return false;
+        at += length;
+    }
+    return true;
+}
+
+/* A heap copy with each stray byte replaced, so that jansson takes it. */
+static char *repair_utf8(const char *text)
+{
+    char *repaired = memory_alloc(strlen(text) * strlen(REPLACEMENT) + 1);
+    char *to = repaired;
+    const unsigned char *at = (const unsigned char *)text;
+    while (*at != 0) {
+        size_t length = utf8_sequence(at);
+        size_t written = length == 0 ? strlen(REPLACEMENT) : length;
+        memcpy(to, length == 0 ? (const unsigned char *)REPLACEMENT : at, written);
+        to += written;
+        at += length == 0 ? 1 : length;
+    }
+    *to = 0;
+    return repaired;
+}
+
+/* --- JSON text --------------------------------------------------------------------------------------------
+ */
+
+/* jansson's own limit is far deeper, and its message names no place. */
+static enum status check_depth(const char *text, size_t size, struct error *error)
+{
+    uint32_t depth = 0;
+    uint32_t line = 1;
+    size_t line_start = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] == '\n') {
+            line++;
+            line_start = i + 1;
+        } else if (quoted && text[i] == '\\') {
+            i++;
+        } else if (text[i] == '"') {
+            quoted = !quoted;
+        } else if (!quoted && (text[i] == '[' || text[i] == '{')) {
+            depth++;
+        } else if (!quoted && (text[i] == ']' || text[i] == '}') && depth > 0) {
+            depth--;
+        }
+        if (depth > VALUE_DEPTH_MAX)
+            return error_set(error, STATUS_INVALID, "line %u, column %zu: nested deeper than %d levels", line,
+                             i - line_start + 1, VALUE_DEPTH_MAX);
+    }
+    return STATUS_OK;
+}
+
+static enum status check_members(json_t *json, struct error *error)
+{
+    if (json_object_size(json) > VALUE_MEMBERS_MAX)
+        return error_set(error, STATUS_INVALID, "line 1, column 1: an object of more than %d members",
+                         VALUE_MEMBERS_MAX);
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < json_array_size(json); i++)
+        status = check_members(json_array_get(json, i), error);
+    for (void *at = json_object_iter(json); status == STATUS_OK && at != NULL;
+         at = json_object_iter_next(json, at))
+        status = check_members(json_object_iter_value(at), error);
+    return status;
+}
+
+enum status value_parse_json(const char *text, size_t size, struct value **out_value, struct error *error)
+{
+    if (size > VALUE_SIZE_MAX)
+        return error_set(error, STATUS_INVALID, "line 1, column 1: a document of %zu bytes, at most %d", size,
+                         VALUE_SIZE_MAX);
+    if (check_depth(text, size, error) != STATUS_OK) return STATUS_INVALID;
+    json_error_t problem;
+    json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
+    if (json == NULL)
+        return error_set(error, STATUS_INVALID, "line %d, column %d: %s", problem.line < 1 ? 1 : problem.line,
+                         problem.column < 1 ? 1 : problem.column, problem.text);
+    if (check_members(json, error) != STATUS_OK) {
+        json_decref(json);
+        return STATUS_INVALID;
+    }
+    *out_value = as_value(json);
+    return STATUS_OK;
+}
+
+char *value_dump(const struct value *value)
+{
+    char *text = json_dumps(as_json(value), JSON_COMPACT | JSON_ENCODE_ANY);
+    CHECK(text != NULL);
+    return text;
+}
+
+char *value_dump_pretty(const struct value *value)
+{
+    char *text = json_dumps(as_json(value), JSON_INDENT(2) | JSON_ENCODE_ANY);
+    CHECK(text != NULL);
+    return text;
+}
+
+/* --- reading ----------------------------------------------------------------------------------------------
+ */
+
+void value_free(struct value **value)
+{
+    json_decref(as_json(*value)); /* NULL is fine. */
+    *value = NULL;
+}
+
+struct value *value_clone(const struct value *value)
+{
+    return as_value(json_deep_copy(as_json(value)));
+}
+
+bool value_equal(const struct value *a, const struct value *b)
+{
+    return json_equal(as_json(a), as_json(b)) != 0;
+}
+
+enum value_type value_type(const struct value *value)
+{
+    if (value == NULL) return VALUE_NULL;
+    switch (json_typeof(as_json(value))) {
+    case JSON_OBJECT: return VALUE_OBJECT;
+    case JSON_ARRAY: return VALUE_ARRAY;
+    case JSON_STRING: return VALUE_STRING;
+    case JSON_INTEGER: return VALUE_INTEGER;
+    case JSON_REAL: return VALUE_REAL;
+    case JSON_TRUE:
+    case JSON_FALSE: return VALUE_BOOLEAN;
+    case JSON_NULL: break;
+    }
+    return VALUE_NULL;
+}
+
+const struct value *value_get(const struct value *object, const char *key)
+{
+    return (const struct value *)json_object_get(as_json(object), key);
+}
+
+const struct value *value_at(const struct value *array, size_t position)
+{
+    return (const struct value *)json_array_get(as_json(array), position);
+}
+
+size_t value_size(const struct value *value)
+{
+    size_t size = json_array_size(as_json(value));
+    return size > 0 ? size : json_object_size(as_json(value));
+}
+
+const char *value_string(const struct value *value)
+{
+    return json_string_value(as_json(value));
+}
+
+bool value_integer(const struct value *value, int64_t *out_integer)
+{
+    if (value_type(value) != VALUE_INTEGER) return false;
+    *out_integer = json_integer_value(as_json(value));
+    return true;
+}
+
+bool value_boolean(const struct value *value, bool *out_boolean)
+{
+    if (value_type(value) != VALUE_BOOLEAN) return false;
+    *out_boolean = json_is_true(as_json(value));
+    return true;
+}
+
+bool value_number(const struct value *value, double *out_number)
+{
+    if (!json_is_number(as_json(value))) return false;
+    *out_number = json_number_value(as_json(value));
+    return true;
+}
+
+const char *value_get_string(const struct value *object, const char *key, const char *otherwise)
+{
+    const char *text = value_string(value_get(object, key));
+    return text == NULL ? otherwise : text;
+}
+
+int64_t value_get_integer(const struct value *object, const char *key, int64_t otherwise)
+{
+    int64_t integer = otherwise;
+    (void)value_integer(value_get(object, key), &integer);
+    return integer;
+}
+
+bool value_get_boolean(const struct value *object, const char *key, bool otherwise)
+{
+    bool boolean = otherwise;
+    (void)value_boolean(value_get(object, key), &boolean);
+    return boolean;
+}
+
+bool value_next(const struct value *object, void **cursor, const char **out_key,
+                const struct value **out_member)
+{
+    json_t *json = as_json(object);
+    *cursor = *cursor == NULL ? json_object_iter(json) : json_object_iter_next(json, *cursor);
+    if (*cursor == NULL) return false;
+    *out_key = json_object_iter_key(*cursor);
+    *out_member = as_value(json_object_iter_value(*cursor));
+    return true;
+}
+
+bool value_member(const struct value *object, size_t position, const char **out_key,
+                  const struct value **out_member)
+{
+    void *cursor = NULL;
+    for (size_t i = 0; i <= position; i++)
+        if (!value_next(object, &cursor, out_key, out_member)) return false;
+    return true;
+}
+
+/* --- building ---------------------------------------------------------------------------------------------
+ */
+
+struct value *value_new_object(void)
+{
+    return as_value(json_object());
+}
+
+struct value *value_new_array(void)
+{
+    return as_value(json_array());
+}
+
+struct value *value_new_string(const char *text)
+{
+    if (is_utf8(text)) return as_value(json_string_nocheck(text));
+    char *repaired = repair_utf8(text);
+    struct value *value = as_value(json_string_nocheck(repaired));
+    memory_free(repaired);
+    return value;
+}
+
+struct value *value_new_integer(int64_t integer)
+{
+    return as_value(json_integer(integer));
+}
+
+struct value *value_new_boolean(bool boolean)
+{
+    return as_value(json_boolean(boolean));
+}
+
+struct value *value_new_real(double real)
+{
+    return isfinite(real) ? as_value(json_real(real)) : value_new_null();
+}
+
+struct value *value_new_null(void)
+{
+    return as_value(json_null());
+}
+
+void value_set(struct value *object, const char *key, struct value *member)
+{
+    CHECK(value_type(object) == VALUE_OBJECT);
+    CHECK(member != NULL);
+    char *repaired = is_utf8(key) ? NULL : repair_utf8(key);
+    int failed =
+        json_object_set_new_nocheck(as_json(object), repaired == NULL ? key : repaired, as_json(member));
+    CHECK(failed == 0);
+    memory_free(repaired);
+}
+
+void value_set_string(struct value *object, const char *key, const char *text)
+{
+    value_set(object, key, value_new_string(text));
+}
+
+void value_set_integer(struct value *object, const char *key, int64_t integer)
+{
+    value_set(object, key, value_new_integer(integer));
+}
+
+void value_set_boolean(struct value *object, const char *key, bool boolean)
+{
+    value_set(object, key, value_new_boolean(boolean));
+}
+
+void value_remove(struct value *object, const char *key)
+{
+    (void)json_object_del(as_json(object), key); /* Absent is fine. */
+}
+
+void value_append(struct value *array, struct value *member)
+{
+    CHECK(value_type(array) == VALUE_ARRAY);
+    CHECK(member != NULL);
+    int failed = json_array_append_new(as_json(array), as_json(member));
+    CHECK(failed == 0);
+}
+
+struct value *value_edit(struct value *object, const char *key)
+{
+    return (struct value *)json_object_get(as_json(object), key);
+}
+
+struct value *value_edit_at(struct value *array, size_t position)
+{
+    return (struct value *)json_array_get(as_json(array), position);
+}
+
+void value_remove_at(struct value *array, size_t position)
+{
+    (void)json_array_remove(as_json(array), position); /* Past the end is fine. */
+}
