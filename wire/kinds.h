@@ -103,6 +103,8 @@ enum kind_flag {
     PB(415, CALL_REPLY, call_reply, NOBODY, 0)                                                               \
     PB(416, INVOKE_REQUEST, invoke_request, SLICE_CALL, 0)                                                   \
     PB(417, INVOKE_REPLY, invoke_reply, NOBODY, 0)                                                           \
+    /* 500-599 gateway */                                                                                    \
+    PB(500, GATEWAY_FORWARD, gateway_forward, COMMAND_GATEWAY, 0)                                            \
     /* 1100-1199 local: transport (runtime/port/transport.h) */                                              \
     LOCAL(1100, TRANSPORT_SEND)                                                                              \
     LOCAL(1101, TRANSPORT_ASK)                                                                               \
@@ -110,7 +112,7 @@ enum kind_flag {
     LOCAL(1103, TRANSPORT_PEER)                                                                              \
     LOCAL(1104, PEER_UP)                                                                                     \
     LOCAL(1105, PEER_DOWN)                                                                                   \
-    /* 1200-1299 local: consensus (actors/consensus/messages.h) */                                           \
+    /* 1200-1299 local: consensus (wire/local.h, actors/consensus/messages.h) */                             \
     LOCAL(1200, ROLE_CHANGED)                                                                                \
     LOCAL(1201, ROLE_SUBSCRIBE)                                                                              \
     LOCAL(1202, READ_BARRIER)                                                                                \
@@ -132,8 +134,8 @@ enum kind_flag {
     LOCAL(1410, SLICE_OUTBOUND)                                                                              \
     LOCAL(1411, INSTANCE_SERVING)                                                                            \
     LOCAL(1412, INSTANCE_GONE)                                                                               \
-    /* 1500-1599 local: gateway (actors/gateway/messages.h) */                                               \
-    LOCAL(1500, GATEWAY_REQUEST)                                                                             \
+    /* 1500-1599 local: gateway (wire/local.h) */                                                            \
+    LOCAL(1500, GATEWAY_TICK)                                                                                \
     LOCAL(1501, MCP_REQUEST)                                                                                 \
     LOCAL(1502, MCP_REPLY)
 

@@ -1,0 +1,37 @@
+/* local: local messages that more than one room needs: what the leader tells the managers, and what the
+ * client socket hands to the gateway. They never leave their node (wire/kinds.h 1100-1599); those of one room
+ * only stand in that room's messages.h. */
+#ifndef AETHER_WIRE_LOCAL_H
+#define AETHER_WIRE_LOCAL_H
+
+#include "runtime/port/transport.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* KIND_ROLE_SUBSCRIBE (tell TO_LEADER, no body): KIND_ROLE_CHANGED now and at every change, for ever. */
+/* KIND_ROLE_CHANGED */
+struct role_changed {
+    bool leading; /* This node leads, and its no-op is committed and applied here (E7). */
+    uint64_t term;
+    char leader[NODE_NAME_MAX]; /* "" = none known. */
+    uint64_t revision;          /* When leading: the no-op's index; reads at or after it see all before us. */
+};
+
+/* KIND_READ_BARRIER (ask TO_STATE, no body) -> KIND_READ_BARRIER_REPLY: a Q1 round that began after the
+ * request arrived was confirmed, and the applied state is at least that fresh. NO_LEADER, DEADLINE otherwise.
+ * What the state told its watchers before left before this reply, so whoever then asks a watcher on this
+ * node is answered from a view that is at least as fresh. */
+struct read_barrier_reply {
+    uint64_t revision;
+    uint64_t term;
+};
+
+/* KIND_MCP_REQUEST: the client socket asks TO_MCP_SERVER. The attachment is one JSON-RPC text as it came.
+ * Answered by KIND_MCP_REPLY (no body): the attachment is the answer's text; without one there is nothing to
+ * say (a notification, a cancelled request), and a REQ client is sent an empty frame so that it can go on. */
+struct mcp_request {
+    uint64_t client; /* The same for all requests of one connection: a hash of its routing id; 0 = none. */
+};
+
+#endif
