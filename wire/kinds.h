@@ -39,6 +39,7 @@ enum actor_address {
 enum kind_flag {
     KIND_BEFORE_CLUSTER = 1, /* Accepted from a node whose cluster id is not ours or not made yet (I2). */
     KIND_FROM_CLIENT = 2,    /* Accepted on the client socket. Set on the request of every command. */
+    KIND_PROTOCOL = 4,       /* Delivered in the system lane, before proposals (consensus.md R10). */
 };
 
 /*  PB(number, NAME, protobuf-c stem, receiver, flags) */
@@ -56,6 +57,21 @@ enum kind_flag {
     PB(156, STATE_CHANGED, state_changed, NOBODY, 0)                                                         \
     /* 200-299 consensus, between replicas */                                                                \
     PB(200, FORWARD_REQUEST, forward_request, LEADER, 0)                                                     \
+    PB(201, WHO, who, LEADER, KIND_BEFORE_CLUSTER)                                                           \
+    PB(202, WHO_REPLY, who_reply, LEADER, KIND_BEFORE_CLUSTER)                                               \
+    PB(203, FOUNDED, founded, LEADER, KIND_BEFORE_CLUSTER)                                                   \
+    PB(204, FOUNDED_REPLY, founded_reply, LEADER, KIND_BEFORE_CLUSTER)                                       \
+    PB(205, PRE_VOTE, pre_vote, LEADER, KIND_PROTOCOL)                                                       \
+    PB(206, PRE_VOTE_REPLY, pre_vote_reply, LEADER, KIND_PROTOCOL)                                           \
+    PB(207, VOTE, vote, LEADER, KIND_PROTOCOL)                                                               \
+    PB(208, VOTE_REPLY, vote_reply, LEADER, KIND_PROTOCOL)                                                   \
+    PB(209, APPEND, append, LEADER, KIND_PROTOCOL)                                                           \
+    PB(210, APPEND_REPLY, append_reply, LEADER, KIND_PROTOCOL)                                               \
+    PB(211, HEARTBEAT, heartbeat, LEADER, KIND_PROTOCOL)                                                     \
+    PB(212, HEARTBEAT_REPLY, heartbeat_reply, LEADER, KIND_PROTOCOL)                                         \
+    PB(213, READ_INDEX, read_index, LEADER, KIND_PROTOCOL)                                                   \
+    PB(214, READ_INDEX_REPLY, read_index_reply, LEADER, KIND_PROTOCOL)                                       \
+    PB(215, TIMEOUT_NOW, timeout_now, LEADER, KIND_PROTOCOL)                                                 \
     /* 300-399 cluster */                                                                                    \
     PB(300, KV_GET_REQUEST, kv_get_request, STATE, KIND_FROM_CLIENT)                                         \
     PB(301, KV_GET_REPLY, kv_get_reply, NOBODY, 0)                                                           \
@@ -117,6 +133,22 @@ enum kind_flag {
     LOCAL(1201, ROLE_SUBSCRIBE)                                                                              \
     LOCAL(1202, READ_BARRIER)                                                                                \
     LOCAL(1203, READ_BARRIER_REPLY)                                                                          \
+    LOCAL(1204, LOG_PERSIST)                                                                                 \
+    LOCAL(1205, LOG_PERSISTED)                                                                               \
+    LOCAL(1206, LOG_READ)                                                                                    \
+    LOCAL(1207, LOG_ENTRIES)                                                                                 \
+    LOCAL(1208, LOG_COPY)                                                                                    \
+    LOCAL(1209, APPLY)                                                                                       \
+    LOCAL(1210, APPLIED)                                                                                     \
+    LOCAL(1211, READ_POINT)                                                                                  \
+    LOCAL(1212, READ_POINT_REPLY)                                                                            \
+    LOCAL(1213, CONSENSUS_STATUS)                                                                            \
+    LOCAL(1214, CONSENSUS_STATUS_REPLY)                                                                      \
+    LOCAL(1215, CONSENSUS_TICK)                                                                              \
+    LOCAL(1216, LOG_IDLE)                                                                                    \
+    LOCAL(1217, STATE_SWEEP)                                                                                 \
+    LOCAL(1218, PROPOSER_SWEEP)                                                                              \
+    LOCAL(1219, TRANSFER_LEADERSHIP)                                                                         \
     /* 1300-1399 local: cluster */                                                                           \
     LOCAL(1300, MEMBERSHIP_TICK)                                                                             \
     LOCAL(1301, LEASE_TICK)                                                                                  \
@@ -137,7 +169,11 @@ enum kind_flag {
     /* 1500-1599 local: gateway (wire/local.h) */                                                            \
     LOCAL(1500, GATEWAY_TICK)                                                                                \
     LOCAL(1501, MCP_REQUEST)                                                                                 \
-    LOCAL(1502, MCP_REPLY)
+    LOCAL(1502, MCP_REPLY)                                                                                   \
+    /* 1900-1999 local: the simulator (nodes/sim) */                                                         \
+    LOCAL(1900, SIM_FRAME)                                                                                   \
+    LOCAL(1901, SIM_PEER)                                                                                    \
+    LOCAL(1902, SIM_CALL)
 
 enum kind {
 #define KIND_PB_ENUM(number, name, stem, receiver, flags) KIND_##name = (number),

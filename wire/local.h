@@ -34,4 +34,36 @@ struct mcp_request {
     uint64_t client; /* The same for all requests of one connection: a hash of its routing id; 0 = none. */
 };
 
+/* KIND_CONSENSUS_STATUS (ask TO_LEADER, no body) -> KIND_CONSENSUS_STATUS_REPLY: this replica's own view, at
+ * once, with or without a leader. Members are in the reply's arena. */
+enum consensus_role { CONSENSUS_FOUNDING, CONSENSUS_FOLLOWER, CONSENSUS_CANDIDATE, CONSENSUS_LEADER };
+
+struct consensus_member {
+    char node[NODE_NAME_MAX];
+    uint64_t replica_id;
+    bool voter;     /* Else a learner. */
+    uint64_t match; /* Durable there, as far as the leader knows; on others: our own, else 0. */
+};
+
+struct consensus_status_reply { /* KIND_CONSENSUS_STATUS_REPLY */
+    char node[NODE_NAME_MAX];   /* Who answers. */
+    uint64_t cluster_id;        /* 0: not founded here yet. */
+    uint64_t replica_id;
+    enum consensus_role role;
+    uint64_t term;
+    char leader[NODE_NAME_MAX]; /* "" = none known. */
+    uint64_t commit;
+    uint64_t applied;
+    uint64_t durable;
+    uint64_t configuration_index;
+    const struct consensus_member *members;
+    uint32_t member_count;
+};
+
+/* KIND_TRANSFER_LEADERSHIP (ask TO_LEADER): answered with a message of the same kind without a body once this
+ * node no longer leads; NOT_LEADER, DEADLINE (nobody took over), NOT_FOUND (no such voter). */
+struct transfer_leadership {
+    char node[NODE_NAME_MAX]; /* "" = whoever is closest. */
+};
+
 #endif

@@ -4,10 +4,94 @@
 #ifndef AETHER_ACTORS_CONSENSUS_MESSAGES_H
 #define AETHER_ACTORS_CONSENSUS_MESSAGES_H
 
+#include "runtime/message.h"
 #include "runtime/port/transport.h"
+#include "store/log.h"
 #include "store/raft/entry.h"
 #include "wire/local.h"
 
 #include <stdbool.h>
+
+/* --- between leader, state and log writer only ---------------------------------------------------------- */
+
+/* KIND_LOG_PERSIST, leader -> TO_LOG_WRITER: one PERSIST action of the core (or the founding's entry). The
+ * entries' payload references belong to the message. */
+struct log_persist {
+    uint64_t sequence; /* Comes back in log_persisted; rises by one. */
+    bool has_hard;
+    struct hard_state hard;
+    log_index truncate_from;
+    uint64_t cluster_id;
+    struct raft_entry *entries;
+    uint32_t entry_count;
+};
+
+struct log_persisted { /* KIND_LOG_PERSISTED: all batches up to here are durable. */
+    uint64_t sequence;
+};
+
+/* KIND_LOG_READ, leader -> TO_LOG_WRITER; answered by KIND_LOG_ENTRIES (a tell) in order with the persists
+ * around it: what was sent before the read is seen by it, what comes after is not. */
+struct log_read {
+    log_index from;
+    log_index to; /* Inclusive. */
+    uint64_t max_bytes;
+};
+
+struct log_entries { /* KIND_LOG_ENTRIES */
+    log_index from;
+    struct raft_entry *entries; /* Contiguous from `from`; payload references belong to the message. */
+    uint32_t entry_count;       /* 0: the log doesn't hold `from` (any more). */
+};
+
+/* KIND_LOG_COPY, state -> TO_LOG_WRITER: the records that changed from one applied index to the next (D3,
+ * N6). Keys and values are in the message's arena. Written with the next batch, or after 50 ms without one.
+ */
+struct log_copy {
+    log_index from;
+    struct log_position to;
+    uint8_t state_hash[16];
+    const struct log_copy_record *records;
+    uint32_t record_count;
+};
+
+/* KIND_APPLY, leader -> TO_STATE: committed and durable entries, in order, each once (R9). */
+struct apply {
+    struct raft_entry *entries; /* Payload references belong to the message. */
+    uint32_t entry_count;
+    log_index commit;  /* Known here; for the lag that stale reads print. */
+    bool want_results; /* Somebody waits here for the result of one of these. */
+};
+
+struct apply_result {
+    log_index index;
+    log_term term;
+    struct message *reply; /* KIND_PROPOSE_REPLY; whoever takes it leaves NULL. */
+};
+struct applied { /* KIND_APPLIED, state -> leader. */
+    log_index index;
+    log_term term;
+    struct apply_result *results; /* Of commands, when they were wanted. */
+    uint32_t result_count;
+};
+
+/* KIND_READ_POINT (ask TO_LEADER, no body) -> KIND_READ_POINT_REPLY: a Q1 round that began after the request
+ * arrived gave this read index; whoever has applied it may answer. NOT_LEADER, NO_LEADER: ask again. */
+struct read_point_reply {
+    log_index index;
+    log_term term;
+};
+
+/* --- ownership of entries in messages ------------------------------------------------------------------- */
+
+/* An array of `count` entries in the message's arena, each payload with a reference of its own, given back by
+ * the message (LOG_PERSIST, LOG_ENTRIES, APPLY). */
+struct raft_entry *messages_copy_entries(struct message *message, const struct raft_entry *entries,
+                                         uint32_t count);
+/* A message of one of these kinds, with its release hook set. */
+struct message *messages_create_persist(void);
+struct message *messages_create_entries(void);
+struct message *messages_create_apply(void);
+struct message *messages_create_applied(void);
 
 #endif
