@@ -6,6 +6,7 @@
 
 #include "runtime/message.h"
 #include "runtime/port/transport.h"
+#include "store/kv.h"
 #include "store/log.h"
 #include "store/raft/entry.h"
 #include "wire/local.h"
@@ -44,16 +45,8 @@ struct log_entries { /* KIND_LOG_ENTRIES */
     uint32_t entry_count;       /* 0: the log doesn't hold `from` (any more). */
 };
 
-/* KIND_LOG_COPY, state -> TO_LOG_WRITER: the records that changed from one applied index to the next (D3,
- * N6). Keys and values are in the message's arena. Written with the next batch, or after 50 ms without one.
- */
-struct log_copy {
-    log_index from;
-    struct log_position to;
-    uint8_t state_hash[16];
-    const struct log_copy_record *records;
-    uint32_t record_count;
-};
+/* KIND_LOG_COPY, state -> TO_LOG_WRITER: body struct kv_copy (store/kv.h), its records in the message's
+ * arena. Written with the next batch, or after 50 ms without one. */
 
 /* KIND_APPLY, leader -> TO_STATE: committed and durable entries, in order, each once (R9). */
 struct apply {
