@@ -98,6 +98,9 @@ enum kind_flag {
     PB(322, AGENT_RELEASE_REPLY, agent_release_reply, NOBODY, 0)                                             \
     PB(323, PRESENCE_RENEW, presence_renew, MEMBERSHIP, 0)                                                   \
     PB(324, PRESENCE_RENEWED, presence_renewed, NOBODY, 0)                                                   \
+    PB(325, NODE_INCARNATION_REQUEST, node_incarnation_request, MEMBERSHIP, 0)                               \
+    PB(326, NODE_INCARNATION_REPLY, node_incarnation_reply, NOBODY, 0)                                       \
+    PB(327, NODE_FENCED, node_fenced, NODE_DEPLOYMENT_MANAGER, 0)                                            \
     /* 400-499 slice */                                                                                      \
     PB(400, BLUEPRINT_PUBLISH_REQUEST, blueprint_publish_request, CLUSTER_DEPLOYMENT_MANAGER,                \
        KIND_FROM_CLIENT)                                                                                     \
@@ -166,6 +169,9 @@ enum kind_flag {
     LOCAL(1410, SLICE_OUTBOUND)                                                                              \
     LOCAL(1411, INSTANCE_SERVING)                                                                            \
     LOCAL(1412, INSTANCE_GONE)                                                                               \
+    LOCAL(1413, CLUSTER_DEPLOYMENT_TICK)                                                                     \
+    LOCAL(1414, NODE_DEPLOYMENT_TIMER)                                                                       \
+    LOCAL(1415, SLICE_CALL_TIMER)                                                                            \
     /* 1500-1599 local: gateway (wire/local.h) */                                                            \
     LOCAL(1500, GATEWAY_TICK)                                                                                \
     LOCAL(1501, MCP_REQUEST)                                                                                 \
