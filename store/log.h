@@ -9,20 +9,9 @@
 
 #include <stdbool.h>
 
-struct hard_state {
-    log_term term;
-    replica_id vote;
-};
-
 struct log_identity {
     uint64_t cluster_id;   /* 0: not founded, not joined. */
     replica_id replica_id; /* Made by the first open of an empty directory, durable before open returns. */
-};
-
-struct log_position {
-    log_index index;
-    log_term term;
-    uint64_t chain;
 };
 
 /* What a start needs to know; filled by open. */

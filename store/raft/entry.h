@@ -28,6 +28,18 @@ struct raft_entry {
     struct bytes *payload; /* NULL for a no-op. Who holds an entry holds one reference. */
 };
 
+/* One record, always (D5). */
+struct hard_state {
+    log_term term;
+    replica_id vote; /* 0: none cast in this term. */
+};
+
+struct log_position {
+    log_index index; /* 0: before the first entry; then term and chain are 0 too. */
+    log_term term;
+    uint64_t chain;
+};
+
 /* D1. */
 uint64_t entry_chain(uint64_t chain_before, log_index index, log_term term, enum entry_type type,
                      const void *payload, size_t payload_size);

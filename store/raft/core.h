@@ -1,0 +1,355 @@
+/* core: the Raft state machine as a pure step function (consensus.md sections 1, 5-7, 11, 13).
+ *
+ * No clock, thread, file or global. Time enters as TICK (one per 10 ms), chance from the seed. The same
+ * events give the same actions, bit for bit. All memory is taken by core_create; only one owner may call it:
+ * the leader actor, and nothing else ever reads or writes Raft state (C1).
+ *
+ * How to drive it. For each event call core_step and carry out the actions in their order. What an event
+ * points to (messages, entries, payloads) must stay readable until its actions were carried out; what an
+ * action points to is readable until the next core_step. Who keeps an entry for longer takes a reference to
+ * its payload (bytes_ref); the core takes its own for what it keeps, and never takes one over from an event.
+ *
+ * A SEND may leave at once, always: the core itself holds back what must wait for the disk (E3, R5, D5), and
+ * drops what it held when the term changes. Events may come late, twice (RECEIVE) or never (RECEIVE); but
+ * PERSISTED comes in the order of the PERSISTs, each once, and so do LOG_READ and APPLIED.
+ *
+ * After STOP the core does nothing any more: the process has to end (exit 70, F1). */
+#ifndef AETHER_STORE_RAFT_CORE_H
+#define AETHER_STORE_RAFT_CORE_H
+
+#include "store/raft/configuration.h"
+#include "store/raft/entry.h"
+
+#include "runtime/base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    CORE_TICK_MS = 10,
+    CORE_APPEND_BYTES_MAX = 1024 * 1024, /* R1: of one APPEND, or one entry if that is larger. */
+    CORE_APPEND_ENTRIES_MAX = 512,
+    CORE_PROPOSALS_MAX = 256,    /* In one PROPOSE. */
+    CORE_READS_MAX = 1024,       /* Waiting reads, others' included; more get OVERLOADED. */
+    CORE_TERM_RUNS_MAX = 4096,   /* Older ones are forgotten. */
+    CORE_CONFIGURATIONS_MAX = 8, /* The last committed one and those after it. */
+    CORE_ACTIONS_MAX = 2048,
+};
+
+/* --- messages between replicas --- */
+
+enum core_message_type {
+    CORE_PREVOTE = 1,
+    CORE_PREVOTE_REPLY,
+    CORE_VOTE,
+    CORE_VOTE_REPLY,
+    CORE_APPEND,
+    CORE_APPEND_REPLY,
+    CORE_HEARTBEAT,
+    CORE_HEARTBEAT_REPLY,
+    CORE_READ_INDEX,
+    CORE_READ_INDEX_REPLY,
+    CORE_TIMEOUT_NOW,
+    CORE_MESSAGE_TYPE_COUNT,
+};
+
+/* Which fields a type uses; the others are 0 and need not travel. All use type, from, to, term (the sender's,
+ * but see PREVOTE).
+ *   PREVOTE           term = the one it would campaign in; position (its last entry)
+ *   PREVOTE_REPLY     granted; when granted, term = that of the request
+ *   VOTE              position (its last entry), transfer
+ *   VOTE_REPLY        granted
+ *   APPEND            position (the entry before the first one: R2), commit, entries, entry_count
+ *   APPEND_REPLY      position.index (as asked); granted: match; else hint.index, hint.term (R2)
+ *   HEARTBEAT         commit, token
+ *   HEARTBEAT_REPLY   token
+ *   READ_INDEX        token (a nonce)
+ *   READ_INDEX_REPLY  token (the nonce), commit (the index that the reader has to wait for)
+ *   TIMEOUT_NOW       - */
+struct core_message {
+    enum core_message_type type;
+    replica_id from;
+    replica_id to;
+    log_term term;
+    struct log_position position;
+    log_index commit;
+    log_index match;
+    struct log_position hint;
+    uint64_t token;
+    bool granted;
+    bool transfer;
+    uint32_t entry_count;
+    const struct raft_entry *entries;
+};
+
+/* --- events --- */
+
+enum core_event_type {
+    CORE_EVENT_INIT = 1,   /* First, once. */
+    CORE_EVENT_TICK,       /* Each 10 ms. */
+    CORE_EVENT_RECEIVE,    /* A message, of which the frame was checked; damage inside it is counted. */
+    CORE_EVENT_PROPOSE,    /* -> PROPOSED or REJECT for each proposal. */
+    CORE_EVENT_READ,       /* -> READ_OK or REJECT. On a follower too: it asks the leader (Q1). */
+    CORE_EVENT_TRANSFER,   /* E9: lead no longer, in favour of `replica` (0: of whom the core finds best). */
+    CORE_EVENT_PEER_UP,    /* A connection to `replica` stands. */
+    CORE_EVENT_PEER_DOWN,  /* It broke: a hint only (E8). */
+    CORE_EVENT_PERSISTED,  /* PERSIST `sequence` is durable. */
+    CORE_EVENT_LOG_READ,   /* The answer to READ_LOG. */
+    CORE_EVENT_APPLIED,    /* The state holds everything up to `index`. */
+    CORE_EVENT_DISK_ERROR, /* F1: leads no longer, and stops. */
+    CORE_EVENT_TYPE_COUNT,
+};
+
+/* From `first` on, up to the next run, entries have this term. */
+struct core_term_run {
+    log_term term;
+    log_index first;
+};
+
+struct core_log_configuration {
+    log_index index; /* Of its entry. */
+    struct configuration configuration;
+};
+
+enum core_start {
+    CORE_START_NEW, /* The log is empty or was only just founded by another: the usual election timeout. */
+    CORE_START_FOUNDER,   /* Made index 1, and a majority stored it: campaigns at the first tick (E10). */
+    CORE_START_RESTARTED, /* Held a log before: the first timeout is short (E10). */
+};
+
+/* The log as it is on disk, all of it durable. An empty log (last.index 0, nothing else) is a replica that
+ * waits to be handed entries: it neither votes nor campaigns before it holds index 1 (I2). */
+struct core_init {
+    enum core_start start;
+    struct hard_state hard;
+    struct log_position last;
+    log_index applied;      /* Of the state that the driver loaded; known to be committed. */
+    uint64_t last_stamp_ms; /* Of the last entry; 0 will do. */
+    /* Ascending; the newest CORE_TERM_RUNS_MAX are enough. Reading the log once and noting where the term
+     * changes makes them. */
+    const struct core_term_run *term_runs;
+    uint32_t term_run_count;
+    /* Ascending: the newest one at or below `applied` (if there is one) and all after it (M1). */
+    const struct core_log_configuration *configurations;
+    uint32_t configuration_count;
+};
+
+struct core_proposal {
+    enum entry_type
+        type; /* COMMAND or CHECKPOINT; NO_OP too. CONFIGURATION is refused with INVALID as yet. */
+    struct bytes *payload; /* Borrowed; the core takes its own reference. NULL only for a NO_OP. */
+    uint64_t stamp_ms;     /* The leader's clock; the core keeps stamps from falling. */
+    uint64_t tag;          /* The driver's, given back. */
+};
+
+struct core_event {
+    enum core_event_type type;
+    union {
+        const struct core_init *init;
+        const struct core_message *message; /* RECEIVE. */
+        struct {
+            const struct core_proposal *items;
+            uint32_t count; /* 1..CORE_PROPOSALS_MAX: one PERSIST and one APPEND a peer for all of them. */
+        } propose;
+        uint64_t tag;       /* READ. */
+        replica_id replica; /* TRANSFER, PEER_UP, PEER_DOWN. */
+        uint64_t sequence;  /* PERSISTED. */
+        log_index index;    /* APPLIED. */
+        struct {
+            uint64_t tag;                     /* The action's. */
+            const struct raft_entry *entries; /* From the action's `from` on, in order, at least one. */
+            uint32_t count;                   /* 0: the log no longer holds `from` (compacted). */
+        } log_read;
+    };
+};
+
+/* --- actions --- */
+
+enum core_action_type {
+    CORE_ACTION_PERSIST = 1,
+    CORE_ACTION_READ_LOG,
+    CORE_ACTION_SEND,
+    CORE_ACTION_APPLY,
+    CORE_ACTION_PROPOSED,
+    CORE_ACTION_READ_OK,
+    CORE_ACTION_REJECT,
+    CORE_ACTION_ROLE_CHANGED,
+    CORE_ACTION_STOP,
+    CORE_ACTION_TYPE_COUNT,
+};
+
+enum core_role {
+    CORE_FOLLOWER = 1,
+    CORE_PRE_CANDIDATE,
+    CORE_CANDIDATE,
+    CORE_LEADER,
+};
+
+enum core_stop {
+    CORE_RUNNING = 0,
+    CORE_STOP_DISK,          /* DISK_ERROR (F1). */
+    CORE_STOP_TWO_LEADERS,   /* Two leaders in one term. */
+    CORE_STOP_CHAIN,         /* Equal index and term, another chain (D1). */
+    CORE_STOP_TRUNCATION,    /* A truncation at or below commit (R3). */
+    CORE_STOP_OWN_LOG,       /* A leader was made to truncate its own log. */
+    CORE_STOP_BACKWARDS,     /* Commit, applied, term or durable would fall, or a second vote be cast. */
+    CORE_STOP_APPLY,         /* APPLIED beyond min(commit, durable) or beyond what was handed out (R9). */
+    CORE_STOP_ACKNOWLEDGE,   /* An acknowledgement beyond durable was about to leave (R5). */
+    CORE_STOP_COMMIT_TERM,   /* Counting would have committed an entry of another term (R7). */
+    CORE_STOP_CONFIGURATION, /* A configuration entry that M4 forbids, or none left after a truncation. */
+    CORE_STOP_PROGRESS,      /* match < next <= last + 1 is broken (R1). */
+    CORE_STOP_LOG_READ,      /* The log does not give back what was put into it. */
+    CORE_STOP_DRIVER,        /* An event that cannot be: PERSISTED of an unknown sequence, no INIT... */
+    CORE_STOP_BOUND,         /* A queue would grow beyond its bound. */
+    CORE_STOP_COUNT,
+};
+
+/* One durable step, in the order: hard, truncation, entries. The log finds configuration entries by type. */
+struct core_persist {
+    uint64_t sequence; /* 1, 2, 3... */
+    bool hard_changed;
+    struct hard_state hard;  /* Valid always. */
+    log_index truncate_from; /* 0: none; else this entry and all after it go. */
+    const struct raft_entry *entries;
+    uint32_t entry_count;
+};
+
+/* Read entries from..to (as many as fit into max_bytes, at least one), then answer with LOG_READ. They are
+ * durable. At most one per peer is under way. */
+struct core_read_log {
+    uint64_t tag;
+    log_index from;
+    log_index to;
+    size_t max_bytes;
+};
+
+/* Apply from..to, then answer APPLIED(to) or in parts. entries == NULL: the core no longer has them; the
+ * driver reads them from the log (all are durable), and no other APPLY comes before APPLIED(to). */
+struct core_apply {
+    log_index from;
+    log_index to;
+    const struct raft_entry *entries;
+};
+
+struct core_proposed {
+    uint64_t tag;
+    log_index index;
+    log_term term; /* Another term applied at index: the proposal is lost. */
+};
+
+struct core_read_ok {
+    uint64_t tag;
+    log_index index; /* Applied already: read now (Q1). */
+};
+
+/* Of a proposal or a read. NOT_LEADER (leader: who is), NO_LEADER, OVERLOADED (R10), NOT_READY (leadership is
+ * being handed over: ask again soon), INVALID. Nothing was appended. */
+struct core_reject {
+    uint64_t tag;
+    enum status status;
+    replica_id leader; /* 0: unknown. */
+};
+
+struct core_role_changed {
+    enum core_role role;
+    log_term term;
+    replica_id leader; /* 0: unknown; itself when it leads. */
+    bool ready;        /* Leads, and its no-op is committed (E7). */
+    log_index no_op;   /* When it leads: the no-op's index. */
+};
+
+struct core_action {
+    enum core_action_type type;
+    union {
+        struct core_persist persist;
+        struct core_read_log read_log;
+        struct core_message send;
+        struct core_apply apply;
+        struct core_proposed proposed;
+        struct core_read_ok read_ok;
+        struct core_reject reject;
+        struct core_role_changed role_changed;
+        enum core_stop stop;
+    };
+};
+
+struct core_actions {
+    const struct core_action *items;
+    uint32_t count;
+};
+
+/* --- the core --- */
+
+/* Planted bugs, to prove that the tests bite. Only in builds with AETHER_MUTANTS=1; else `mutant` is ignored.
+ */
+enum core_mutant {
+    CORE_MUTANT_NONE = 0,
+    CORE_MUTANT_OLD_TERM_BY_COUNTING, /* Breaks R7: commits an old term's entry by counting. */
+    CORE_MUTANT_ACK_BEFORE_SYNC,      /* Breaks R5: acknowledges before PERSISTED. */
+    CORE_MUTANT_COUNT,
+};
+
+/* 0 in a field means its default. */
+struct core_options {
+    replica_id self;
+    uint64_t seed;                 /* Must differ between replicas and starts. */
+    uint32_t heartbeat_ticks;      /* 5 */
+    uint32_t election_min_ticks;   /* 50: T_min */
+    uint32_t election_max_ticks;   /* 100: T_max, exclusive */
+    uint32_t window_messages;      /* 256 a peer (R1), at most that */
+    uint32_t window_bytes;         /* 4 MiB a peer */
+    uint32_t append_entries;       /* CORE_APPEND_ENTRIES_MAX, at most that */
+    uint32_t tail_entries;         /* 8192 kept in memory, at least 1024 */
+    uint32_t tail_bytes;           /* 8 MiB kept in memory */
+    uint32_t uncommitted_bytes;    /* 8 MiB (R10) */
+    uint32_t preference_ticks;     /* 6000 = 60 s: healthy for so long, and first back-off (E9) */
+    uint32_t preference_max_ticks; /* 360000 = 1 h: longest back-off */
+    enum core_mutant mutant;
+};
+
+struct core;
+
+struct core *core_create(const struct core_options *options); /* CHECKs the options. */
+void core_destroy(struct core **core);
+/* Valid until the next core_step or core_destroy. */
+const struct core_actions *core_step(struct core *core, const struct core_event *event);
+
+/* --- what it knows, for status commands and tests --- */
+
+enum core_peer_state { CORE_PEER_PROBE = 1, CORE_PEER_PIPELINE };
+
+struct core_peer_status {
+    replica_id id;
+    enum core_peer_state state;
+    log_index match;
+    log_index next;
+    uint32_t silent_ticks; /* Since it was last heard. */
+};
+
+struct core_status {
+    enum core_role role;
+    enum core_stop stop;
+    struct hard_state hard;
+    bool hard_durable;
+    replica_id leader;
+    bool ready;
+    struct log_position last;
+    log_index durable;
+    log_index commit;
+    log_index applied;
+    log_index configuration_index; /* Of the active configuration; 0: none. */
+    struct configuration configuration;
+    uint64_t malformed_count; /* Messages dropped as damaged, misaddressed or out of bounds. */
+    uint32_t peer_count;      /* Others in the configuration; their match and next only when it leads. */
+    struct core_peer_status peers[REPLICAS_MAX];
+};
+
+void core_status(const struct core *core, struct core_status *out_status);
+
+const char *core_message_type_name(enum core_message_type type); /* "APPEND_REPLY"; "?" out of range. */
+const char *core_role_name(enum core_role role);                 /* "pre-candidate" */
+const char *core_stop_name(enum core_stop stop);                 /* "TWO_LEADERS" */
+const char *core_stop_text(enum core_stop stop);                 /* For a person. */
+
+#endif
