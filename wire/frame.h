@@ -31,7 +31,7 @@ struct frame_header {
 
 /* Packs body and attachment after an all-but-empty header (kind, sizes, body crc, request id), which
  * frame_seal completes in place before the frame leaves: bytes must have one reference then.
- * INVALID: the kind is local, or the frame would be too large. */
+ * INVALID: the kind is local, or the frame would be too large. The term is for people who read captures. */
 MUST_CHECK enum status frame_pack(const struct message *message, struct bytes **out_frame,
                                   struct error *error);
 void frame_seal(struct bytes *frame, const struct frame_header *header); /* kind and sizes are kept. */
@@ -39,8 +39,8 @@ void frame_seal(struct bytes *frame, const struct frame_header *header); /* kind
 /* Outside input: checks everything (size, magic, both crcs, sizes). INVALID or CORRUPT, never a crash. */
 MUST_CHECK enum status frame_parse(const uint8_t *data, size_t size, struct frame_header *out_header,
                                    struct error *error);
-/* The message of a parsed frame: body decoded into its arena, attachment copied (or a reference into `owner`
- * when given). INVALID: unknown kind; CORRUPT: the body doesn't parse. */
+/* The message of a parsed frame: body decoded into its arena, attachment copied; request id and from_replica
+ * as the header has them. INVALID: unknown kind; CORRUPT: the body doesn't parse. */
 MUST_CHECK enum status frame_decode(const uint8_t *data, size_t size, const struct frame_header *header,
                                     struct message **out_message, struct error *error);
 

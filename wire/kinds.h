@@ -198,6 +198,7 @@ struct kind_row {
 };
 
 const struct kind_row *kind_find(uint32_t kind); /* NULL: unknown. */
+const struct kind_row *kind_at(size_t position); /* In the list's order; NULL: past its end. */
 const char *kind_name(uint32_t kind);            /* Runtime kinds too; "?" when unknown. */
 
 /* A message of a kind with a descriptor, its body initialised (all fields at their defaults). */

@@ -1,0 +1,78 @@
+/* kinds: the list of the header as a table. A switch finds the row: two kinds of one number don't compile. */
+#include "wire/kinds.h"
+
+#include "runtime/base/check.h"
+#include "wire/proto/codec.h"
+
+#include "wire/proto/cluster.pb-c.h"
+#include "wire/proto/consensus.pb-c.h"
+#include "wire/proto/envelope.pb-c.h"
+#include "wire/proto/gateway.pb-c.h"
+#include "wire/proto/slice.pb-c.h"
+#include "wire/proto/store.pb-c.h"
+
+#include <stddef.h>
+
+enum row_index {
+#define PB_INDEX(number, name, stem, receiver, flags) ROW_##name,
+#define LOCAL_INDEX(number, name)                     ROW_##name,
+    WIRE_KINDS(PB_INDEX, LOCAL_INDEX)
+#undef PB_INDEX
+#undef LOCAL_INDEX
+};
+
+static const struct kind_row rows[] = {
+#define PB_ROW(number, name, stem, receiver, flags)                                                          \
+    { KIND_##name, #name, &pb__##stem##__descriptor, TO_##receiver, (flags) },
+#define LOCAL_ROW(number, name) { KIND_##name, #name, NULL, TO_NOBODY, 0 },
+    WIRE_KINDS(PB_ROW, LOCAL_ROW)
+#undef PB_ROW
+#undef LOCAL_ROW
+};
+
+const struct kind_row *kind_find(uint32_t kind)
+{
+    switch (kind) {
+/* clang-format off */
+#define PB_CASE(number, name, stem, receiver, flags) case number: return &rows[ROW_##name];
+#define LOCAL_CASE(number, name) case number: return &rows[ROW_##name];
+        /* clang-format on */
+        WIRE_KINDS(PB_CASE, LOCAL_CASE)
+#undef PB_CASE
+#undef LOCAL_CASE
+    default: return NULL;
+    }
+}
+
+const struct kind_row *kind_at(size_t position)
+{
+    return position < ARRAY_COUNT(rows) ? &rows[position] : NULL;
+}
+
+const char *kind_name(uint32_t kind)
+{
+    switch (kind) {
+    case KIND_NONE: return "NONE";
+    case KIND_REFUSED: return "REFUSED";
+    case KIND_DOWN: return "DOWN";
+    case KIND_STOP: return "STOP";
+    default: break;
+    }
+    const struct kind_row *row = kind_find(kind);
+    return row == NULL ? "?" : row->name;
+}
+
+struct message *wire_message_create(uint32_t kind)
+{
+    const struct kind_row *row = kind_find(kind);
+    CHECK(row != NULL);
+    CHECK(row->descriptor != NULL);
+    struct message *message = message_create(kind, 0);
+    message->body = codec_create(&message->arena, row->descriptor);
+    return message;
+}
+
+char *wire_string(struct message *message, const char *text)
+{
+    return arena_strdup(&message->arena, text == NULL ? "" : text);
+}
