@@ -131,6 +131,9 @@ enum kind_flag {
     LOCAL(1103, TRANSPORT_PEER)                                                                              \
     LOCAL(1104, PEER_UP)                                                                                     \
     LOCAL(1105, PEER_DOWN)                                                                                   \
+    /* 1150-1159 local: downloads (runtime/port/fetch.h) */                                                  \
+    LOCAL(1150, FETCH)                                                                                       \
+    LOCAL(1151, FETCHED)                                                                                     \
     /* 1200-1299 local: consensus (wire/local.h, actors/consensus/messages.h) */                             \
     LOCAL(1200, ROLE_CHANGED)                                                                                \
     LOCAL(1201, ROLE_SUBSCRIBE)                                                                              \
@@ -169,6 +172,16 @@ enum kind_flag {
     LOCAL(1410, SLICE_OUTBOUND)                                                                              \
     LOCAL(1411, INSTANCE_SERVING)                                                                            \
     LOCAL(1412, INSTANCE_GONE)                                                                               \
+    /* 1450-1479: between slice_store, an instance's actor and the doorbell (actors/slice/instance.h) */     \
+    LOCAL(1450, SLICE_STEP)                                                                                  \
+    LOCAL(1451, SLICE_STEP_DONE)                                                                             \
+    LOCAL(1452, SLICE_SWEEP)                                                                                 \
+    LOCAL(1453, SLICE_HEALTH)                                                                                \
+    LOCAL(1454, SLICE_TIMER)                                                                                 \
+    LOCAL(1455, DOORBELL_WATCH)                                                                              \
+    LOCAL(1456, DOORBELL_RANG)                                                                               \
+    LOCAL(1457, DOORBELL_OUTPUT)                                                                             \
+    LOCAL(1458, DOORBELL_ENDED)                                                                              \
     LOCAL(1413, CLUSTER_DEPLOYMENT_TICK)                                                                     \
     LOCAL(1414, NODE_DEPLOYMENT_TIMER)                                                                       \
     LOCAL(1415, SLICE_CALL_TIMER)                                                                            \

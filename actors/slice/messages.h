@@ -19,7 +19,17 @@ struct instance_key {
  * repository has it), CORRUPT (checksum), VERSION_MISMATCH (ABI, coordinates), INVALID (not a shared object),
  * CRASHED, APP_ERROR (a hook said no, with its text), DEADLINE. LOAD leaves it LOADED (`create` has run),
  * ACTIVATE runs `start`, DEACTIVATE lets calls in flight end (at most drain_ms), then `stop`; UNLOAD runs
- * `destroy` and unmaps. */
+ * `destroy` and unmaps.
+ *
+ * What the store does with requests that don't fit its own state, so that a manager may retry:
+ *   LOAD        of an instance that is here: CONFLICT. After a refused LOAD nothing of the instance is left.
+ *   ACTIVATE    of an instance that is not here: NOT_FOUND; of an active one: DONE; of one that went down:
+ * its process is started again (create, then start). After a refused ACTIVATE the instance is still here
+ * (LOADED, or down when its process ended or had to be killed). DEACTIVATE  of one that is not here, not
+ * active or down: DONE (without entries). UNLOAD      of one that is not here: DONE; of one whose hook hangs
+ * or fails: killed, DONE. One step runs at a time: another one meanwhile is refused NOT_READY, except UNLOAD,
+ * which cuts the running step short (that one is refused CANCELLED). Steps end at the ask's deadline at the
+ * latest. */
 struct instance_load { /* KIND_INSTANCE_LOAD */
     struct instance_key key;
     char sha256[SHA256_TEXT_SIZE]; /* Lower-case hex: these bytes and no others. "" = whatever the checksum
@@ -49,11 +59,13 @@ struct instance_done { /* KIND_INSTANCE_DONE */
     uint32_t entry_count;
     int32_t host_pid; /* 0 = inline. */
 };
-/* TO_SLICE_STORE tells its node_deployment_manager: the instance ended by itself (process died, health
- * failed). */
+/* TO_SLICE_STORE tells its node_deployment_manager: a loaded or active instance ended by itself (process
+ * died, health failed). KIND_INSTANCE_GONE went to TO_SLICE_CALL before. The store keeps the instance as
+ * "down" until ACTIVATE or UNLOAD. While a step runs, its refusal says the same, and no INSTANCE_DOWN is
+ * sent. */
 struct instance_down { /* KIND_INSTANCE_DOWN */
     struct instance_key key;
-    enum status reason; /* CRASHED, ... */
+    enum status reason; /* CRASHED: the process ended; NOT_READY: unhealthy, killed. */
     const char *text;   /* "killed by signal 11 (SIGSEGV)" */
 };
 
