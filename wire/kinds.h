@@ -172,6 +172,9 @@ enum kind_flag {
     LOCAL(1410, SLICE_OUTBOUND)                                                                              \
     LOCAL(1411, INSTANCE_SERVING)                                                                            \
     LOCAL(1412, INSTANCE_GONE)                                                                               \
+    LOCAL(1413, CLUSTER_DEPLOYMENT_TICK)                                                                     \
+    LOCAL(1414, NODE_DEPLOYMENT_TIMER)                                                                       \
+    LOCAL(1415, SLICE_CALL_TIMER)                                                                            \
     /* 1450-1479: between slice_store, an instance's actor and the doorbell (actors/slice/instance.h) */     \
     LOCAL(1450, SLICE_STEP)                                                                                  \
     LOCAL(1451, SLICE_STEP_DONE)                                                                             \
@@ -182,9 +185,6 @@ enum kind_flag {
     LOCAL(1456, DOORBELL_RANG)                                                                               \
     LOCAL(1457, DOORBELL_OUTPUT)                                                                             \
     LOCAL(1458, DOORBELL_ENDED)                                                                              \
-    LOCAL(1413, CLUSTER_DEPLOYMENT_TICK)                                                                     \
-    LOCAL(1414, NODE_DEPLOYMENT_TIMER)                                                                       \
-    LOCAL(1415, SLICE_CALL_TIMER)                                                                            \
     /* 1500-1599 local: gateway (wire/local.h) */                                                            \
     LOCAL(1500, GATEWAY_TICK)                                                                                \
     LOCAL(1501, MCP_REQUEST)                                                                                 \

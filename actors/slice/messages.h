@@ -22,14 +22,15 @@ struct instance_key {
  * `destroy` and unmaps.
  *
  * What the store does with requests that don't fit its own state, so that a manager may retry:
- *   LOAD        of an instance that is here: CONFLICT. After a refused LOAD nothing of the instance is left.
- *   ACTIVATE    of an instance that is not here: NOT_FOUND; of an active one: DONE; of one that went down:
- * its process is started again (create, then start). After a refused ACTIVATE the instance is still here
- * (LOADED, or down when its process ended or had to be killed). DEACTIVATE  of one that is not here, not
- * active or down: DONE (without entries). UNLOAD      of one that is not here: DONE; of one whose hook hangs
- * or fails: killed, DONE. One step runs at a time: another one meanwhile is refused NOT_READY, except UNLOAD,
- * which cuts the running step short (that one is refused CANCELLED). Steps end at the ask's deadline at the
- * latest. */
+ *
+ * - LOAD of an instance that is here: CONFLICT. After a refused LOAD nothing of the instance is left.
+ * - ACTIVATE of an instance that is not here: NOT_FOUND; of an active one: DONE; of one that went down: its
+ *   process is started again (create, then start). After a refused ACTIVATE the instance is still here
+ * (loaded, or down when its process ended or had to be killed).
+ * - DEACTIVATE of one that is not here, not active, or down: DONE.
+ * - UNLOAD of one that is not here: DONE; of one whose hook hangs or fails: killed, DONE.
+ * - One step runs at a time: another one meanwhile is refused NOT_READY, except UNLOAD, which cuts the
+ * running step short (that one is refused CANCELLED). A step ends at its ask's deadline at the latest. */
 struct instance_load { /* KIND_INSTANCE_LOAD */
     struct instance_key key;
     char sha256[SHA256_TEXT_SIZE]; /* Lower-case hex: these bytes and no others. "" = whatever the checksum
