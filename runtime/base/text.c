@@ -119,6 +119,22 @@ bool text_is_utf8(const void *data, size_t size)
     return true;
 }
 
+void text_add_utf8(struct text *text, const char *string)
+{
+    const uint8_t *at = (const uint8_t *)string;
+    size_t size = strlen(string);
+    for (size_t i = 0; i < size;) {
+        size_t good = 0; /* From i on: added in one piece. */
+        for (size_t length; i + good < size && (length = utf8_sequence(at + i + good, size - i - good)) > 0;)
+            good += length;
+        text_add_bytes(text, at + i, good);
+        i += good;
+        if (i == size) break;
+        text_add(text, "\xEF\xBF\xBD");
+        i++;
+    }
+}
+
 /* Reads digits up to the first other character; NULL: none, or the number doesn't fit. */
 static const char *read_digits(const char *at, uint64_t *out_number)
 {

@@ -15,6 +15,7 @@ struct text {
 
 void text_add(struct text *text, const char *string);
 void text_add_bytes(struct text *text, const void *data, size_t size);
+void text_add_utf8(struct text *text, const char *string); /* Each byte that is no UTF-8 becomes U+FFFD. */
 void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *text_string(const struct text *text); /* Never NULL. */
 char *text_take(struct text *text);               /* The heap string (memory_free); text is empty again. */

@@ -188,9 +188,20 @@ static void distance_is_levenshteins(void **unused)
     assert_int_equal(text_distance(longer, ""), 63);
 }
 
+static void stray_bytes_become_replacements(void **unused)
+{
+    (void)unused;
+    struct text text = { 0 };
+    text_add_utf8(&text, "gr\xC3\xBC\xC3n\xFF");
+    assert_string_equal(text_string(&text), "gr\xC3\xBC\xEF\xBF\xBDn\xEF\xBF\xBD");
+    text_add_utf8(&text, "");
+    text_fini(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stray_bytes_become_replacements),
         cmocka_unit_test(grows_by_parts),
         cmocka_unit_test(copy_says_when_it_cut),
         cmocka_unit_test(begins_and_ends),
