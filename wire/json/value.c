@@ -6,13 +6,11 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
+#include "runtime/base/text.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
-
-/* The three bytes of U+FFFD, which stand for what was no UTF-8. */
-#define REPLACEMENT "\xef\xbf\xbd"
 
 __attribute__((constructor)) static void take_heap(void)
 {
@@ -28,60 +26,6 @@ static struct value *as_value(json_t *json)
 {
     CHECK(json != NULL);
     return (struct value *)json;
-}
-
-/* --- UTF-8 ------------------------------------------------------------------------------------------------
- */
-
-/* The smallest code point that needs this many bytes: below it the form is overlong. */
-static const uint32_t code_point_min[] = { 0, 0, 0x80, 0x800, 0x10000 };
-
-/* Bytes of the well-formed sequence (RFC 3629) at `at`, or 0. Stops at the terminating 0 by itself: it is no
- * continuation byte. */
-static size_t utf8_sequence(const unsigned char *at)
-{
-    if (at[0] < 0x80) return 1;
-    size_t length = 0;
-    if ((at[0] & 0xe0) == 0xc0) length = 2;
-    if ((at[0] & 0xf0) == 0xe0) length = 3;
-    if ((at[0] & 0xf8) == 0xf0) length = 4;
-    if (length == 0) return 0;
-    uint32_t code = at[0] & (0xffU >> (length + 1));
-    for (size_t i = 1; i < length; i++) {
-        if ((at[i] & 0xc0) != 0x80) return 0;
-        code = code << 6 | (at[i] & 0x3fU);
-    }
-    if (code < code_point_min[length] || code > 0x10ffff) return 0;
-    if (code >= 0xd800 && code <= 0xdfff) return 0;
-    return length;
-}
-
-static bool is_utf8(const char *text)
-{
-    const unsigned char *at = (const unsigned char *)text;
-    while (*at != 0) {
-        size_t length = utf8_sequence(at);
-        if (length == 0) return false;
-        at += length;
-    }
-    return true;
-}
-
-/* A heap copy with each stray byte replaced, so that jansson takes it. */
-static char *repair_utf8(const char *text)
-{
-    char *repaired = memory_alloc(strlen(text) * strlen(REPLACEMENT) + 1);
-    char *to = repaired;
-    const unsigned char *at = (const unsigned char *)text;
-    while (*at != 0) {
-        size_t length = utf8_sequence(at);
-        size_t written = length == 0 ? strlen(REPLACEMENT) : length;
-        memcpy(to, length == 0 ? (const unsigned char *)REPLACEMENT : at, written);
-        to += written;
-        at += length == 0 ? 1 : length;
-    }
-    *to = 0;
-    return repaired;
 }
 
 /* --- JSON text --------------------------------------------------------------------------------------------
@@ -145,20 +89,6 @@ enum status value_parse_json(const char *text, size_t size, struct value **out_v
     }
     *out_value = as_value(json);
     return STATUS_OK;
-}
-
-char *value_dump(const struct value *value)
-{
-    char *text = json_dumps(as_json(value), JSON_COMPACT | JSON_ENCODE_ANY);
-    CHECK(text != NULL);
-    return text;
-}
-
-char *value_dump_pretty(const struct value *value)
-{
-    char *text = json_dumps(as_json(value), JSON_INDENT(2) | JSON_ENCODE_ANY);
-    CHECK(text != NULL);
-    return text;
 }
 
 /* --- reading ----------------------------------------------------------------------------------------------
@@ -293,10 +223,10 @@ struct value *value_new_array(void)
 
 struct value *value_new_string(const char *text)
 {
-    if (is_utf8(text)) return as_value(json_string_nocheck(text));
-    char *repaired = repair_utf8(text);
-    struct value *value = as_value(json_string_nocheck(repaired));
-    memory_free(repaired);
+    struct text repaired = { 0 };
+    text_add_utf8(&repaired, text);
+    struct value *value = as_value(json_string_nocheck(text_string(&repaired)));
+    text_fini(&repaired);
     return value;
 }
 
@@ -324,11 +254,11 @@ void value_set(struct value *object, const char *key, struct value *member)
 {
     CHECK(value_type(object) == VALUE_OBJECT);
     CHECK(member != NULL);
-    char *repaired = is_utf8(key) ? NULL : repair_utf8(key);
-    int failed =
-        json_object_set_new_nocheck(as_json(object), repaired == NULL ? key : repaired, as_json(member));
+    struct text repaired = { 0 };
+    text_add_utf8(&repaired, key);
+    int failed = json_object_set_new_nocheck(as_json(object), text_string(&repaired), as_json(member));
     CHECK(failed == 0);
-    memory_free(repaired);
+    text_fini(&repaired);
 }
 
 void value_set_string(struct value *object, const char *key, const char *text)

@@ -68,7 +68,10 @@ static void json_keeps_order_and_prints_alike(void **unused)
     (void)unused;
     assert_dump(json("{ \"z\": 1, \"a\": [true, null, \"x\", -9223372036854775808], \"m\": {} }"),
                 "{\"z\":1,\"a\":[true,null,\"x\",-9223372036854775808],\"m\":{}}");
-    assert_dump(json("[1.0, -0.25]"), "[1.0,-0.25]");
+    assert_dump(json("[1.0, -0.25, 0.1, 1e300, 0.30000000000000004, 1.0e16, -0.0]"),
+                "[1.0,-0.25,0.1,1e+300,0.30000000000000004,1e+16,-0.0]");
+    assert_dump(json("\"\\u0001\\/\\\\ \\\" \\t\\b\\f\\r\\u001f\x7f\""),
+                "\"\\u0001/\\\\ \\\" \\t\\b\\f\\r\\u001f\x7f\"");
     assert_dump(json("\"\\u00e9\\n\""), "\"é\\n\"");
     struct value *value = json("{\"a\":[1,{}],\"b\":{\"c\":[]}}");
     char *text = value_dump_pretty(value);
