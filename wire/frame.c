@@ -90,6 +90,12 @@ void frame_seal(struct bytes *frame, const struct frame_header *header)
     put(data, AT_HEADER_CRC, crc32c(0, data, AT_HEADER_CRC), 4);
 }
 
+uint32_t frame_kind(const struct bytes *frame)
+{
+    CHECK(frame->size >= FRAME_HEADER_SIZE);
+    return (uint32_t)get(frame->data, AT_KIND, 4);
+}
+
 static void read_header(const uint8_t *data, struct frame_header *header)
 {
     *header = (struct frame_header){

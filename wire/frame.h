@@ -36,6 +36,8 @@ MUST_CHECK enum status frame_pack(const struct message *message, struct bytes **
                                   struct error *error);
 void frame_seal(struct bytes *frame, const struct frame_header *header); /* kind and sizes are kept. */
 
+uint32_t frame_kind(const struct bytes *frame); /* Of a frame made by frame_pack. */
+
 /* Outside input: checks everything (size, magic, both crcs, sizes). INVALID or CORRUPT, never a crash. */
 MUST_CHECK enum status frame_parse(const uint8_t *data, size_t size, struct frame_header *out_header,
                                    struct error *error);

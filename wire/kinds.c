@@ -2,6 +2,7 @@
 #include "wire/kinds.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/text.h"
 #include "wire/proto/codec.h"
 
 #include "wire/proto/cluster.pb-c.h"
@@ -12,6 +13,7 @@
 #include "wire/proto/store.pb-c.h"
 
 #include <stddef.h>
+#include <string.h>
 
 enum row_index {
 #define PB_INDEX(number, name, stem, receiver, flags) ROW_##name,
@@ -74,5 +76,31 @@ struct message *wire_message_create(uint32_t kind)
 
 char *wire_string(struct message *message, const char *text)
 {
-    return arena_strdup(&message->arena, text == NULL ? "" : text);
+    if (text == NULL) return arena_strdup(&message->arena, "");
+    if (text_is_utf8(text, strlen(text))) return arena_strdup(&message->arena, text);
+    struct text repaired = { 0 };
+    text_add_utf8(&repaired, text);
+    char *copy = arena_strdup(&message->arena, text_string(&repaired));
+    text_fini(&repaired);
+    return copy;
+}
+
+struct message *wire_refusal_create(const struct error *error)
+{
+    struct message *message = wire_message_create(KIND_REFUSAL);
+    Pb__Refusal *refusal = message->body;
+    refusal->status = (uint32_t)error->status;
+    refusal->message = wire_string(message, error->message);
+    refusal->hint = wire_string(message, error->hint);
+    return message;
+}
+
+void wire_refusal_read(const struct message *message, struct error *out_error)
+{
+    CHECK(message->kind == KIND_REFUSAL);
+    const Pb__Refusal *refusal = message->body;
+    enum status status = refusal->status < STATUS_COUNT ? (enum status)refusal->status : STATUS_UNKNOWN;
+    if (status == STATUS_OK) status = STATUS_UNKNOWN; /* A refusal that says OK is none we understand. */
+    (void)error_set(out_error, status, "%s", refusal->message);
+    error_hint(out_error, "%s", refusal->hint);
 }

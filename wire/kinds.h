@@ -216,7 +216,12 @@ const char *kind_name(uint32_t kind);            /* Runtime kinds too; "?" when 
 
 /* A message of a kind with a descriptor, its body initialised (all fields at their defaults). */
 struct message *wire_message_create(uint32_t kind);
-/* Sets a string field in the message's arena: request->name = wire_string(message, text). */
-char *wire_string(struct message *message, const char *text); /* NULL becomes "". */
+/* Sets a string field in the message's arena: request->name = wire_string(message, text). NULL becomes "".
+ * What is no UTF-8 becomes U+FFFD: another node would refuse the whole message for it. */
+char *wire_string(struct message *message, const char *text);
+
+/* KIND_REFUSAL: the negative answer to any ask that crossed a wire. Never reads as OK. */
+struct message *wire_refusal_create(const struct error *error);
+void wire_refusal_read(const struct message *refusal, struct error *out_error);
 
 #endif

@@ -23,21 +23,29 @@ void wire_ask(struct actor *self, const char *node, enum transport_channel chann
 /* --- for transports ------------------------------------------------------------------------------------ */
 struct remote;
 struct remote_options {
-    /* Puts a sealed frame on its way; takes the reference. false: no such peer, or its byte budget is used
-     * up. */
-    bool (*transmit)(void *transport, const char *node, enum transport_channel channel, struct bytes **frame);
+    /* Puts a sealed frame on its way. OK takes the reference; NODE_LOST: no connection to this peer;
+     * OVERLOADED: its byte budget is used up. Nothing left the node then, and the frame is still the
+     * caller's. */
+    enum status (*transmit)(void *transport, const char *node, enum transport_channel channel,
+                            struct bytes **frame);
     void *transport;
 };
 struct remote *remote_create(const struct remote_options *options);
 void remote_destroy(struct remote **remote);
 void remote_set_identity(struct remote *remote, const struct transport_identity *identity);
-/* KIND_TRANSPORT_SEND and KIND_TRANSPORT_ASK as handled by the transport actor. */
+const struct transport_identity *remote_identity(const struct remote *remote);
+/* KIND_TRANSPORT_SEND and KIND_TRANSPORT_ASK as handled by the transport actor: they keep the message being
+ * handled (actor_keep), so they are the last that its handler does with it. */
 void remote_on_send(struct remote *remote, struct actor *self, const struct message *message);
 void remote_on_ask(struct remote *remote, struct actor *self, const struct message *message);
-/* A frame from an authenticated, greeted peer. Bad ones are counted, logged once a second, dropped. */
+/* A frame from an authenticated, greeted peer. Bad ones are counted, logged once a second, dropped. A request
+ * that the network repeats reaches its receiver once; so does a reply. */
 void remote_on_frame(struct remote *remote, struct actor *self, const char *from_node,
                      enum transport_channel channel, const uint8_t *data, size_t size);
 /* Every ask that waits for this peer is refused NODE_LOST. */
 void remote_on_peer_down(struct remote *remote, struct actor *self, const char *node);
+/* Counts, and logs at most once a second, a frame that the transport itself had to drop. */
+void remote_drop(struct remote *remote, struct actor *self, const char *from_node, const char *reason);
+uint64_t remote_dropped(const struct remote *remote);
 
 #endif
