@@ -13,6 +13,7 @@
 
 enum {
     SLICE_INSTANCES_MAX = 1000, /* Of one slice in one blueprint. */
+    SLICE_NUMBER_MAX = 99999,   /* Of an instance: a changed slice starts its instances under new numbers. */
     SLICE_ENTRIES_MAX = 256,    /* Entry points of one slice. */
     SLICE_NODE_MAX = 64,        /* With the terminating 0. */
     SLICE_HISTORY_MAX = 100,    /* Revisions of a blueprint that are kept. */
@@ -121,28 +122,6 @@ const struct allocation_instance *slice_allocation_find(const struct allocation 
                                                         uint32_t instance);
 const struct slice_instance *slice_record_find(const struct slice_record *record, uint32_t instance);
 
-/* --- rules, called by schema_rules (store/schema/rules.c) ------------------------------------------------
- */
-/* Puts and deletes under blueprints/, blueprint-history/, allocations/, slices/ and endpoints/, from any
- * origin: ORIGIN_CLIENT was refused before. Each is one step of a transaction: an error undoes all of it. */
-MUST_CHECK enum status slice_rules_put(struct kv_txn *txn, const struct kv_context *context,
-                                       const Pb__OpPut *put, struct error *error);
-MUST_CHECK enum status slice_rules_delete(struct kv_txn *txn, const struct kv_context *context,
-                                          const char *key, struct error *error);
-/* A node's fact. rules.c has checked that Command.incarnation is the node's current one (A7); the
- * allocation's revision, the move and the one live owner are checked here. A fence only for what begins an
- * ascent or serves (LOAD, ACTIVATE, ACTIVE): an instance whose allocation was withdrawn must still be able to
- * follow the arrows down, and from LOAD or ACTIVATE these lead through LOADING or ACTIVATING. */
-MUST_CHECK enum status slice_rules_fact(struct kv_txn *txn, const struct kv_context *context,
-                                        const Pb__OpSliceFact *fact, struct error *error);
-/* The node was lost, or started anew: its records and endpoints go in this entry (A7, DEP3). */
-void slice_rules_forget_node(struct kv_txn *txn, const struct kv_context *context, const char *node);
-
-/* A planted bug for test builds: a lost node's endpoints stay. The simulator must find it. */
-#if AETHER_MUTANTS
-extern bool slice_rules_mutant;
-#else
-enum { slice_rules_mutant = 0 };
-#endif
+#include "store/schema/slice_rules.h"
 
 #endif
