@@ -1,0 +1,162 @@
+/* kv_txn: the staged view of one entry. An abort forgets what was staged, a commit moves it down in key order
+ * (A2: never in the order of addresses). */
+#include "runtime/base/check.h"
+#include "runtime/base/memory.h"
+#include "runtime/base/text.h"
+#include "store/memory/kv_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void kv_txn_begin(struct kv_txn *txn, struct kv *kv, const struct kv_context *context)
+{
+    *txn = (struct kv_txn){ .kv = kv, .context = context };
+    kv_view_init(&txn->view, &kv->records, &kv->outcome);
+}
+
+struct arena *kv_txn_arena(struct kv_txn *txn)
+{
+    return &txn->kv->outcome;
+}
+
+static const struct kv_record *record_of(const struct kv_item *item)
+{
+    return item == NULL ? NULL : &item->record;
+}
+
+const struct kv_record *kv_txn_get(struct kv_txn *txn, const char *key)
+{
+    return record_of(kv_view_get(&txn->view, key));
+}
+
+void kv_txn_put(struct kv_txn *txn, const char *key, const void *value, size_t size, const char *lease)
+{
+    CHECK(strlen(key) <= KV_KEY_MAX);
+    CHECK(size <= KV_VALUE_MAX);
+    const struct kv_item *before = kv_view_get(&txn->view, key);
+    uint64_t revision = txn->context->revision;
+    struct kv_record record = { .key = key, .value = value, .value_size = size };
+    record.lease = lease == NULL ? "" : lease;
+    record.revision = revision;
+    record.term = txn->context->term;
+    record.create_revision = before == NULL ? revision : before->record.create_revision;
+    if (before == NULL) record.version = 1;
+    else record.version = before->record.version + (before->record.revision == revision ? 0 : 1);
+    struct kv_item *item = kv_item_create(&record); /* Copied first: key or value may be the former's own. */
+    kv_view_cover(&txn->view, item->record.key, item);
+}
+
+bool kv_txn_delete(struct kv_txn *txn, const char *key)
+{
+    if (kv_view_get(&txn->view, key) == NULL) return false;
+    kv_view_cover(&txn->view, key, NULL);
+    return true;
+}
+
+/* The first record under the prefix, after `after` unless that is NULL; NULL: none. */
+static struct kv_item *next_under(const struct kv_txn *txn, const char *prefix, const char *after)
+{
+    struct kv_item *item = kv_view_next(&txn->view, after == NULL ? prefix : after, after == NULL);
+    return item != NULL && text_starts_with(item->record.key, prefix) ? item : NULL;
+}
+
+const struct kv_record *kv_txn_first(struct kv_txn *txn, const char *prefix)
+{
+    return record_of(next_under(txn, prefix, NULL));
+}
+
+const struct kv_record *kv_txn_last(struct kv_txn *txn, const char *prefix)
+{
+    char end[KV_KEY_MAX + 2];
+    (void)snprintf(end, sizeof end, "%s\xff", prefix); /* Above every key under it: keys are UTF-8. */
+    const struct kv_item *item = kv_view_before(&txn->view, end);
+    return item != NULL && text_starts_with(item->record.key, prefix) ? &item->record : NULL;
+}
+
+struct item_list {
+    struct kv_item **items; /* References of ours: they outlive what is done to their keys. */
+    uint32_t count;
+    uint32_t capacity;
+};
+
+static struct item_list list_under(const struct kv_txn *txn, const char *prefix, uint32_t limit)
+{
+    struct item_list list = { 0 };
+    for (struct kv_item *item = next_under(txn, prefix, NULL); item != NULL && list.count < limit;
+         item = next_under(txn, prefix, item->record.key)) {
+        if (list.count == list.capacity) {
+            list.capacity = list.capacity == 0 ? 64 : list.capacity * 2;
+            list.items = memory_realloc(list.items, list.capacity * sizeof(struct kv_item *));
+        }
+        list.items[list.count++] = kv_item_ref(item);
+    }
+    return list;
+}
+
+uint32_t kv_txn_keys(struct kv_txn *txn, const char *prefix, uint32_t limit, const char ***out_keys)
+{
+    struct item_list list = list_under(txn, prefix, limit);
+    const char **keys = arena_array(&txn->kv->outcome, list.count, sizeof *keys);
+    for (uint32_t i = 0; i < list.count; i++) {
+        keys[i] = arena_strdup(&txn->kv->outcome, list.items[i]->record.key);
+        kv_item_unref(&list.items[i]);
+    }
+    memory_free(list.items);
+    *out_keys = keys;
+    return list.count;
+}
+
+void kv_txn_scan(struct kv_txn *txn, const char *prefix,
+                 bool (*visit)(void *context, const struct kv_record *record), void *context)
+{
+    struct item_list list = list_under(txn, prefix, UINT32_MAX);
+    bool go_on = true;
+    for (uint32_t i = 0; i < list.count; i++) {
+        if (go_on) go_on = visit(context, &list.items[i]->record);
+        kv_item_unref(&list.items[i]);
+    }
+    memory_free(list.items);
+}
+
+void kv_place(struct kv *kv, const char *key, struct kv_item *item)
+{
+    if (item != NULL) record_hash_add(&kv->hash, &item->hash);
+    struct kv_item *former = item != NULL ? tree_put(&kv->records, key, item) : tree_remove(&kv->records, key);
+    if (former == NULL) return;
+    record_hash_subtract(&kv->hash, &former->hash);
+    kv_item_unref(&former);
+}
+
+/* Gives the staged reference to the tree, and the history one of its own for each side. */
+static struct kv_change settle(struct kv *kv, const char *key, struct kv_cover *cover)
+{
+    struct kv_item *previous = kv_item_ref(cover->base);
+    struct kv_item *item = kv_item_ref(cover->now);
+    kv_place(kv, key, cover->now);
+    cover->now = NULL;
+    (void)tree_put(&kv->dirty, key, kv);
+    return (struct kv_change){ .key = item != NULL ? item->record.key : previous->record.key,
+                               .previous = record_of(previous),
+                               .record = record_of(item) };
+}
+
+const struct kv_change *kv_txn_commit(struct kv_txn *txn, uint32_t *out_count)
+{
+    struct kv_change *changes = memory_array(txn->view.over.count, sizeof *changes);
+    uint32_t count = 0;
+    struct kv_cover *cover = NULL;
+    for (const char *key = NULL; (cover = kv_view_each(&txn->view, &key)) != NULL;) {
+        if (cover->base == NULL && cover->now == NULL) continue; /* Made and deleted again. */
+        changes[count++] = settle(txn->kv, key, cover);
+    }
+    kv_view_fini(&txn->view);
+    *out_count = count;
+    if (count > 0) return kv_history_add(&txn->kv->history, txn->context->revision, changes, count);
+    memory_free(changes);
+    return NULL;
+}
+
+void kv_txn_abort(struct kv_txn *txn)
+{
+    kv_view_fini(&txn->view);
+}
