@@ -14,7 +14,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RECORD_FIXED_SIZE = 4 + 8 * 4 + 2, SESSION_FIXED_SIZE = 4 + 8 * 3 + 2, HISTORY_FIXED_SIZE = 4 + 8 + 4 };
+enum {
+    RECORD_FIXED_SIZE = 4 + 8 * 4 + 2,
+    SESSION_FIXED_SIZE = 4 + 8 * 3 + 2,
+    HISTORY_FIXED_SIZE = 4 + 8 + 4
+};
 /* Each kept change has a key of at least one byte and one packed record. */
 enum { CHANGE_SIZE_MIN = 2 + 2 + 4 + 4 + RECORD_FIXED_SIZE };
 
@@ -38,8 +42,8 @@ static void blob_end(const struct record_blob *blob, const char *key, const stru
 }
 
 /* Leaves the reader behind the checksum. */
-static enum status blob_open(const char *what, const char *key, const void *data, size_t size, size_t size_min,
-                             struct pack_reader *out_reader, struct error *error)
+static enum status blob_open(const char *what, const char *key, const void *data, size_t size,
+                             size_t size_min, struct pack_reader *out_reader, struct error *error)
 {
     if (size < size_min) {
         return error_set(error, STATUS_CORRUPT, "%s \"%.64s\" is only %zu bytes long", what, key, size);
@@ -133,7 +137,8 @@ enum status record_unpack_session(const char *key, const void *data, size_t size
     session.sequence = unpack_u64(&reader);
     session.client = unpack_text(&reader);
     bool matches = record_number_of_key(key, &named) && named == session.id;
-    if (reader.failed || !matches) return error_set(error, STATUS_CORRUPT, "session \"%.64s\" is malformed", key);
+    if (reader.failed || !matches)
+        return error_set(error, STATUS_CORRUPT, "session \"%.64s\" is malformed", key);
     session.result = reader.at;
     session.result_size = reader.left;
     *out_session = session;
@@ -194,15 +199,16 @@ static enum status unpack_side(struct pack_reader *reader, const char *key, stru
     return status;
 }
 
-static enum status unpack_change(struct pack_reader *reader, struct arena *arena, struct kv_change *out_change,
-                                 struct error *error)
+static enum status unpack_change(struct pack_reader *reader, struct arena *arena,
+                                 struct kv_change *out_change, struct error *error)
 {
     out_change->key = unpack_text(reader);
     if (out_change->key == NULL) return error_set(error, STATUS_CORRUPT, "a key in the history is malformed");
     enum status status = unpack_side(reader, out_change->key, arena, &out_change->previous, error);
     if (status == STATUS_OK) status = unpack_side(reader, out_change->key, arena, &out_change->record, error);
     bool empty = out_change->previous == NULL && out_change->record == NULL;
-    if (status == STATUS_OK && empty) return error_set(error, STATUS_CORRUPT, "a change in the history is empty");
+    if (status == STATUS_OK && empty)
+        return error_set(error, STATUS_CORRUPT, "a change in the history is empty");
     return status;
 }
 

@@ -180,6 +180,20 @@ bool tree_after(const struct tree *tree, const char *from, const char **out_key,
     return seek(tree, from, false, out_key, out_value);
 }
 
+bool tree_before(const struct tree *tree, const char *from, const char **out_key, void **out_value)
+{
+    const struct tree_node *best = NULL;
+    for (const struct tree_node *node = tree->root; node != NULL;) {
+        bool fits = strcmp(node->key, from) < 0;
+        if (fits) best = node;
+        node = fits ? node->right : node->left;
+    }
+    if (best == NULL) return false;
+    if (out_key != NULL) *out_key = best->key;
+    if (out_value != NULL) *out_value = best->value;
+    return true;
+}
+
 static void free_subtree(struct tree_node *node)
 {
     if (node == NULL) return;

@@ -3,19 +3,9 @@
 #include "runtime/base/check.h"
 #include "runtime/base/text.h"
 #include "store/memory/kv_state.h"
+#include "wire/proto/codec.h"
 
-#include <stdio.h>
 #include <string.h>
-
-static void *allocate(void *arena, size_t size)
-{
-    return arena_alloc(arena, size);
-}
-
-static void release(void *arena, void *pointer)
-{
-    (void)arena, (void)pointer; /* The arena goes as a whole. */
-}
 
 /* No C0 or C1 control characters: a key is printed as it is. */
 static bool is_plain_text(const char *text)
@@ -48,7 +38,8 @@ static enum status check_key(const char *key, struct error *error)
 static enum status check_compare(const Pb__Compare *compare, struct error *error)
 {
     if (compare->target_case == PB__COMPARE__TARGET__NOT_SET) {
-        return error_set(error, STATUS_INVALID, "a compare of \"%.200s\" names nothing to compare", compare->key);
+        return error_set(error, STATUS_INVALID, "a compare of \"%.200s\" names nothing to compare",
+                         compare->key);
     }
     return check_key(compare->key, error);
 }
@@ -58,7 +49,8 @@ static bool compare_holds(const Pb__Compare *compare, const struct kv_record *re
     switch (compare->target_case) {
     case PB__COMPARE__TARGET_VALUE:
         return record != NULL && record->value_size == compare->value.len &&
-               (compare->value.len == 0 || memcmp(record->value, compare->value.data, compare->value.len) == 0);
+               (compare->value.len == 0 ||
+                memcmp(record->value, compare->value.data, compare->value.len) == 0);
     case PB__COMPARE__TARGET_REVISION: /* Revision 0 is that of what is not there. */
         return compare->revision == (record == NULL ? 0 : record->revision);
     case PB__COMPARE__TARGET_ABSENT: return (record == NULL) == (bool)compare->absent;
@@ -89,8 +81,8 @@ static enum status apply_put(struct kv_txn *txn, const Pb__OpPut *put, struct er
     enum status status = check_key(put->key, error);
     if (status != STATUS_OK) return status;
     if (put->value.len > KV_VALUE_MAX) {
-        return error_set(error, STATUS_INVALID, "the value of \"%.200s\" is %zu bytes long; at most %d", put->key,
-                         put->value.len, KV_VALUE_MAX);
+        return error_set(error, STATUS_INVALID, "the value of \"%.200s\" is %zu bytes long; at most %d",
+                         put->key, put->value.len, KV_VALUE_MAX);
     }
     return txn->kv->rules->put(txn, txn->context, put, error);
 }
@@ -111,8 +103,8 @@ static enum status apply_delete_prefix(struct kv_txn *txn, const char *prefix, P
     const char **keys = NULL;
     uint32_t count = kv_txn_keys(txn, prefix, KV_DELETE_PREFIX_MAX + 1, &keys);
     if (count > KV_DELETE_PREFIX_MAX) {
-        return error_set(error, STATUS_INVALID, "more than %d keys start with \"%.200s\"", KV_DELETE_PREFIX_MAX,
-                         prefix);
+        return error_set(error, STATUS_INVALID, "more than %d keys start with \"%.200s\"",
+                         KV_DELETE_PREFIX_MAX, prefix);
     }
     for (uint32_t i = 0; i < count; i++) {
         enum status status = txn->kv->rules->delete_key(txn, txn->context, keys[i], error);
@@ -163,8 +155,7 @@ static enum status apply_list(struct kv_txn *txn, Pb__Operation **operations, si
     struct arena *arena = &txn->kv->outcome;
     Pb__OperationResult **results = arena_array(arena, count, sizeof *results);
     for (size_t i = 0; i < count; i++) {
-        results[i] = arena_alloc(arena, sizeof **results);
-        pb__operation_result__init(results[i]);
+        results[i] = codec_create(arena, &pb__operation_result__descriptor);
         enum status status = apply_operation(txn, operations[i], count, results[i], error);
         if (status != STATUS_OK) return status;
     }
@@ -227,9 +218,7 @@ static void execute(struct kv *kv, const struct kv_context *context, Pb__Propose
 
 static Pb__ProposeReply *reply_create(struct kv *kv)
 {
-    Pb__ProposeReply *reply = arena_alloc(&kv->outcome, sizeof *reply);
-    pb__propose_reply__init(reply);
-    return reply;
+    return codec_create(&kv->outcome, &pb__propose_reply__descriptor);
 }
 
 static const Pb__ProposeReply *refuse(struct kv *kv, const struct kv_context *context, enum status status,
@@ -253,10 +242,10 @@ static const Pb__ProposeReply *answer_of_session(struct kv *kv, const struct kv_
     if (sequence < session->sequence || sequence == 0) {
         return refuse(kv, context, STATUS_UNKNOWN, "the session is past this command");
     }
-    ProtobufCAllocator allocator = { allocate, release, &kv->outcome };
-    const Pb__ProposeReply *reply =
-        pb__propose_reply__unpack(&allocator, session->result_size, session->result);
-    CHECK(reply != NULL); /* We packed it, and a checksum covered it since. */
+    void *reply = NULL;
+    enum status status = codec_unpack(&kv->outcome, &pb__propose_reply__descriptor, session->result,
+                                      session->result_size, &reply, NULL);
+    CHECK(status == STATUS_OK); /* We packed it, and a checksum covered it since. */
     *out_repeated = true;
     return reply;
 }
@@ -268,9 +257,9 @@ static void record_result(struct kv *kv, const struct kv_context *context, const
     struct record_session updated = *session;
     updated.used_revision = context->revision;
     updated.sequence = context->command->sequence;
-    updated.result_size = pb__propose_reply__get_packed_size(reply);
+    updated.result_size = codec_size(reply);
     uint8_t *packed = arena_alloc(&kv->outcome, updated.result_size);
-    (void)pb__propose_reply__pack(reply, packed);
+    codec_pack(reply, packed);
     updated.result = packed;
     kv_sessions_put(&kv->sessions, &updated);
 }
@@ -278,14 +267,18 @@ static void record_result(struct kv *kv, const struct kv_context *context, const
 static void apply_command(struct kv *kv, struct kv_context *context, const struct bytes *payload,
                           struct kv_outcome *outcome)
 {
-    ProtobufCAllocator allocator = { allocate, release, &kv->outcome };
-    const Pb__Command *command =
-        payload == NULL ? NULL : pb__command__unpack(&allocator, payload->size, payload->data);
-    context->command = command;
-    if (command == NULL) {
+    void *body = NULL;
+    enum status status = STATUS_CORRUPT;
+    if (payload != NULL) {
+        status =
+            codec_unpack(&kv->outcome, &pb__command__descriptor, payload->data, payload->size, &body, NULL);
+    }
+    if (status != STATUS_OK) { /* On every replica alike (A2). */
         outcome->reply = refuse(kv, context, STATUS_INVALID, "the entry holds no command");
         return;
     }
+    const Pb__Command *command = body;
+    context->command = command;
     if (command->session != 0) {
         const struct record_session *session = kv_sessions_find(&kv->sessions, command->session);
         outcome->reply = answer_of_session(kv, context, session, &outcome->repeated);
@@ -312,7 +305,9 @@ void kv_apply(struct kv *kv, const struct raft_entry *entry, struct kv_outcome *
     CHECK(entry->term >= kv->applied.term);
     arena_fini(&kv->outcome);
     *out_outcome = (struct kv_outcome){ 0 };
-    struct kv_context context = { .revision = entry->index, .term = entry->term, .stamp_ms = entry->stamp_ms };
+    struct kv_context context = { .revision = entry->index,
+                                  .term = entry->term,
+                                  .stamp_ms = entry->stamp_ms };
     if (entry->type == ENTRY_COMMAND) apply_command(kv, &context, entry->payload, out_outcome);
     if (entry->type == ENTRY_NO_OP) apply_no_op(kv, &context, out_outcome);
     kv->applied = (struct log_position){ entry->index, entry->term, entry->chain };

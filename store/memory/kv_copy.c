@@ -61,11 +61,11 @@ static enum status load_record(struct kv *kv, const struct log_copy_record *copy
 static enum status load_session(struct kv *kv, const struct log_copy_record *copy, struct error *error)
 {
     struct record_session session;
-    enum status status =
-        record_unpack_session(copy->key, copy->value, copy->value_size, &session, error);
+    enum status status = record_unpack_session(copy->key, copy->value, copy->value_size, &session, error);
     if (status != STATUS_OK) return status;
     if (kv->sessions.by_id.count >= KV_SESSIONS_MAX) {
-        return error_set(error, STATUS_CORRUPT, "the state copy holds more than %d sessions", KV_SESSIONS_MAX);
+        return error_set(error, STATUS_CORRUPT, "the state copy holds more than %d sessions",
+                         KV_SESSIONS_MAX);
     }
     kv_sessions_put(&kv->sessions, &session);
     return STATUS_OK;
@@ -100,9 +100,9 @@ static enum status load_history(struct kv *kv, const struct log_copy_record *cop
     enum status status =
         record_unpack_history(copy->key, copy->value, copy->value_size, &scratch, &loaded, error);
     const struct kv_history *history = &kv->history;
-    bool rises = history->count == 0 ||
-                 (status == STATUS_OK &&
-                  kv_history_at(history, history->count - 1)->revision < loaded.revision);
+    bool rises =
+        history->count == 0 ||
+        (status == STATUS_OK && kv_history_at(history, history->count - 1)->revision < loaded.revision);
     if (status == STATUS_OK && !rises) {
         status = error_set(error, STATUS_CORRUPT, "history \"%.64s\" is out of order", copy->key);
     }
@@ -127,7 +127,8 @@ enum status kv_load_end(struct kv *kv, const struct log_position *applied, uint6
     uint8_t hash[16];
     kv_state_hash(kv, hash);
     if (applied->index != 0 && memcmp(hash, state_hash, sizeof hash) != 0) {
-        return error_set(error, STATUS_CORRUPT, "the state copy does not have the hash that was kept with it");
+        return error_set(error, STATUS_CORRUPT,
+                         "the state copy does not have the hash that was kept with it");
     }
     kv->applied = *applied;
     kv->copied = *applied;

@@ -52,7 +52,8 @@ static size_t bytes_of(const struct kv_change *changes, uint32_t count)
 {
     size_t bytes = count * sizeof *changes;
     for (uint32_t i = 0; i < count; i++) {
-        bytes += kv_item_bytes(kv_item_of(changes[i].previous)) + kv_item_bytes(kv_item_of(changes[i].record));
+        bytes +=
+            kv_item_bytes(kv_item_of(changes[i].previous)) + kv_item_bytes(kv_item_of(changes[i].record));
     }
     return bytes;
 }

@@ -121,7 +121,8 @@ void kv_txn_scan(struct kv_txn *txn, const char *prefix,
 void kv_place(struct kv *kv, const char *key, struct kv_item *item)
 {
     if (item != NULL) record_hash_add(&kv->hash, &item->hash);
-    struct kv_item *former = item != NULL ? tree_put(&kv->records, key, item) : tree_remove(&kv->records, key);
+    struct kv_item *former =
+        item != NULL ? tree_put(&kv->records, key, item) : tree_remove(&kv->records, key);
     if (former == NULL) return;
     record_hash_subtract(&kv->hash, &former->hash);
     kv_item_unref(&former);
