@@ -11,7 +11,8 @@
  *
  * A SEND may leave at once, always: the core itself holds back what must wait for the disk (E3, R5, D5), and
  * drops what it held when the term changes. Events may come late, twice (RECEIVE) or never (RECEIVE); but
- * PERSISTED comes in the order of the PERSISTs, each once, and so do LOG_READ and APPLIED.
+ * PERSISTED comes in the order of the PERSISTs (one may stand for all before it), LOG_READ once for each
+ * READ_LOG, APPLIED in order.
  *
  * After STOP the core does nothing any more: the process has to end (exit 70, F1). */
 #ifndef AETHER_STORE_RAFT_CORE_H
@@ -56,15 +57,13 @@ enum core_message_type {
 
 /* Which fields a type uses; the others are 0 and need not travel. All use type, from, to, term (the sender's,
  * but see PREVOTE).
- *   PREVOTE           term = the one it would campaign in; position (its last entry)
+ *   PREVOTE           term = the one it would campaign in; position (its last entry; chain is not used)
  *   PREVOTE_REPLY     granted; when granted, term = that of the request
- *   VOTE              position (its last entry), transfer
+ *   VOTE              position (likewise), transfer
  *   VOTE_REPLY        granted
  *   APPEND            position (the entry before the first one: R2), commit, entries, entry_count
- *   APPEND_REPLY      position.index (as asked); granted: match; else hint.index, hint.term (R2)
- *   HEARTBEAT         commit, token
- *   HEARTBEAT_REPLY   token
- *   READ_INDEX        token (a nonce)
+ *   APPEND_REPLY      granted: match; else position.index (the one that did not fit), hint.index, hint.term
+ * (R2) HEARTBEAT         commit, token HEARTBEAT_REPLY   token READ_INDEX        token (a nonce)
  *   READ_INDEX_REPLY  token (the nonce), commit (the index that the reader has to wait for)
  *   TIMEOUT_NOW       - */
 struct core_message {
@@ -94,7 +93,7 @@ enum core_event_type {
     CORE_EVENT_TRANSFER,   /* E9: lead no longer, in favour of `replica` (0: of whom the core finds best). */
     CORE_EVENT_PEER_UP,    /* A connection to `replica` stands. */
     CORE_EVENT_PEER_DOWN,  /* It broke: a hint only (E8). */
-    CORE_EVENT_PERSISTED,  /* PERSIST `sequence` is durable. */
+    CORE_EVENT_PERSISTED,  /* PERSIST `sequence` and all before it are durable. */
     CORE_EVENT_LOG_READ,   /* The answer to READ_LOG. */
     CORE_EVENT_APPLIED,    /* The state holds everything up to `index`. */
     CORE_EVENT_DISK_ERROR, /* F1: leads no longer, and stops. */
@@ -196,7 +195,6 @@ enum core_stop {
     CORE_STOP_BACKWARDS,     /* Commit, applied, term or durable would fall, or a second vote be cast. */
     CORE_STOP_APPLY,         /* APPLIED beyond min(commit, durable) or beyond what was handed out (R9). */
     CORE_STOP_ACKNOWLEDGE,   /* An acknowledgement beyond durable was about to leave (R5). */
-    CORE_STOP_COMMIT_TERM,   /* Counting would have committed an entry of another term (R7). */
     CORE_STOP_CONFIGURATION, /* A configuration entry that M4 forbids, or none left after a truncation. */
     CORE_STOP_PROGRESS,      /* match < next <= last + 1 is broken (R1). */
     CORE_STOP_LOG_READ,      /* The log does not give back what was put into it. */
@@ -300,7 +298,7 @@ struct core_options {
     uint32_t window_messages;      /* 256 a peer (R1), at most that */
     uint32_t window_bytes;         /* 4 MiB a peer */
     uint32_t append_entries;       /* CORE_APPEND_ENTRIES_MAX, at most that */
-    uint32_t tail_entries;         /* 8192 kept in memory, at least 1024 */
+    uint32_t tail_entries;         /* 8192 kept in memory, at least append_entries */
     uint32_t tail_bytes;           /* 8 MiB kept in memory */
     uint32_t uncommitted_bytes;    /* 8 MiB (R10) */
     uint32_t preference_ticks;     /* 6000 = 60 s: healthy for so long, and first back-off (E9) */

@@ -1,0 +1,18 @@
+/* reads: linearizable reads by read index (Q1, Q2; Ongaro's thesis, 6.4). */
+#ifndef AETHER_STORE_RAFT_READS_H
+#define AETHER_STORE_RAFT_READS_H
+
+#include "store/raft/core_state.h"
+
+void reads_start_term(struct core *core); /* We lead a new term: tokens begin anew. */
+void reads_on_read(struct core *core, uint64_t tag);
+void reads_on_read_index(struct core *core, const struct core_message *message);
+void reads_on_read_index_reply(struct core *core, const struct core_message *message);
+void reads_on_heartbeat_reply(struct core *core, struct progress *peer, uint64_t token);
+void reads_on_tick(struct core *core);
+void reads_fail(struct core *core, enum status status); /* All that wait. */
+/* Once a step: gives tokens, asks the leader, and answers what is confirmed and applied. true: a new round of
+ * heartbeats has to leave. */
+bool reads_settle(struct core *core);
+
+#endif

@@ -1,0 +1,18 @@
+/* roster: the active configuration and those before it that a truncation may bring back (M1), and the peers
+ * that follow from it. */
+#ifndef AETHER_STORE_RAFT_ROSTER_H
+#define AETHER_STORE_RAFT_ROSTER_H
+
+#include "store/raft/core_state.h"
+
+const struct configuration *roster_active(const struct core *core); /* Of no members: none known yet. */
+/* A configuration entry came into the log. One that M4 forbids stops the core. */
+void roster_append(struct core *core, const struct raft_entry *entry);
+void roster_truncate(struct core *core, log_index from);
+void roster_commit(struct core *core); /* Forgets what no truncation can reach any more. */
+/* Makes the peers anew; what is known of those that stay is kept. */
+void roster_refresh(struct core *core);
+struct progress *roster_peer(struct core *core, replica_id id); /* NULL: not a member, or ourselves. */
+bool roster_self_is_voter(const struct core *core);
+
+#endif
