@@ -5,7 +5,7 @@
 #include "runtime/base/text.h"
 #include "store/schema/document.h"
 #include "store/schema/event.h"
-#include "store/schema/slice.h"
+#include "store/schema/slice_rules.h"
 
 #include <stdio.h>
 #include <string.h>

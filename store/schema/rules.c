@@ -4,7 +4,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/text.h"
 #include "store/schema/cluster.h"
-#include "store/schema/slice.h"
+#include "store/schema/slice_rules.h"
 
 #include <string.h>
 
