@@ -410,13 +410,14 @@ static enum status load_file(struct config *config, const char *path, struct err
 
 /* --- environment and flags ----------------------------------------------------------------------------- */
 
-static enum status load_environment(struct config *config, char *const *environment, struct error *error)
+static enum status load_environment(struct config *config, const char *const *environment,
+                                    struct error *error)
 {
     for (size_t i = 0; i < ARRAY_COUNT(keys); i++) {
         char variable[KEY_TEXT_MAX];
         key_as_variable(keys[i].key, variable);
         size_t length = strlen(variable);
-        for (char *const *at = environment; at != NULL && *at != NULL; at++) {
+        for (const char *const *at = environment; at != NULL && *at != NULL; at++) {
             if (strncmp(*at, variable, length) != 0 || (*at)[length] != '=') continue;
             struct origin origin;
             (void)text_copy(origin.text, sizeof origin.text, variable);
@@ -437,7 +438,7 @@ static const struct key_row *key_of_flag(const char *flag, size_t length)
     return NULL;
 }
 
-static enum status load_flags(struct config *config, char *const *arguments, uint32_t count,
+static enum status load_flags(struct config *config, const char *const *arguments, uint32_t count,
                               struct error *error)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -552,7 +553,7 @@ static enum status check_whole(struct config *config, struct error *error)
     return status;
 }
 
-enum status config_load(const char *file, char *const *environment, char *const *arguments,
+enum status config_load(const char *file, const char *const *environment, const char *const *arguments,
                         uint32_t argument_count, struct config *out_config, struct error *error)
 {
     struct config *config = memory_zalloc(sizeof *config);

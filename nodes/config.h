@@ -62,8 +62,9 @@ struct config {
  * --check and
  * --help (main takes those). INVALID: the message names file and line (or variable, or flag), the hint the
  * nearest right key. On failure `out_config` needs no fini. */
-MUST_CHECK enum status config_load(const char *file, char *const *environment, char *const *arguments,
-                                   uint32_t argument_count, struct config *out_config, struct error *error);
+MUST_CHECK enum status config_load(const char *file, const char *const *environment,
+                                   const char *const *arguments, uint32_t argument_count,
+                                   struct config *out_config, struct error *error);
 void config_fini(struct config *config);
 void config_print(const struct config *config, FILE *out); /* As YAML that config_load reads back. */
 void config_print_keys(FILE *out);                         /* For --help: key, default, help. */
