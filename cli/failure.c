@@ -1,0 +1,62 @@
+/* failure: see the header. */
+#include "cli/failure.h"
+
+#include "cli/render.h"
+
+enum { EXIT_UNREACHABLE = 3 };
+
+int failure_exit(const struct failure *failure)
+{
+    return failure->unreachable ? EXIT_UNREACHABLE : status_exit(failure->error.status);
+}
+
+/* What to do next, where whoever refused didn't say. */
+static const char *hint_of(const struct failure *failure)
+{
+    if (failure->error.hint[0] != '\0') return failure->error.hint;
+    if (failure->unreachable) return "start a node, or name one with --endpoint ADDR";
+    switch (failure->error.status) {
+    case STATUS_INVALID: return "aether help";
+    case STATUS_NO_LEADER:
+    case STATUS_NOT_LEADER: return "aether cluster status; reads go on with --stale";
+    case STATUS_NOT_FOUND: return "list what there is: aether help";
+    case STATUS_NO_ENDPOINT: return "aether endpoint list";
+    case STATUS_CONFLICT: return "read it again, then repeat with the revision that you saw";
+    case STATUS_DENIED:
+    case STATUS_UNAUTHENTICATED: return "aether agent status";
+    case STATUS_DEADLINE:
+    case STATUS_NODE_LOST:
+    case STATUS_CRASHED:
+    case STATUS_UNKNOWN: return "look whether it happened before you repeat it";
+    case STATUS_OVERLOADED:
+    case STATUS_NOT_READY: return "again in a moment";
+    default: return "aether event list";
+    }
+}
+
+struct value *failure_document(const struct failure *failure)
+{
+    struct value *inner = value_new_object();
+    value_set_string(inner, "code", status_name(failure->error.status));
+    value_set_string(inner, "message", failure->error.message);
+    value_set_string(inner, "hint", hint_of(failure));
+    value_set(inner, "details",
+              failure->details != NULL ? value_clone(failure->details) : value_new_object());
+    struct value *document = value_new_object();
+    value_set(document, "error", inner);
+    return document;
+}
+
+void failure_words(struct text *out, const struct failure *failure)
+{
+    text_add(out, "error: ");
+    if (failure->what != NULL) text_printf(out, "%s: ", failure->what);
+    if (failure->unreachable) text_add(out, "no node can be reached");
+    else text_printf(out, "%s, %s", status_name(failure->error.status), status_text(failure->error.status));
+    text_add(out, "\n");
+    render_line(out, failure->error.message[0] != '\0' ? failure->error.message
+                                                       : status_text(failure->error.status));
+    text_add(out, "\ntry: ");
+    render_line(out, hint_of(failure));
+    text_add(out, "\n");
+}
