@@ -76,7 +76,6 @@ const struct command cluster_commands[] = {
         .arguments = ARGUMENTS({ .field = "key", .help = "which key", .positional = true }),
         .record = "record",
         .identity = "key",
-        .json_fields = FIELDS("value"),
         .omit_empty = FIELDS("lease"),
         .columns = COLUMNS(AS_TEXT("key", "KEY"), AS_TEXT("value", "VALUE"),
                            AS_NUMBER("revision", "REVISION"), AS_NUMBER("version", "VERSION")),
@@ -99,7 +98,6 @@ const struct command cluster_commands[] = {
                       { .field = "start_after", .help = "the page after this key", .metavar = "KEY" }),
         .list = "records",
         .identity = "key",
-        .json_fields = FIELDS("value"),
         .omit_empty = FIELDS("lease"),
         .columns = COLUMNS(AS_TEXT("key", "KEY"), AS_TEXT("value", "VALUE"),
                            AS_NUMBER("revision", "REVISION"), AS_NUMBER("version", "VERSION")),
@@ -163,7 +161,6 @@ const struct command cluster_commands[] = {
             { .field = "limit", .help = "end after so many changes", .metavar = "N" },
             { .field = "wait_ms", .help = "how long one request waits for a change", .metavar = "MS" }),
         .list = "events",
-        .json_fields = FIELDS("value"),
         .omit_empty = FIELDS("lease"),
     },
     {
@@ -207,6 +204,8 @@ const struct command cluster_commands[] = {
         .target = TO_LEASE_KEEPER,
         .role = ROLE_OPERATOR,
         .flags = COMMAND_CHANGES | COMMAND_ON_LEADER | COMMAND_IDEMPOTENT,
+        .arguments =
+            ARGUMENTS({ .field = "holder", .help = "only if this agent holds it", .metavar = "NAME" }),
     },
     { 0 },
 };

@@ -54,8 +54,8 @@ static struct value *element_schema(const struct command *command, const Protobu
     case PROTOBUF_C_TYPE_DOUBLE: return type_schema("number");
     case PROTOBUF_C_TYPE_ENUM: return enum_schema(field->descriptor);
     case PROTOBUF_C_TYPE_MESSAGE: return message_schema(command, field->descriptor);
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_BYTES: break;
+    case PROTOBUF_C_TYPE_BYTES: return type_schema(NULL); /* Any JSON value (convert.h). */
+    case PROTOBUF_C_TYPE_STRING: break;
     }
     return type_schema("string");
 }

@@ -1,0 +1,16 @@
+/* command_gateway: the one path of every command, from whichever surface. */
+#ifndef AETHER_ACTORS_GATEWAY_COMMAND_GATEWAY_H
+#define AETHER_ACTORS_GATEWAY_COMMAND_GATEWAY_H
+
+#include "runtime/actor.h"
+
+struct command_gateway_options {
+    const char *node; /* This node's name. */
+};
+
+/* Registered as TO_COMMAND_GATEWAY. Asks: any request kind of the command table, or GATEWAY_FORWARD; answered
+ * by the row's reply kind, or refused as its target refused, or with NO_LEADER, NOT_LEADER, DENIED, DEADLINE,
+ * OVERLOADED, UNKNOWN. */
+extern const struct behavior command_gateway_behavior;
+
+#endif
