@@ -49,7 +49,6 @@ struct call {
     struct mcp_step step; /* Owns the JSON-RPC request. */
     const struct command *command;
     struct message *command_request; /* Ours until it is sent. */
-    struct error refusal;            /* While the lease's holder is looked up. */
     bool cancelled;
 };
 
@@ -123,63 +122,46 @@ static const char *principal_of(const struct call *call)
     return call->step.principal[0] != '\0' ? call->step.principal : default_principal;
 }
 
-static void ask_gateway(struct actor *self, struct call *call, uint32_t kind, const void *body,
-                        int64_t timeout_ns, ask_completion *complete)
+static void run_command(struct actor *self, struct call *call)
 {
     struct message *message = wire_message_create(KIND_GATEWAY_FORWARD);
+    const void *body = call->command_request->body;
     Pb__GatewayForward *forward = message->body;
-    forward->kind = kind;
+    forward->kind = call->command->request;
     forward->request.len = codec_size(body);
     forward->request.data = arena_alloc(&message->arena, forward->request.len + 1);
     codec_pack(body, forward->request.data);
     forward->principal = wire_string(message, principal_of(call));
-    actor_ask_name(self, TO_COMMAND_GATEWAY, &message, timeout_ns, complete, call);
-}
-
-static void run_command(struct actor *self, struct call *call)
-{
     bool waits = (call->command->flags & COMMAND_WAITS) != 0;
-    ask_gateway(self, call, call->command->request, call->command_request->body,
-                waits ? long_call_ns : call_ns, on_command_done);
+    actor_ask_name(self, TO_COMMAND_GATEWAY, &message, waits ? long_call_ns : call_ns, on_command_done, call);
 }
 
 /* --- the agent lease ---------------------------------------------------------------------------------- */
-/* Told who holds the lease, or not: the refusal stands either way. */
-static void on_holder_known(struct actor *self, void *state, void *context, const struct ask_result *result)
+/* The store's refusal names the holder and the time left. */
+static void refuse_for_holder(struct actor *self, struct call *call, const char *message)
 {
-    (void)state;
-    struct call *call = context;
-    if (result->status == STATUS_OK) {
-        const Pb__AgentStatusReply *status = result->message->body;
-        if (status->held)
-            error_set(&call->refusal, STATUS_DENIED,
-                      "the agent \"%.100s\" may change the cluster now, for another %llu s", status->holder,
-                      (unsigned long long)(status->left_ms + 999) / 1000);
-    }
-    error_hint(&call->refusal, "read on, or wait; `aether agent release` ends the other agent's lease");
-    fail_call(self, call, &call->refusal);
-}
-
-static void refuse_for_holder(struct actor *self, struct call *call)
-{
-    error_set(&call->refusal, STATUS_DENIED, "another agent may change the cluster now");
-    const Pb__AgentStatusRequest request = PB__AGENT_STATUS_REQUEST__INIT;
-    ask_gateway(self, call, KIND_AGENT_STATUS_REQUEST, &request, lease_ns, on_holder_known);
+    struct error error;
+    error_set(&error, STATUS_DENIED, "only one agent may change the cluster at a time: %s", message);
+    error_hint(&error, "read on, or wait; `aether agent release` ends the other agent's lease");
+    fail_call(self, call, &error);
 }
 
 static void on_lease(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     (void)state;
     struct call *call = context;
-    if (result->status != STATUS_OK && result->status != STATUS_CONFLICT) {
+    const Pb__ProposeReply *granted = result->status == STATUS_OK ? result->message->body : NULL;
+    if (granted != NULL && granted->status == STATUS_OK) {
+        run_command(self, call);
+    } else if (granted != NULL) {
+        refuse_for_holder(self, call, granted->message);
+    } else if (result->status == STATUS_CONFLICT) {
+        refuse_for_holder(self, call, result->error->message);
+    } else {
         struct error error = *result->error;
         error_wrap(&error, "the agent lease can't be taken");
         fail_call(self, call, &error);
-        return;
     }
-    const Pb__ProposeReply *granted = result->status == STATUS_OK ? result->message->body : NULL;
-    if (granted != NULL && granted->status == STATUS_OK) run_command(self, call);
-    else refuse_for_holder(self, call);
 }
 
 /* Granted when it is free or ours already: then this renews it. */
