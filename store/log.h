@@ -65,7 +65,7 @@ struct log_ops {
     enum status (*write)(struct log *log, const struct log_batch *batches, uint32_t count,
                          struct error *error);
     /* Calls emit for entries from..to in order, at least one, stopping after max_bytes; emit borrows the
-     * entry. */
+     * entry. NOT_FOUND, without a call: the log doesn't hold `from`. */
     enum status (*read)(struct log *log, log_index from, log_index to, size_t max_bytes,
                         void (*emit)(void *context, const struct raft_entry *entry), void *context,
                         struct error *error);
