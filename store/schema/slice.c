@@ -312,7 +312,13 @@ enum status slice_node_read(struct arena *arena, const void *value, size_t size,
     if (status != STATUS_OK) return status;
     const struct value *labels = value_get(object, "labels");
     uint32_t count = 0;
-    const char **pairs = arena_array(arena, 2 * value_size(labels), sizeof(*pairs));
+    const char **pairs = arena_array(arena, 2 * (value_size(labels) + 1), sizeof(*pairs));
+    const char *zone = value_get_string(object, "zone", "");
+    if (zone[0] != '\0' && value_get(labels, "zone") == NULL) { /* The zone is a label like any other. */
+        pairs[0] = "zone";
+        pairs[1] = arena_strdup(arena, zone);
+        count = 1;
+    }
     const char *name = NULL;
     const struct value *member = NULL;
     for (size_t i = 0; value_member(labels, i, &name, &member); i++) {
