@@ -28,7 +28,8 @@ enum actor_pool {
 
 enum mailbox_policy {
     MAILBOX_REFUSE,      /* A full mailbox refuses: the sender is told OVERLOADED. */
-    MAILBOX_DROP_OLDEST, /* A full mailbox drops its oldest message and counts it (telemetry). */
+    MAILBOX_DROP_OLDEST, /* A full mailbox drops its oldest message and counts it (telemetry). Its actor does
+                            so when it runs; until then it takes up to twice its capacity, then refuses. */
 };
 
 typedef void actor_handler(struct actor *self, void *state, const struct message *message);
@@ -48,8 +49,9 @@ struct behavior {
     /* State arrives zeroed; `options` is borrowed for the call. A failure here counts as a failed start.
      * On failure fini is not called: init undoes what it did. */
     enum status (*init)(struct actor *self, void *state, const void *options, struct error *error);
-    void (*stop)(struct actor *self, void *state); /* Optional: ordered end, may still send. */
-    void (*fini)(void *state);                     /* Optional: frees what state owns. Never sends. */
+    /* Optional: ordered end, after its children's; may still send. */
+    void (*stop)(struct actor *self, void *state);
+    void (*fini)(void *state); /* Optional: frees what state owns. Never sends. */
     /* Optional: after the last message of a batch, before the actor yields: group commits live here. */
     void (*turn_end)(struct actor *self, void *state);
     /* Optional, handles every kind that no row names; without it such a message is refused with INVALID
@@ -98,7 +100,10 @@ void actor_tell_name(struct actor *self, uint32_t name, struct message **message
 /* Ask: takes the message always. `complete` runs exactly once, as a turn of the asker, never inside the call:
  * with the reply (status OK, `message` borrowed, actor_keep takes it), or with a refusal, DEADLINE,
  * NOT_FOUND, OVERLOADED, or NODE_LOST/CRASHED where the target ended. timeout_ns <= 0 means: the current
- * message's deadline, or 30 s. The current message's deadline caps it either way. */
+ * message's deadline, or 30 s. The current message's deadline caps it either way. Inside `complete` the
+ * current request id and deadline are those under which was asked. Where the asker itself ends, its open asks
+ * complete CANCELLED before fini, so that contexts can be freed; what is asked from there on is dropped,
+ * never completed. */
 struct ask_result {
     enum status status;
     const struct error *error;     /* NULL iff OK. */
@@ -137,6 +142,7 @@ struct spawn_options {
     const void *options; /* For init; borrowed for the call. */
     const char *label;   /* For people, beside the behavior's name: "slice_host[orders/2]". Copied. */
     uint32_t name;       /* Register under this well-known name; 0 = none. */
+    uint32_t restarts;   /* How often it was started again before (supervisors); for people. */
 };
 /* The child's init has run when this returns. It is the child of self: it is stopped before self ends. */
 MUST_CHECK enum status actor_spawn(struct actor *self, const struct behavior *behavior,
@@ -148,7 +154,7 @@ struct actor_down { /* Body of KIND_DOWN. */
     struct error error;
 };
 void actor_monitor(struct actor *self,
-                   struct actor_id id);                  /* One KIND_DOWN, at once if it is gone already. */
+                   struct actor_id id); /* One KIND_DOWN; NOT_FOUND at once if it is gone already. */
 void actor_stop(struct actor *self, struct actor_id id); /* Ordered; self is fine. */
 /* The actor cannot go on: it ends after this handler, its supervisor decides. */
 void actor_fail(struct actor *self, const struct error *error);

@@ -66,9 +66,35 @@ MUST_CHECK enum status runtime_spawn(struct runtime *runtime, const struct behav
 MUST_CHECK enum status runtime_send(struct runtime *runtime, struct actor_id to, struct message **message);
 struct actor_id runtime_find(const struct runtime *runtime, uint32_t name);
 struct scheduler *runtime_scheduler(const struct runtime *runtime);
-/* Ordered stop: roots in reverse order of their start, each with its children; false: the deadline passed. */
+/* Ordered stop: roots in reverse order of their start, each with its children; false: the deadline passed.
+ * Never from inside an actor. */
 bool runtime_stop(struct runtime *runtime, int64_t timeout_ns);
-/* After runtime_stop, or (stepper only) as a crash: nothing more is sent or handled; states are freed. */
+/* After a runtime_stop that succeeded, or (stepper only) at any time, as the node's crash: nothing more is
+ * sent or handled, open asks complete CANCELLED with their sends going nowhere, states are freed by fini, no
+ * stop is called, other nodes notice nothing. Never from inside an actor (on_failure and handlers included):
+ * the simulator uses stepper_call_at. */
 void runtime_destroy(struct runtime **runtime);
+
+/* What people see of an actor. Valid during the call. */
+struct actor_view {
+    struct actor_id id;
+    struct actor_id parent; /* Not set: a root. */
+    const char *behavior;
+    const char *label; /* NULL: none. */
+    const char *phase; /* "starting", "running", "ending". */
+    enum actor_home home;
+    enum actor_pool pool;
+    uint32_t mailbox_length;
+    uint32_t mailbox_capacity;
+    uint64_t handled; /* Messages, answers and timers included. */
+    uint64_t refused; /* Its mailbox was full: the sender was told. */
+    uint64_t dropped; /* Nobody was told: oldest of a full mailbox, kinds it doesn't know. */
+    uint32_t restarts;
+};
+/* Visits every living actor, in order of their places in the table. Any thread; `visit` may not call the
+ * runtime. Figures of running actors are a moment old. */
+void runtime_visit_actors(struct runtime *runtime,
+                          void (*visit)(void *context, const struct actor_view *view), void *context);
+uint64_t runtime_dropped(const struct runtime *runtime); /* Messages to actors that were no more. */
 
 #endif

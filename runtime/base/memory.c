@@ -34,6 +34,15 @@ void *memory_array(size_t count, size_t size)
     return memory_zalloc(count * size);
 }
 
+void *memory_aligned_array(size_t alignment, size_t count, size_t size)
+{
+    CHECK(size % alignment == 0);
+    CHECK(count <= SIZE_MAX / size);
+    void *block = aligned_alloc(alignment, count * size);
+    CHECK(block != NULL);
+    return memset(block, 0, count * size);
+}
+
 char *memory_strdup(const char *text)
 {
     size_t size = strlen(text) + 1;

@@ -1,0 +1,315 @@
+/* actor: what handlers can do (see the header). Everything here runs on the thread that owns `self`. */
+#include "runtime/machine.h"
+
+#include "runtime/base/memory.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { ASK_TIMEOUT_DEFAULT_S = 30, ASKS_MAX = 65536, LOG_TEXT_MAX = 1024, LOG_NAME_MAX = 128 };
+
+/* --- who and when ------------------------------------------------------------------------------------- */
+
+struct actor_id actor_self(const struct actor *self)
+{
+    return (struct actor_id){ self->index, self->last_generation };
+}
+
+struct runtime *actor_runtime(const struct actor *self)
+{
+    return self->runtime;
+}
+
+int64_t actor_now_ns(const struct actor *self)
+{
+    return self->turn->now_ns;
+}
+
+int64_t actor_wall_ms(const struct actor *self)
+{
+    struct scheduler *scheduler = self->runtime->scheduler;
+    return scheduler->machine->wall_ms(scheduler);
+}
+
+uint64_t actor_random(struct actor *self)
+{
+    return scheduler_random(self->turn->random);
+}
+
+struct request_id actor_request_id_new(struct actor *self)
+{
+    uint64_t wall_ms = (uint64_t)actor_wall_ms(self) & UINT64_C(0xFFFFFFFFFFFF);
+    uint64_t a = actor_random(self);
+    uint64_t b = actor_random(self);
+    return (struct request_id){ .high = wall_ms << 16 | UINT64_C(0x7000) | (a & 0xFFF), /* Version 7. */
+                                .low = UINT64_C(1) << 63 | b >> 2 };                    /* Variant 10. */
+}
+
+void actor_set_request_id(struct actor *self, struct request_id id)
+{
+    self->turn->request_id = id;
+}
+
+void actor_register(struct actor *self, uint32_t name)
+{
+    names_set(self->runtime, name, actor_self(self));
+    self->has_name = true;
+}
+
+struct actor_id actor_find(const struct actor *self, uint32_t name)
+{
+    return names_find(self->runtime, name);
+}
+
+/* --- send --------------------------------------------------------------------------------------------- */
+
+/* Makes it a message of ours, whatever it was before (kept ones may be sent on). */
+static void stamp(struct actor *self, struct message *message)
+{
+    message_unlist(message);
+    message->sender = actor_self(self);
+    message->ask_id = 0;
+    message->flags = 0;
+    if (message->request_id.high == 0 && message->request_id.low == 0)
+        message->request_id = self->turn->request_id;
+}
+
+static enum status deliver(struct actor *self, struct actor_id to, struct message **message)
+{
+    /* What we have handled in this turn still holds credits of our own mailbox. */
+    if (actor_id_equal(to, actor_self(self))) turn_return_credits(self);
+    return send_deliver(self->runtime, to, message, (*message)->lane == LANE_USER);
+}
+
+enum status actor_send(struct actor *self, struct actor_id to, struct message **message)
+{
+    stamp(self, *message);
+    return deliver(self, to, message);
+}
+
+void actor_tell(struct actor *self, struct actor_id to, struct message **message)
+{
+    if (actor_send(self, to, message) == STATUS_OK) return;
+    __atomic_fetch_add(&self->runtime->dropped, 1, __ATOMIC_RELAXED);
+    message_destroy(message);
+}
+
+void actor_tell_name(struct actor *self, uint32_t name, struct message **message)
+{
+    actor_tell(self, actor_find(self, name), message);
+}
+
+/* --- ask ---------------------------------------------------------------------------------------------- */
+
+static int64_t ask_deadline(const struct turn *turn, int64_t timeout_ns)
+{
+    if (timeout_ns <= 0 && turn->deadline_ns != 0) return turn->deadline_ns;
+    int64_t wanted_ns = timeout_ns <= 0 ? SECONDS(ASK_TIMEOUT_DEFAULT_S) : timeout_ns;
+    int64_t deadline_ns = wanted_ns > INT64_MAX - turn->now_ns ? INT64_MAX : turn->now_ns + wanted_ns;
+    return turn->deadline_ns != 0 && turn->deadline_ns < deadline_ns ? turn->deadline_ns : deadline_ns;
+}
+
+void actor_ask(struct actor *self, struct actor_id to, struct message **message, int64_t timeout_ns,
+               ask_completion *complete, void *context)
+{
+    struct message *taken = *message;
+    *message = NULL;
+    if (self->phase == ACTOR_ENDING) { /* Nobody would be there for the answer. */
+        message_destroy(&taken);
+        return;
+    }
+    struct turn *turn = self->turn;
+    int64_t deadline_ns = ask_deadline(turn, timeout_ns);
+    struct ask ask = { .complete = complete,
+                       .context = context,
+                       .request_id = turn->request_id,
+                       .deadline_ns = turn->deadline_ns };
+    uint64_t id = asks_add(&self->asks, &ask);
+    stamp(self, taken);
+    taken->ask_id = id;
+    taken->deadline_ns = deadline_ns;
+    struct timer timer = { .due_ns = deadline_ns, .kind = KIND_ASK_DEADLINE, .tag = id, .owner = self };
+    asks_find(self->asks, id)->timer = scheduler_timer_arm(self, &timer);
+    enum status status = STATUS_OVERLOADED;
+    if (asks_count(self->asks) <= ASKS_MAX) status = deliver(self, to, &taken);
+    if (status == STATUS_OK) return;
+    send_refusal_status(self->runtime, taken, status); /* To ourselves: completes in a turn of its own. */
+    message_destroy(&taken);
+}
+
+void actor_ask_name(struct actor *self, uint32_t name, struct message **message, int64_t timeout_ns,
+                    ask_completion *complete, void *context)
+{
+    actor_ask(self, actor_find(self, name), message, timeout_ns, complete, context);
+}
+
+/* Handlers borrow messages as const; that an ask was answered is the runtime's own mark on it. */
+static struct message *own_mark(const struct message *request)
+{
+    return (struct message *)(uintptr_t)request;
+}
+
+void actor_reply(struct actor *self, const struct message *request, struct message **reply)
+{
+    struct message *taken = *reply;
+    *reply = NULL;
+    if (!send_awaits_answer(request)) {
+        message_destroy(&taken);
+        return;
+    }
+    own_mark(request)->flags |= MESSAGE_ANSWERED;
+    message_unlist(own_mark(request));
+    stamp(self, taken);
+    taken->request_id = request->request_id;
+    taken->lane = LANE_USER;
+    taken->ask_id = request->ask_id;
+    taken->flags = MESSAGE_ANSWER;
+    if (send_deliver(self->runtime, request->sender, &taken, false) != STATUS_OK) message_destroy(&taken);
+}
+
+void actor_refuse(struct actor *self, const struct message *request, enum status status)
+{
+    send_refusal_status(self->runtime, own_mark(request), status);
+}
+
+void actor_refuse_error(struct actor *self, const struct message *request, const struct error *error)
+{
+    CHECK(error->status != STATUS_OK);
+    send_refusal(self->runtime, own_mark(request), error);
+}
+
+bool actor_refuse_if_late(struct actor *self, const struct message *request)
+{
+    if (request->deadline_ns == 0 || self->turn->now_ns < request->deadline_ns) return false;
+    actor_refuse(self, request, STATUS_DEADLINE);
+    return true;
+}
+
+void actor_forward(struct actor *self, struct actor_id to, struct message **message)
+{
+    struct message *taken = *message;
+    *message = NULL;
+    CHECK(taken != self->turn->message || self->turn->kept); /* Keep it first: the handler only borrows it. */
+    message_unlist(taken);
+    enum status status = deliver(self, to, &taken);
+    if (status == STATUS_OK) return;
+    if (send_awaits_answer(taken)) send_refusal_status(self->runtime, taken, status);
+    else __atomic_fetch_add(&self->runtime->dropped, 1, __ATOMIC_RELAXED);
+    message_destroy(&taken);
+}
+
+struct message *actor_keep(struct actor *self)
+{
+    struct turn *turn = self->turn;
+    CHECK(turn->message != NULL);
+    CHECK(!turn->kept);
+    turn->kept = true;
+    if (send_awaits_answer(turn->message)) message_list_as_kept(turn->message, &self->kept_asks);
+    return turn->message;
+}
+
+/* --- timers ------------------------------------------------------------------------------------------- */
+
+static struct timer_id arm(struct actor *self, int64_t delay_ns, int64_t period_ns, uint32_t kind,
+                           uint64_t tag)
+{
+    int64_t now_ns = self->turn->now_ns;
+    if (delay_ns < 0) delay_ns = 0;
+    struct timer timer = { .due_ns = delay_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + delay_ns,
+                           .period_ns = period_ns,
+                           .kind = kind,
+                           .tag = tag,
+                           .owner = self };
+    return (struct timer_id){ scheduler_timer_arm(self, &timer) };
+}
+
+struct timer_id actor_after(struct actor *self, int64_t delay_ns, uint32_t kind, uint64_t tag)
+{
+    return arm(self, delay_ns, 0, kind, tag);
+}
+
+struct timer_id actor_every(struct actor *self, int64_t period_ns, uint32_t kind)
+{
+    CHECK(period_ns > 0);
+    return arm(self, period_ns, period_ns, kind, 0);
+}
+
+void actor_cancel(struct actor *self, struct timer_id *timer)
+{
+    if (timer->value != 0) scheduler_timer_cancel(self, timer->value);
+    timer->value = 0;
+}
+
+/* --- life --------------------------------------------------------------------------------------------- */
+
+enum status actor_spawn(struct actor *self, const struct behavior *behavior,
+                        const struct spawn_options *options, struct actor_id *out_id, struct error *error)
+{
+    return life_spawn(self->runtime, self, behavior, options, out_id, error);
+}
+
+void actor_monitor(struct actor *self, struct actor_id id)
+{
+    struct message *message = message_create(KIND_MONITOR, 0);
+    message->lane = LANE_SYSTEM;
+    message->sender = actor_self(self);
+    if (send_deliver(self->runtime, id, &message, false) == STATUS_OK) return;
+    message_destroy(&message);
+    struct error error;
+    (void)error_set(&error, STATUS_NOT_FOUND, "the actor had ended before");
+    send_down(self->runtime, id, actor_self(self), &error);
+}
+
+void actor_stop(struct actor *self, struct actor_id id)
+{
+    if (actor_id_equal(id, actor_self(self))) {
+        self->stop_asked = true;
+        return;
+    }
+    struct message *stop = message_create(KIND_STOP, 0);
+    send_system(self->runtime, actor_self(self), id, &stop);
+}
+
+void actor_fail(struct actor *self, const struct error *error)
+{
+    if (self->fail_asked || self->phase == ACTOR_ENDING) return; /* The first reason is the reason. */
+    self->fail_asked = true;
+    self->failure = memory_alloc(sizeof *self->failure);
+    *self->failure = *error;
+    if (self->failure->status == STATUS_OK) self->failure->status = STATUS_CRASHED;
+}
+
+/* --- logs --------------------------------------------------------------------------------------------- */
+
+/* Text may quote what came from outside: nothing in it may end a line or steer a terminal. */
+static void neutralise(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7F) *text = ' ';
+    }
+}
+
+void actor_log(struct actor *self, int level, const char *event, const char *format, ...)
+{
+    const struct runtime_options *options = &self->runtime->options;
+    if (options->log == NULL || level < options->log_level) return;
+    char text[LOG_TEXT_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    neutralise(text);
+    char name[LOG_NAME_MAX];
+    if (self->label == NULL) (void)snprintf(name, sizeof name, "%s", self->behavior->name);
+    else (void)snprintf(name, sizeof name, "%s[%s]", self->behavior->name, self->label);
+    struct log_record record = {
+        .level = level,
+        .wall_ms = actor_wall_ms(self),
+        .node = self->runtime->node,
+        .actor = name,
+        .event = event,
+        .text = text,
+        .request_id = self->turn->request_id,
+    };
+    options->log(options->log_context, &record);
+}

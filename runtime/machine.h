@@ -1,0 +1,234 @@
+/* machine: what the files of this room share, and nobody outside may include: the actor as the runtime sees
+ * it, the runtime, and what a scheduler must be able to do.
+ *
+ * Who may touch an actor: its mailbox and `generation` any thread, atomically; `free_next`, and what
+ * runtime_visit_actors shows, under the runtime's lock; all else only its owner (see mailbox.h), which is at
+ * any moment at most one thread. */
+#ifndef AETHER_RUNTIME_MACHINE_H
+#define AETHER_RUNTIME_MACHINE_H
+
+#include "runtime/actor.h"
+#include "runtime/mailbox.h"
+#include "runtime/scheduler.h"
+#include "runtime/timers.h"
+
+#include <pthread.h>
+
+/* Kinds that never leave this room, all in the system lane. */
+enum {
+    KIND_MONITOR = 90,      /* The sender wants our DOWN. */
+    KIND_CHILD_ENDED = 91,  /* body: struct actor_id. */
+    KIND_ASK_DEADLINE = 92, /* A timer; tag: the ask. */
+};
+
+enum message_flag {
+    MESSAGE_CREDIT = 1,   /* Holds a credit of the mailbox it is in. */
+    MESSAGE_ANSWER = 2,   /* Completes the receiver's ask `ask_id`. */
+    MESSAGE_TIMER = 4,    /* `ask_id` is the timer's number. */
+    MESSAGE_ANSWERED = 8, /* Its ask has had its answer. */
+};
+
+enum actor_phase {
+    ACTOR_FREE,     /* Nobody: what arrives is for a predecessor and is refused. */
+    ACTOR_STARTING, /* In init. */
+    ACTOR_RUNNING,
+    ACTOR_ENDING, /* Waits until its children have ended; handles nothing more. */
+};
+
+struct message_queue {
+    struct message *first;
+    struct message *last;
+};
+
+struct id_list { /* Of children, or of monitors. Made when first needed: most actors have neither. */
+    uint32_t count;
+    uint32_t capacity;
+    struct actor_id ids[];
+};
+
+/* One message's handling: what the functions of actor.h mean by "current". */
+struct turn {
+    int64_t now_ns;
+    uint64_t *random; /* State of the stream that actor_random draws from. */
+    uint64_t *trace;  /* Not NULL: each message handled is folded into it (stepper). */
+    uint32_t batch_max;
+    uint32_t handled;             /* Messages, set at its end. */
+    struct message *message;      /* Being handled; NULL in init, stop, turn_end, wait. */
+    bool kept;                    /* The handler took it. */
+    struct request_id request_id; /* For messages created from here on. */
+    int64_t deadline_ns;          /* Of the work at hand; 0 = none. */
+};
+
+struct asks;
+struct pinned;
+
+/* One place in the runtime's table. Places are reused under a new generation and never move or go away before
+ * the runtime does: so a stale id is harmless at any time, and sending needs neither lock nor count. */
+struct actor {
+    /* Written by others. */
+    struct mailbox mailbox;
+    uint32_t generation;      /* Of the living actor; 0: none. */
+    uint32_t refused;         /* Messages refused because the mailbox was full. */
+    struct actor *ready_next; /* In a run queue. */
+    struct actor *free_next;
+    /* The owner's. */
+    _Alignas(64) struct runtime *runtime;
+    const struct behavior *behavior;
+    void *state;
+    struct turn *turn; /* Not NULL exactly while one of its functions runs. */
+    struct message_queue system;
+    struct message_queue user;
+    struct asks *asks;
+    struct message *kept_asks;
+    struct id_list *monitors;
+    struct id_list *children;
+    char *label;
+    struct pinned *pinned; /* Its thread; NULL: runs on a pool. */
+    struct error *failure; /* Why it ends; NULL: in order. */
+    struct actor_id parent;
+    uint32_t index;
+    uint32_t last_generation; /* The newest that this place has had. */
+    uint64_t handled;
+    uint32_t dropped;
+    uint32_t restarts;
+    uint32_t timers;     /* Head of its list in `struct timers`. */
+    uint32_t user_count; /* Length of `user`. */
+    uint32_t credits_owed;
+    uint8_t phase;
+    uint8_t batch; /* Messages in its next turn (pool). */
+    bool stop_asked;
+    bool fail_asked;
+    bool has_name;
+};
+_Static_assert(sizeof(struct actor) <= 256, "issue 3: an idle actor costs at most 256 bytes");
+
+enum { CELL_BLOCKS = 24, CELL_BLOCK_BITS = 6 }; /* Blocks of 64, 128, 256, ... places. */
+
+struct runtime {
+    struct scheduler *scheduler;
+    struct runtime_options options;
+    char *node;
+    uint32_t number;                /* Among the scheduler's runtimes, in order of creation. */
+    bool muted;                     /* Crashing (stepper): nothing is sent any more. */
+    uint64_t dropped;               /* Messages for actors that were no more. Atomic. */
+    uint64_t names[ACTOR_NAME_MAX]; /* Packed actor ids. Atomic. */
+    struct actor *blocks[CELL_BLOCKS];
+    uint32_t cell_count; /* Published after the block. Atomic. */
+    uint32_t ended;      /* Counts ended roots: what runtime_stop waits on. Atomic. */
+    uint64_t random;     /* For what is spawned from outside; under the lock. */
+    pthread_mutex_t lock;
+    struct actor *free_first;
+    struct actor *free_last;
+    struct id_list *roots; /* In order of their start. */
+};
+
+/* What a scheduler must be able to do; pool.c and stepper.c each have one table. */
+struct machine {
+    /* The caller owns the actor and gives it away: it has something to do. Any thread. */
+    void (*ready)(struct scheduler *scheduler, struct actor *actor);
+    int64_t (*now_ns)(struct scheduler *scheduler);
+    int64_t (*wall_ms)(struct scheduler *scheduler);
+    uint64_t (*seed)(struct scheduler *scheduler, uint32_t runtime_number);
+    void (*attach)(struct scheduler *scheduler, struct runtime *runtime); /* Gives it its number. */
+    void (*detach)(struct scheduler *scheduler, struct runtime *runtime);
+    /* Gives an owned pinned actor its thread, which owns it from then on. NULL: pinned actors are as others.
+     */
+    void (*pin)(struct scheduler *scheduler, struct actor *actor);
+    /* A pinned actor ends: returns when no sender is inside its `wake` any more. */
+    void (*unpin)(struct scheduler *scheduler, struct actor *actor);
+    /* Lets the world turn until runtime->ended differs from `seen` or the time has come. false: time. */
+    bool (*await_end)(struct scheduler *scheduler, struct runtime *runtime, uint32_t seen, int64_t until_ns);
+    void (*timer_armed)(struct scheduler *scheduler, int64_t due_ns); /* Optional. Under the timers' lock. */
+    void (*destroy)(struct scheduler *scheduler);
+};
+
+struct scheduler {
+    const struct machine *machine;
+    struct timers *timers;
+    pthread_mutex_t timers_lock;
+    uint32_t runtimes; /* Living ones. */
+};
+
+/* scheduler.c */
+void scheduler_init(struct scheduler *scheduler, const struct machine *machine, int64_t now_ns);
+void scheduler_fini(struct scheduler *scheduler);
+uint64_t scheduler_timer_arm(struct actor *actor, const struct timer *what);
+void scheduler_timer_cancel(struct actor *actor, uint64_t id);
+void scheduler_timers_cancel_all(struct actor *actor);
+bool scheduler_timer_deliver(struct actor *actor, uint64_t id, int64_t now_ns);
+/* Sends the message of each timer that is due. Returns how many. */
+uint32_t scheduler_fire_timers(struct scheduler *scheduler, int64_t now_ns);
+int64_t scheduler_next_timer_ns(struct scheduler *scheduler);
+uint64_t scheduler_random(uint64_t *state); /* splitmix64: one stream per state word. */
+
+/* runtime.c: the table of actors. */
+struct actor *runtime_cell(const struct runtime *runtime,
+                           struct actor_id id); /* NULL: no such actor (now). */
+struct actor *runtime_cell_at(const struct runtime *runtime, uint32_t index);
+/* A place of one's own: owned, STARTING, generation published. */
+struct actor *runtime_cell_take(struct runtime *runtime, const struct behavior *behavior, const char *label,
+                                struct actor_id parent);
+void runtime_cell_clear(struct actor *actor); /* Makes it FREE; still owned. */
+void runtime_cell_give(struct actor *actor);  /* The caller owns it no more after this. */
+void runtime_root_add(struct runtime *runtime, struct actor_id id);
+void runtime_root_ended(struct runtime *runtime, struct actor_id id, const struct error *failure);
+
+/* send.c: messages on their way. */
+/* Takes the message if OK. `credit`: it is bounded by the receiver's mailbox. */
+MUST_CHECK enum status send_deliver(struct runtime *runtime, struct actor_id to, struct message **message,
+                                    bool credit);
+void send_system(struct runtime *runtime, struct actor_id from, struct actor_id to, struct message **message);
+/* The asker gets KIND_REFUSED, if `request` still awaits an answer. */
+void send_refusal(struct runtime *runtime, struct message *request, const struct error *error);
+void send_refusal_status(struct runtime *runtime, struct message *request, enum status status);
+void send_down(struct runtime *runtime, struct actor_id ended, struct actor_id to,
+               const struct error *failure);
+bool send_awaits_answer(const struct message *request);
+
+/* asks.c: what an actor awaits. */
+struct ask {
+    ask_completion *complete;
+    void *context;
+    uint64_t timer;
+    struct request_id request_id; /* Of the work in which it was asked: restored for its completion. */
+    int64_t deadline_ns;
+};
+uint64_t asks_add(struct asks **asks, const struct ask *ask); /* Its number, never 0. */
+bool asks_take(struct asks *asks, uint64_t id, struct ask *out_ask);
+bool asks_take_any(struct asks *asks, struct ask *out_ask); /* In order of the table. */
+struct ask *asks_find(struct asks *asks, uint64_t id);
+uint32_t asks_count(const struct asks *asks);
+void asks_destroy(struct asks **asks);
+
+/* turn.c */
+enum turn_end {
+    TURN_RESTS,
+    TURN_READY,
+    TURN_ENDED
+}; /* ENDED: the caller owns the actor no more, as for RESTS. */
+enum turn_end turn_run(struct actor *actor, struct turn *turn);
+void turn_complete_ask(struct actor *actor, const struct ask *ask, struct message *message,
+                       const struct error *error);
+void turn_refuse_queued(struct actor *actor, enum status status); /* All that is in the mailbox. */
+void turn_return_credits(struct actor *actor);
+
+/* life.c */
+enum status life_spawn(struct runtime *runtime, struct actor *parent, const struct behavior *behavior,
+                       const struct spawn_options *options, struct actor_id *out_id, struct error *error);
+/* Starts an actor's end, with its children's; true: it has ended already and is no longer the caller's. */
+bool life_end(struct actor *actor);
+bool life_child_ended(struct actor *actor, struct actor_id child); /* The same. */
+void life_monitored(struct actor *actor, struct actor_id by);
+void life_crash(struct actor *actor); /* Frees all it has, and sends nothing (stepper). */
+
+/* names.c */
+void names_set(struct runtime *runtime, uint32_t name, struct actor_id id); /* CHECKs that it is free. */
+struct actor_id names_find(const struct runtime *runtime, uint32_t name);
+void names_release(struct runtime *runtime, struct actor_id id);
+
+/* id_list.c */
+void id_list_add(struct id_list **list, struct actor_id id);
+bool id_list_remove(struct id_list *list, struct actor_id id);
+uint32_t id_list_count(const struct id_list *list);
+
+#endif

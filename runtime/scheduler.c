@@ -1,0 +1,101 @@
+/* scheduler: what pool and stepper have in common: the timers of all actors, and the streams of chance. */
+#include "runtime/machine.h"
+
+void scheduler_init(struct scheduler *scheduler, const struct machine *machine, int64_t now_ns)
+{
+    scheduler->machine = machine;
+    scheduler->timers = timers_create(now_ns);
+    CHECK(pthread_mutex_init(&scheduler->timers_lock, NULL) == 0);
+}
+
+void scheduler_fini(struct scheduler *scheduler)
+{
+    CHECK(timers_count(scheduler->timers) == 0);
+    timers_destroy(&scheduler->timers);
+    (void)pthread_mutex_destroy(&scheduler->timers_lock);
+}
+
+void scheduler_destroy(struct scheduler **scheduler)
+{
+    struct scheduler *taken = *scheduler;
+    *scheduler = NULL;
+    if (taken == NULL) return;
+    CHECK(taken->runtimes == 0);
+    taken->machine->destroy(taken);
+}
+
+uint64_t scheduler_timer_arm(struct actor *actor, const struct timer *what)
+{
+    struct scheduler *scheduler = actor->runtime->scheduler;
+    pthread_mutex_lock(&scheduler->timers_lock);
+    uint64_t id = timers_arm(scheduler->timers, what, &actor->timers);
+    if (scheduler->machine->timer_armed != NULL) scheduler->machine->timer_armed(scheduler, what->due_ns);
+    pthread_mutex_unlock(&scheduler->timers_lock);
+    return id;
+}
+
+void scheduler_timer_cancel(struct actor *actor, uint64_t id)
+{
+    struct scheduler *scheduler = actor->runtime->scheduler;
+    pthread_mutex_lock(&scheduler->timers_lock);
+    timers_cancel(scheduler->timers, id, &actor->timers);
+    pthread_mutex_unlock(&scheduler->timers_lock);
+}
+
+void scheduler_timers_cancel_all(struct actor *actor)
+{
+    if (actor->timers == 0) return;
+    struct scheduler *scheduler = actor->runtime->scheduler;
+    pthread_mutex_lock(&scheduler->timers_lock);
+    timers_cancel_all(scheduler->timers, &actor->timers);
+    pthread_mutex_unlock(&scheduler->timers_lock);
+}
+
+bool scheduler_timer_deliver(struct actor *actor, uint64_t id, int64_t now_ns)
+{
+    struct scheduler *scheduler = actor->runtime->scheduler;
+    pthread_mutex_lock(&scheduler->timers_lock);
+    bool live = timers_deliver(scheduler->timers, id, now_ns, &actor->timers);
+    int64_t next_ns = timers_next_ns(scheduler->timers);
+    if (scheduler->machine->timer_armed != NULL) scheduler->machine->timer_armed(scheduler, next_ns);
+    pthread_mutex_unlock(&scheduler->timers_lock);
+    return live;
+}
+
+/* Under the timers' lock, so the owner can't end meanwhile: its end cancels its timers first. */
+static void fire(void *context, const struct timer *timer, uint64_t id)
+{
+    (void)context;
+    struct actor *owner = timer->owner;
+    struct message *message = message_create(timer->kind, 0);
+    message->tag = timer->tag;
+    message->ask_id = id;
+    message->flags = MESSAGE_TIMER;
+    struct actor_id to = { owner->index, __atomic_load_n(&owner->generation, __ATOMIC_ACQUIRE) };
+    send_system(owner->runtime, to, to, &message);
+}
+
+uint32_t scheduler_fire_timers(struct scheduler *scheduler, int64_t now_ns)
+{
+    pthread_mutex_lock(&scheduler->timers_lock);
+    uint32_t fired = timers_advance(scheduler->timers, now_ns, fire, NULL);
+    pthread_mutex_unlock(&scheduler->timers_lock);
+    return fired;
+}
+
+int64_t scheduler_next_timer_ns(struct scheduler *scheduler)
+{
+    pthread_mutex_lock(&scheduler->timers_lock);
+    int64_t next_ns = timers_next_ns(scheduler->timers);
+    pthread_mutex_unlock(&scheduler->timers_lock);
+    return next_ns;
+}
+
+/* Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014. */
+uint64_t scheduler_random(uint64_t *state)
+{
+    uint64_t word = *state += UINT64_C(0x9E3779B97F4A7C15);
+    word = (word ^ word >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+    word = (word ^ word >> 27) * UINT64_C(0x94D049BB133111EB);
+    return word ^ word >> 31;
+}

@@ -1,0 +1,318 @@
+/* stepper: the machine for tests and simulation: one thread, virtual time, many nodes, and chance that
+ * depends on the seed alone. Which actor is next, how long its batch is and how late a pinned one starts are
+ * drawn from three streams of their own, so that one more draw here shifts nothing there. Time moves only
+ * when nobody is ready. */
+#include "runtime/machine.h"
+
+#include "runtime/base/hash.h"
+#include "runtime/base/memory.h"
+
+#include <string.h>
+
+enum { BATCH_MAX = 8, CAPACITY_MIN = 64 };
+#define WALL_BEGIN_MS INT64_C(1800000000000) /* What the wall clock says at virtual time 0: early in 2027.   \
+                                              */
+
+/* Something that happens at a time: a call, or a pinned actor that gets its thread. */
+struct event {
+    int64_t time_ns;
+    uint64_t sequence; /* Ties are settled by who came first. */
+    void (*call)(void *context, uint64_t tag);
+    void *context;
+    uint64_t tag;
+    struct actor *actor; /* Not NULL: ready now, instead of the call. */
+};
+
+struct stepper {
+    struct scheduler base;
+    int64_t now_ns;
+    int64_t pinned_delay_max_ns;
+    uint64_t seed;
+    uint64_t choice;       /* Streams. */
+    uint64_t pinned_delay; /* . */
+    uint64_t others;       /* stepper_random. */
+    uint64_t trace;
+    uint32_t runtime_count; /* Ever made. */
+    bool in_turn;
+    struct actor **ready; /* In no meaningful order, but in the same one each time. */
+    uint32_t ready_count;
+    uint32_t ready_capacity;
+    struct event *heap; /* Binary, earliest first. */
+    uint32_t event_count;
+    uint32_t event_capacity;
+    uint64_t event_sequence;
+};
+
+/* --- events ------------------------------------------------------------------------------------------- */
+
+static bool event_before(const struct event *a, const struct event *b)
+{
+    return a->time_ns != b->time_ns ? a->time_ns < b->time_ns : a->sequence < b->sequence;
+}
+
+static void sift_up(struct event *heap, uint32_t at)
+{
+    struct event event = heap[at];
+    while (at > 0 && event_before(&event, &heap[(at - 1) / 2])) {
+        heap[at] = heap[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    heap[at] = event;
+}
+
+static void sift_down(struct event *heap, uint32_t count, uint32_t at)
+{
+    struct event event = heap[at];
+    for (;;) {
+        uint32_t child = 2 * at + 1;
+        if (child >= count) break;
+        if (child + 1 < count && event_before(&heap[child + 1], &heap[child])) child++;
+        if (!event_before(&heap[child], &event)) break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = event;
+}
+
+static void event_add(struct stepper *stepper, const struct event *event)
+{
+    if (stepper->event_count == stepper->event_capacity) {
+        stepper->event_capacity = stepper->event_capacity == 0 ? CAPACITY_MIN : stepper->event_capacity * 2;
+        stepper->heap = memory_realloc(stepper->heap, stepper->event_capacity * sizeof *stepper->heap);
+    }
+    uint32_t at = stepper->event_count++;
+    stepper->heap[at] = *event;
+    stepper->heap[at].sequence = stepper->event_sequence++;
+    if (stepper->heap[at].time_ns < stepper->now_ns) stepper->heap[at].time_ns = stepper->now_ns;
+    sift_up(stepper->heap, at);
+}
+
+static struct event event_pop(struct stepper *stepper)
+{
+    CHECK(stepper->event_count > 0);
+    struct event first = stepper->heap[0];
+    stepper->event_count--;
+    if (stepper->event_count > 0) {
+        stepper->heap[0] = stepper->heap[stepper->event_count];
+        sift_down(stepper->heap, stepper->event_count, 0);
+    }
+    return first;
+}
+
+/* --- what a machine does ------------------------------------------------------------------------------- */
+
+static void ready_add(struct stepper *stepper, struct actor *actor)
+{
+    if (stepper->ready_count == stepper->ready_capacity) {
+        stepper->ready_capacity = stepper->ready_capacity == 0 ? CAPACITY_MIN : stepper->ready_capacity * 2;
+        stepper->ready = memory_realloc(stepper->ready, stepper->ready_capacity * sizeof(struct actor *));
+    }
+    stepper->ready[stepper->ready_count++] = actor;
+}
+
+static void machine_ready(struct scheduler *scheduler, struct actor *actor)
+{
+    struct stepper *stepper = (struct stepper *)scheduler;
+    bool is_pinned = actor->phase != ACTOR_FREE && actor->behavior->home == ACTOR_PINNED;
+    if (!is_pinned || stepper->pinned_delay_max_ns <= 0) {
+        ready_add(stepper, actor);
+        return;
+    }
+    uint64_t delay_ns =
+        scheduler_random(&stepper->pinned_delay) % ((uint64_t)stepper->pinned_delay_max_ns + 1);
+    struct event event = { .time_ns = stepper->now_ns + (int64_t)delay_ns, .actor = actor };
+    event_add(stepper, &event);
+}
+
+static int64_t machine_now_ns(struct scheduler *scheduler)
+{
+    return ((struct stepper *)scheduler)->now_ns;
+}
+
+static int64_t machine_wall_ms(struct scheduler *scheduler)
+{
+    return WALL_BEGIN_MS + ((struct stepper *)scheduler)->now_ns / 1000000;
+}
+
+static uint64_t machine_seed(struct scheduler *scheduler, uint32_t runtime_number)
+{
+    return hash64_mix(((struct stepper *)scheduler)->seed, runtime_number + UINT64_C(1000));
+}
+
+static void machine_attach(struct scheduler *scheduler, struct runtime *runtime)
+{
+    struct stepper *stepper = (struct stepper *)scheduler;
+    CHECK(!stepper->in_turn);
+    runtime->number = stepper->runtime_count++;
+    scheduler->runtimes++;
+}
+
+/* The crash of a node, or the end of one whose actors have all stopped. */
+static void machine_detach(struct scheduler *scheduler, struct runtime *runtime)
+{
+    struct stepper *stepper = (struct stepper *)scheduler;
+    CHECK(!stepper->in_turn);
+    runtime->muted = true;
+    for (uint32_t i = runtime->cell_count; i > 0; i--) {
+        life_crash(runtime_cell_at(runtime, i - 1));
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < stepper->ready_count; i++) {
+        if (stepper->ready[i]->runtime != runtime) stepper->ready[kept++] = stepper->ready[i];
+    }
+    stepper->ready_count = kept;
+    kept = 0;
+    for (uint32_t i = 0; i < stepper->event_count; i++) {
+        const struct actor *actor = stepper->heap[i].actor;
+        if (actor == NULL || actor->runtime != runtime) stepper->heap[kept++] = stepper->heap[i];
+    }
+    stepper->event_count = kept;
+    for (uint32_t i = kept / 2; i > 0; i--) {
+        sift_down(stepper->heap, kept, i - 1);
+    }
+    scheduler->runtimes--;
+}
+
+static void machine_destroy(struct scheduler *scheduler)
+{
+    struct stepper *stepper = (struct stepper *)scheduler;
+    scheduler_fini(scheduler);
+    memory_free(stepper->ready);
+    memory_free(stepper->heap);
+    memory_free(stepper);
+}
+
+/* --- steps -------------------------------------------------------------------------------------------- */
+
+static void run_turn(struct stepper *stepper, struct actor *actor, uint32_t batch_max)
+{
+    struct turn turn = { .now_ns = stepper->now_ns,
+                         .random = &actor->runtime->random,
+                         .trace = &stepper->trace,
+                         .batch_max = batch_max };
+    uint64_t who = (uint64_t)actor->runtime->number << 32 | actor->index;
+    stepper->trace = hash64_mix(stepper->trace, (uint64_t)stepper->now_ns);
+    stepper->trace = hash64_mix(stepper->trace, who);
+    stepper->in_turn = true;
+    if (actor->phase == ACTOR_RUNNING && actor->behavior->wait != NULL) {
+        actor->turn = &turn;
+        actor->behavior->wait(actor, actor->state, 0);
+        actor->turn = NULL;
+    }
+    enum turn_end end = turn_run(actor, &turn);
+    stepper->in_turn = false;
+    if (end == TURN_READY) machine_ready(&stepper->base, actor);
+}
+
+static void step_ready(struct stepper *stepper)
+{
+    uint64_t drawn = scheduler_random(&stepper->choice);
+    uint32_t at = (uint32_t)((drawn >> 32) * stepper->ready_count >> 32);
+    struct actor *actor = stepper->ready[at];
+    stepper->ready[at] = stepper->ready[--stepper->ready_count];
+    run_turn(stepper, actor, 1 + (uint32_t)drawn % BATCH_MAX);
+}
+
+/* Moves time to what happens next, and lets it happen. false: nothing does until limit_ns. */
+static bool step_time(struct stepper *stepper, int64_t limit_ns)
+{
+    for (;;) {
+        int64_t timer_ns = scheduler_next_timer_ns(&stepper->base);
+        int64_t event_ns = stepper->event_count > 0 ? stepper->heap[0].time_ns : INT64_MAX;
+        int64_t next_ns = event_ns <= timer_ns ? event_ns : timer_ns;
+        if (next_ns == INT64_MAX || next_ns > limit_ns) return false;
+        if (next_ns > stepper->now_ns) stepper->now_ns = next_ns;
+        if (event_ns > timer_ns) {
+            if (scheduler_fire_timers(&stepper->base, next_ns) > 0) return true;
+            continue; /* It was a bound only. */
+        }
+        struct event event = event_pop(stepper);
+        if (event.actor != NULL) ready_add(stepper, event.actor);
+        else event.call(event.context, event.tag);
+        return true;
+    }
+}
+
+static bool step(struct stepper *stepper, int64_t limit_ns)
+{
+    CHECK(!stepper->in_turn);
+    if (stepper->ready_count == 0) return step_time(stepper, limit_ns);
+    step_ready(stepper);
+    return true;
+}
+
+static bool machine_await_end(struct scheduler *scheduler, struct runtime *runtime, uint32_t seen,
+                              int64_t until_ns)
+{
+    struct stepper *stepper = (struct stepper *)scheduler;
+    while (runtime->ended == seen) {
+        if (!step(stepper, until_ns)) return false;
+    }
+    return true;
+}
+
+/* --- the public face ---------------------------------------------------------------------------------- */
+
+static const struct machine stepper_machine = {
+    .ready = machine_ready,
+    .now_ns = machine_now_ns,
+    .wall_ms = machine_wall_ms,
+    .seed = machine_seed,
+    .attach = machine_attach,
+    .detach = machine_detach,
+    .await_end = machine_await_end,
+    .destroy = machine_destroy,
+};
+
+struct scheduler *stepper_create(const struct stepper_options *options)
+{
+    struct stepper *stepper = memory_zalloc(sizeof *stepper);
+    stepper->seed = options->seed;
+    stepper->choice = hash64_mix(options->seed, 1);
+    stepper->pinned_delay = hash64_mix(options->seed, 2);
+    stepper->others = hash64_mix(options->seed, 3);
+    stepper->pinned_delay_max_ns = options->pinned_delay_max_ns;
+    scheduler_init(&stepper->base, &stepper_machine, 0);
+    return &stepper->base;
+}
+
+static struct stepper *stepper_of(const struct scheduler *scheduler)
+{
+    CHECK(scheduler->machine == &stepper_machine);
+    return (struct stepper *)(uintptr_t)scheduler;
+}
+
+bool stepper_step(struct scheduler *stepper)
+{
+    return step(stepper_of(stepper), INT64_MAX);
+}
+
+int64_t stepper_now_ns(const struct scheduler *stepper)
+{
+    return stepper_of(stepper)->now_ns;
+}
+
+void stepper_run_until(struct scheduler *scheduler, int64_t time_ns)
+{
+    struct stepper *stepper = stepper_of(scheduler);
+    while (step(stepper, time_ns)) {
+    }
+    if (time_ns > stepper->now_ns) stepper->now_ns = time_ns;
+}
+
+uint64_t stepper_trace_hash(const struct scheduler *stepper)
+{
+    return stepper_of(stepper)->trace;
+}
+
+void stepper_call_at(struct scheduler *stepper, int64_t time_ns, void (*call)(void *context, uint64_t tag),
+                     void *context, uint64_t tag)
+{
+    struct event event = { .time_ns = time_ns, .call = call, .context = context, .tag = tag };
+    event_add(stepper_of(stepper), &event);
+}
+
+uint64_t stepper_random(struct scheduler *stepper)
+{
+    return scheduler_random(&stepper_of(stepper)->others);
+}

@@ -1,0 +1,330 @@
+/* turn: an owned actor handles what has come: first the system lane, then the user lane, at most a batch, on
+ * the thread that owns it. Every message ends here, one way of four: handled, kept by the handler, dropped
+ * and counted, or refused (ACT3). */
+#include "runtime/machine.h"
+
+#include "runtime/base/hash.h"
+
+/* --- what has come ------------------------------------------------------------------------------------ */
+
+static void queue_push(struct message_queue *queue, struct message *message)
+{
+    message->next = NULL;
+    if (queue->last != NULL) queue->last->next = message;
+    else queue->first = message;
+    queue->last = message;
+}
+
+static struct message *queue_pop(struct message_queue *queue)
+{
+    struct message *message = queue->first;
+    if (message == NULL) return NULL;
+    queue->first = message->next;
+    if (queue->first == NULL) queue->last = NULL;
+    message->next = NULL;
+    return message;
+}
+
+void turn_return_credits(struct actor *actor)
+{
+    if (actor->credits_owed == 0) return;
+    mailbox_release(&actor->mailbox, actor->credits_owed);
+    actor->credits_owed = 0;
+}
+
+static void leave_mailbox(struct actor *actor, struct message *message)
+{
+    if ((message->flags & MESSAGE_CREDIT) == 0) return;
+    message->flags &= (uint8_t)~MESSAGE_CREDIT;
+    actor->credits_owed++;
+}
+
+static void count_dropped(struct actor *actor)
+{
+    __atomic_store_n(&actor->dropped, actor->dropped + 1, __ATOMIC_RELAXED);
+}
+
+/* For one whose receiver is no more. */
+static void refuse(struct actor *actor, struct message *message, enum status status)
+{
+    struct runtime *runtime = actor->runtime;
+    leave_mailbox(actor, message);
+    if (message->kind == KIND_MONITOR) {
+        struct error error;
+        (void)error_set(&error, STATUS_NOT_FOUND, "the actor had ended before");
+        send_down(runtime, (struct actor_id){ actor->index, message->generation }, message->sender, &error);
+    } else if (send_awaits_answer(message)) {
+        send_refusal_status(runtime, message, status);
+    } else if (message->lane == LANE_USER) {
+        __atomic_fetch_add(&runtime->dropped, 1, __ATOMIC_RELAXED);
+    }
+    message_destroy(&message);
+}
+
+/* MAILBOX_DROP_OLDEST: the oldest that holds a credit goes; answers stay, since each is awaited. */
+static void drop_oldest(struct actor *actor)
+{
+    struct message *before = NULL;
+    struct message *message = actor->user.first;
+    while (message != NULL && (message->flags & MESSAGE_CREDIT) == 0) {
+        before = message;
+        message = message->next;
+    }
+    if (message == NULL) return;
+    if (before != NULL) before->next = message->next;
+    else actor->user.first = message->next;
+    if (message->next == NULL) actor->user.last = before;
+    actor->user_count--;
+    leave_mailbox(actor, message);
+    count_dropped(actor);
+    send_refusal_status(actor->runtime, message, STATUS_OVERLOADED);
+    message_destroy(&message);
+}
+
+static void enqueue(struct actor *actor, struct message *message)
+{
+    if (message->generation != actor->last_generation) {
+        refuse(actor, message, STATUS_NOT_FOUND);
+        return;
+    }
+    if (message->lane == LANE_SYSTEM) {
+        queue_push(&actor->system, message);
+        return;
+    }
+    queue_push(&actor->user, message);
+    actor->user_count++;
+    const struct behavior *behavior = actor->behavior;
+    if (behavior->policy == MAILBOX_DROP_OLDEST && actor->user_count > behavior->mailbox_capacity)
+        drop_oldest(actor);
+}
+
+static bool take_incoming(struct actor *actor)
+{
+    struct message *message = mailbox_take(&actor->mailbox);
+    if (message == NULL) return false;
+    while (message != NULL) {
+        struct message *next = message->next;
+        enqueue(actor, message);
+        message = next;
+    }
+    return true;
+}
+
+static struct message *pop_user(struct actor *actor)
+{
+    struct message *message = queue_pop(&actor->user);
+    if (message == NULL) return NULL;
+    actor->user_count--;
+    leave_mailbox(actor, message);
+    return message;
+}
+
+static struct message *next_message(struct actor *actor)
+{
+    do {
+        struct message *message = queue_pop(&actor->system);
+        if (message == NULL && actor->phase == ACTOR_RUNNING) message = pop_user(actor);
+        if (message != NULL) return message;
+    } while (take_incoming(actor));
+    return NULL;
+}
+
+void turn_refuse_queued(struct actor *actor, enum status status)
+{
+    do {
+        struct message *message;
+        while ((message = queue_pop(&actor->system)) != NULL) {
+            refuse(actor, message, status);
+        }
+        while ((message = queue_pop(&actor->user)) != NULL) {
+            refuse(actor, message, status);
+        }
+        actor->user_count = 0;
+        message = mailbox_take(&actor->mailbox);
+        while (message != NULL) {
+            struct message *next = message->next;
+            refuse(actor, message, message->generation == actor->last_generation ? status : STATUS_NOT_FOUND);
+            message = next;
+        }
+        turn_return_credits(actor);
+    } while (actor->system.first != NULL || actor->user.first != NULL);
+}
+
+/* --- one message -------------------------------------------------------------------------------------- */
+
+void turn_complete_ask(struct actor *actor, const struct ask *ask, struct message *message,
+                       const struct error *error)
+{
+    struct turn *turn = actor->turn;
+    if (ask->timer != 0) scheduler_timer_cancel(actor, ask->timer);
+    turn->message = message;
+    turn->kept = false;
+    turn->request_id = ask->request_id;
+    turn->deadline_ns = ask->deadline_ns;
+    struct ask_result result = { .status = error == NULL ? STATUS_OK : error->status,
+                                 .error = error,
+                                 .message = error == NULL ? message : NULL };
+    ask->complete(actor, actor->state, ask->context, &result);
+    turn->message = NULL;
+}
+
+static void on_answer(struct actor *actor, struct message *message)
+{
+    struct ask ask;
+    if (!asks_take(actor->asks, message->ask_id, &ask)) return; /* Too late, or twice: ACT5. */
+    message->ask_id = 0;
+    message->flags = 0; /* From here on it is a message like any other: it may be kept, sent on. */
+    const struct error *error = message->kind == KIND_REFUSED ? message->body : NULL;
+    turn_complete_ask(actor, &ask, message, error);
+}
+
+static void on_ask_deadline(struct actor *actor, uint64_t ask_id)
+{
+    struct ask ask;
+    if (!asks_take(actor->asks, ask_id, &ask)) return;
+    ask.timer = 0; /* It is this one. */
+    struct error error;
+    (void)error_set(&error, STATUS_DEADLINE, "%s", status_text(STATUS_DEADLINE));
+    turn_complete_ask(actor, &ask, NULL, &error);
+}
+
+static void on_unknown(struct actor *actor, struct message *message)
+{
+    if (send_awaits_answer(message)) {
+        struct error error;
+        (void)error_set(&error, STATUS_INVALID, "%s does not understand messages of kind %u",
+                        actor->behavior->name, message->kind);
+        send_refusal(actor->runtime, message, &error);
+    }
+    count_dropped(actor);
+}
+
+static void dispatch(struct actor *actor, struct message *message)
+{
+    const struct behavior *behavior = actor->behavior;
+    for (uint32_t i = 0; i < behavior->row_count; i++) {
+        if (behavior->rows[i].kind != message->kind) continue;
+        behavior->rows[i].handle(actor, actor->state, message);
+        return;
+    }
+    if (behavior->otherwise != NULL) behavior->otherwise(actor, actor->state, message);
+    else on_unknown(actor, message);
+}
+
+static void refuse_crashed(struct actor *actor, struct message *message)
+{
+    struct error error;
+    (void)error_set(&error, STATUS_CRASHED, "%s failed: %s", actor->behavior->name, actor->failure->message);
+    send_refusal(actor->runtime, message, &error);
+}
+
+static void handle_by_behavior(struct actor *actor, struct message *message)
+{
+    struct turn *turn = actor->turn;
+    turn->message = message;
+    turn->kept = false;
+    turn->request_id = message->request_id;
+    turn->deadline_ns = message->deadline_ns;
+    dispatch(actor, message);
+    turn->message = NULL;
+}
+
+static bool timer_is_live(struct actor *actor, struct message *message)
+{
+    uint64_t id = message->ask_id;
+    message->ask_id = 0;
+    message->flags = 0;
+    return scheduler_timer_deliver(actor, id, actor->turn->now_ns);
+}
+
+/* true: the actor has ended. */
+static bool handle(struct actor *actor, struct message *message)
+{
+    struct turn *turn = actor->turn;
+    bool ended = false;
+    turn->kept = false;
+    if ((message->flags & MESSAGE_TIMER) != 0 && !timer_is_live(actor, message)) {
+        message_destroy(&message); /* Cancelled when it had left already. */
+        return false;
+    }
+    if (turn->trace != NULL) *turn->trace = hash64_mix(*turn->trace, message->kind);
+    __atomic_store_n(&actor->handled, actor->handled + 1, __ATOMIC_RELAXED);
+    if (message->kind == KIND_CHILD_ENDED) {
+        ended = life_child_ended(actor, *(const struct actor_id *)message->body);
+    } else if (message->kind == KIND_MONITOR) {
+        life_monitored(actor, message->sender);
+    } else if (actor->phase != ACTOR_RUNNING) {
+        if (send_awaits_answer(message)) send_refusal_status(actor->runtime, message, STATUS_NOT_FOUND);
+    } else if (message->kind == KIND_STOP) {
+        actor->stop_asked = true;
+    } else if (message->kind == KIND_ASK_DEADLINE) {
+        on_ask_deadline(actor, message->tag);
+    } else if ((message->flags & MESSAGE_ANSWER) != 0) {
+        on_answer(actor, message);
+    } else {
+        handle_by_behavior(actor, message);
+    }
+    if (!ended && turn->kept) return false;
+    if (!ended && actor->fail_asked) refuse_crashed(actor, message);
+    message_destroy(&message);
+    return ended;
+}
+
+/* --- one turn ----------------------------------------------------------------------------------------- */
+
+static void leave_message_context(struct turn *turn)
+{
+    turn->message = NULL;
+    turn->request_id = (struct request_id){ 0, 0 };
+    turn->deadline_ns = 0;
+}
+
+static bool wants_end(const struct actor *actor)
+{
+    return actor->phase == ACTOR_RUNNING && (actor->stop_asked || actor->fail_asked);
+}
+
+static void end_batch(struct actor *actor, uint32_t handled)
+{
+    leave_message_context(actor->turn);
+    if (handled > 0 && actor->phase == ACTOR_RUNNING && !actor->fail_asked &&
+        actor->behavior->turn_end != NULL)
+        actor->behavior->turn_end(actor, actor->state);
+}
+
+/* The batch. true: the actor has ended. */
+static bool handle_batch(struct actor *actor, struct turn *turn)
+{
+    uint32_t handled = 0;
+    while (handled < turn->batch_max && !wants_end(actor)) {
+        struct message *message = next_message(actor);
+        if (message == NULL) break;
+        handled++;
+        if (handle(actor, message)) return true;
+    }
+    turn->handled = handled;
+    end_batch(actor, handled);
+    return wants_end(actor) && life_end(actor);
+}
+
+static bool has_more(const struct actor *actor)
+{
+    return actor->system.first != NULL || (actor->phase == ACTOR_RUNNING && actor->user.first != NULL);
+}
+
+enum turn_end turn_run(struct actor *actor, struct turn *turn)
+{
+    if (actor->phase == ACTOR_FREE) {
+        do {
+            turn_refuse_queued(actor, STATUS_NOT_FOUND);
+        } while (!mailbox_rest(&actor->mailbox));
+        return TURN_ENDED;
+    }
+    actor->turn = turn;
+    (void)take_incoming(actor);
+    if (handle_batch(actor, turn)) return TURN_ENDED;
+    actor->turn = NULL;
+    turn_return_credits(actor);
+    if (has_more(actor) || !mailbox_rest(&actor->mailbox)) return TURN_READY;
+    return TURN_RESTS;
+}
