@@ -90,10 +90,14 @@ void frame_seal(struct bytes *frame, const struct frame_header *header)
     put(data, AT_HEADER_CRC, crc32c(0, data, AT_HEADER_CRC), 4);
 }
 
-uint32_t frame_kind(const struct bytes *frame)
+uint32_t frame_kind(const uint8_t *data, size_t size)
 {
-    CHECK(frame->size >= FRAME_HEADER_SIZE);
-    return (uint32_t)get(frame->data, AT_KIND, 4);
+    return size < FRAME_HEADER_SIZE ? 0 : (uint32_t)get(data, AT_KIND, 4);
+}
+
+bool frame_is_reply(const uint8_t *data, size_t size)
+{
+    return size >= FRAME_HEADER_SIZE && (get(data, AT_FLAGS, 2) & FRAME_REPLY) != 0;
 }
 
 static void read_header(const uint8_t *data, struct frame_header *header)

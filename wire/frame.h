@@ -11,6 +11,8 @@
 
 #include "runtime/message.h"
 
+#include <stdbool.h>
+
 enum { FRAME_HEADER_SIZE = 88, FRAME_SIZE_MAX = 4 * 1024 * 1024, FRAME_REPLY = 1 };
 enum { PROTOCOL_MIN = 1, PROTOCOL_MAX = 1 };
 
@@ -36,7 +38,9 @@ MUST_CHECK enum status frame_pack(const struct message *message, struct bytes **
                                   struct error *error);
 void frame_seal(struct bytes *frame, const struct frame_header *header); /* kind and sizes are kept. */
 
-uint32_t frame_kind(const struct bytes *frame); /* Of a frame made by frame_pack. */
+/* What a frame claims to be, before any check; kind 0: too short for a frame. */
+uint32_t frame_kind(const uint8_t *data, size_t size);
+bool frame_is_reply(const uint8_t *data, size_t size);
 
 /* Outside input: checks everything (size, magic, both crcs, sizes). INVALID or CORRUPT, never a crash. */
 MUST_CHECK enum status frame_parse(const uint8_t *data, size_t size, struct frame_header *out_header,

@@ -131,6 +131,7 @@ enum kind_flag {
     LOCAL(1103, TRANSPORT_PEER)                                                                              \
     LOCAL(1104, PEER_UP)                                                                                     \
     LOCAL(1105, PEER_DOWN)                                                                                   \
+    LOCAL(1106, TRANSPORT_TICK)                                                                              \
     /* 1150-1159 local: downloads (runtime/port/fetch.h) */                                                  \
     LOCAL(1150, FETCH)                                                                                       \
     LOCAL(1151, FETCHED)                                                                                     \

@@ -158,13 +158,13 @@ uint64_t remote_dropped(const struct remote *remote)
     return remote->dropped;
 }
 
-void remote_drop(struct remote *remote, struct actor *self, const char *from_node, const char *reason)
+void remote_drop(struct remote *remote, struct actor *self, const char *node, const char *reason)
 {
     remote->dropped++;
     int64_t now_ns = actor_now_ns(self);
     if (remote->logged_ns != 0 && now_ns - remote->logged_ns < log_period_ns) return;
-    log_warn(self, "wire.frames_dropped", "count=%llu last_from=%s: %s",
-             (unsigned long long)(remote->dropped - remote->dropped_logged), from_node, reason);
+    log_warn(self, "wire.frames_dropped", "count=%llu node=%s: %s",
+             (unsigned long long)(remote->dropped - remote->dropped_logged), node, reason);
     remote->dropped_logged = remote->dropped;
     remote->logged_ns = now_ns;
 }
@@ -230,9 +230,10 @@ void remote_on_send(struct remote *remote, struct actor *self, const struct mess
         struct frame_header header = header_of(remote, kept);
         header.budget_ms = budget_ms(self, kept);
         frame_seal(kept->attachment, &header);
-        /* What can't leave is lost, as on any network: the transport tells of the connection itself. */
-        (void)remote->options.transmit(remote->options.transport, send->node, send->channel,
-                                       &kept->attachment);
+        enum status status =
+            remote->options.transmit(remote->options.transport, send->node, send->channel, &kept->attachment);
+        /* Without a connection it is lost quietly: the transport tells of connections itself. */
+        if (status == STATUS_OVERLOADED) remote_drop(remote, self, send->node, "too much on its way there");
     }
     message_destroy(&kept);
 }
@@ -274,7 +275,7 @@ void remote_on_ask(struct remote *remote, struct actor *self, const struct messa
     header.budget_ms = budget_ms(self, kept);
     header.correlation = next_correlation(remote, self);
     frame_seal(kept->attachment, &header);
-    bool before_cluster = is_before_cluster(frame_kind(kept->attachment));
+    bool before_cluster = is_before_cluster(frame_kind(kept->attachment->data, kept->attachment->size));
     enum status status =
         remote->options.transmit(remote->options.transport, send->node, send->channel, &kept->attachment);
     if (status != STATUS_OK) {

@@ -44,8 +44,8 @@ void remote_on_frame(struct remote *remote, struct actor *self, const char *from
                      enum transport_channel channel, const uint8_t *data, size_t size);
 /* Every ask that waits for this peer is refused NODE_LOST. */
 void remote_on_peer_down(struct remote *remote, struct actor *self, const char *node);
-/* Counts, and logs at most once a second, a frame that the transport itself had to drop. */
-void remote_drop(struct remote *remote, struct actor *self, const char *from_node, const char *reason);
+/* Counts, and logs at most once a second, a frame from or to this node that had to be dropped. */
+void remote_drop(struct remote *remote, struct actor *self, const char *node, const char *reason);
 uint64_t remote_dropped(const struct remote *remote);
 
 #endif

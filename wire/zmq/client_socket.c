@@ -1,0 +1,299 @@
+/* client_socket: see the header.
+ * Owns    its ROUTER and the asks that clients wait for (`open`).
+ * Limits  OPEN_MAX asks in all and OPEN_PER_CLIENT_MAX a client, OPEN_BYTES_MAX of requests: beyond,
+ * OVERLOADED; ANSWER_BYTES_MAX of answers that clients don't read: beyond, dropped and counted. */
+#include "wire/zmq/client_socket.h"
+
+#include "runtime/base/check.h"
+#include "runtime/base/hash.h"
+#include "runtime/base/memory.h"
+#include "runtime/base/text.h"
+#include "wire/frame.h"
+#include "wire/kinds.h"
+#include "wire/local.h"
+
+enum {
+    OPEN_MAX = 1024,
+    OPEN_PER_CLIENT_MAX = 64,
+    OPEN_BYTES_MAX = 64 * 1024 * 1024,
+    ANSWER_BYTES_MAX = 64 * 1024 * 1024,
+    TURN_MAX = 128, /* Messages before other input has its turn. */
+};
+
+static const int64_t patience_default_ns = SECONDS(30);
+static const int64_t patience_max_ns = SECONDS(600);
+static const int64_t log_period_ns = SECONDS(1);
+
+struct requester { /* Who asked, and what its answer must carry. */
+    struct socket_identity client;
+    uint64_t client_hash;
+    bool delimiter; /* A REQ: it is answered by exactly one message, and with its empty part. */
+    uint64_t correlation;
+    struct request_id request_id;
+};
+
+struct open_ask {
+    struct open_ask *next;
+    struct open_ask *previous;
+    struct client_socket *clients;
+    struct requester requester;
+    size_t size;
+};
+
+struct client_socket {
+    const struct socket_keys *keys;
+    void *router;
+    struct open_ask open; /* Head of a ring. */
+    uint32_t open_count;
+    size_t open_bytes;
+    struct socket_budget answers;
+    uint64_t dropped;
+    uint64_t dropped_logged;
+    int64_t logged_ns;
+};
+
+/* --- life
+ * --------------------------------------------------------------------------------------------------- */
+
+struct client_socket *client_socket_create(void *zmq, const struct socket_keys *keys)
+{
+    struct client_socket *clients = memory_zalloc(sizeof *clients);
+    clients->keys = keys;
+    clients->answers.max = ANSWER_BYTES_MAX;
+    clients->open.next = clients->open.previous = &clients->open;
+    clients->router = socket_io_create(zmq, ZMQ_ROUTER);
+    socket_io_set(clients->router, ZMQ_ROUTER_MANDATORY, 1); /* An answer to one who left is noticed. */
+    return clients;
+}
+
+enum status client_socket_bind(struct client_socket *clients, const char *endpoint, struct error *error)
+{
+    return socket_io_bind(clients->router, endpoint, clients->keys, error);
+}
+
+void client_socket_close(struct client_socket *clients)
+{
+    if (clients != NULL) socket_io_close(&clients->router);
+}
+
+void *client_socket_handle(const struct client_socket *clients)
+{
+    return clients->router;
+}
+
+static struct open_ask *open_create(struct client_socket *clients, const struct requester *requester,
+                                    size_t size)
+{
+    struct open_ask *ask = memory_alloc(sizeof *ask);
+    *ask = (struct open_ask){ .clients = clients, .requester = *requester, .size = size };
+    ask->next = &clients->open;
+    ask->previous = clients->open.previous;
+    ask->next->previous = ask->previous->next = ask;
+    clients->open_count++;
+    clients->open_bytes += size;
+    return ask;
+}
+
+static void open_destroy(struct open_ask *ask)
+{
+    ask->clients->open_count--;
+    ask->clients->open_bytes -= ask->size;
+    ask->next->previous = ask->previous;
+    ask->previous->next = ask->next;
+    memory_free(ask);
+}
+
+void client_socket_destroy(struct client_socket **clients)
+{
+    struct client_socket *gone = *clients;
+    *clients = NULL;
+    if (gone == NULL) return;
+    while (gone->open.next != &gone->open)
+        open_destroy(gone->open.next);
+    memory_free(gone);
+}
+
+/* --- answers
+ * ------------------------------------------------------------------------------------------------ */
+
+static void drop(struct client_socket *clients, struct actor *self, const char *reason)
+{
+    clients->dropped++;
+    int64_t now_ns = actor_now_ns(self);
+    if (clients->logged_ns != 0 && now_ns - clients->logged_ns < log_period_ns) return;
+    log_warn(self, "client.dropped", "count=%llu: %s",
+             (unsigned long long)(clients->dropped - clients->dropped_logged), reason);
+    clients->dropped_logged = clients->dropped;
+    clients->logged_ns = now_ns;
+}
+
+/* Takes the bytes. A client that has left is no event: it didn't want the answer. */
+static void answer_bytes(struct client_socket *clients, struct actor *self, const struct requester *to,
+                         struct bytes **answer)
+{
+    enum status status =
+        socket_io_send(clients->router, &to->client, to->delimiter, answer, &clients->answers);
+    if (status == STATUS_OVERLOADED) drop(clients, self, "a client doesn't read its answers");
+    bytes_unref(answer);
+}
+
+static void answer_message(struct client_socket *clients, struct actor *self, const struct requester *to,
+                           const struct message *reply)
+{
+    struct bytes *frame = NULL;
+    struct error error;
+    if (frame_pack(reply, &frame, &error) != STATUS_OK) {
+        struct message *refusal = wire_refusal_create(&error);
+        enum status status = frame_pack(refusal, &frame, NULL);
+        CHECK(status == STATUS_OK); /* Its texts are bounded. */
+        message_destroy(&refusal);
+    }
+    frame_seal(frame, &(struct frame_header){ .protocol = PROTOCOL_MAX,
+                                              .flags = FRAME_REPLY,
+                                              .correlation = to->correlation,
+                                              .request_id = to->request_id });
+    answer_bytes(clients, self, to, &frame);
+}
+
+static void answer_error(struct client_socket *clients, struct actor *self, const struct requester *to,
+                         const struct error *error)
+{
+    struct message *refusal = wire_refusal_create(error);
+    answer_message(clients, self, to, refusal);
+    message_destroy(&refusal);
+}
+
+/* The MCP server answers errors itself; this is for when it can't. The id of the request is not known here.
+ */
+static void answer_text_error(struct client_socket *clients, struct actor *self, const struct requester *to,
+                              enum status status)
+{
+    struct text text = { 0 };
+    text_printf(&text, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":%d,\"message\":\"%s: %s\"}}",
+                status_json_rpc(status), status_name(status), status_text(status));
+    struct bytes *answer = bytes_copy(text.data, text.size);
+    text_fini(&text);
+    answer_bytes(clients, self, to, &answer);
+}
+
+/* --- asks
+ * --------------------------------------------------------------------------------------------------- */
+
+static enum status check_room(const struct client_socket *clients, const struct requester *requester,
+                              size_t size, struct error *error)
+{
+    uint32_t count = 0;
+    for (const struct open_ask *at = clients->open.next; at != &clients->open; at = at->next)
+        count += at->requester.client_hash == requester->client_hash;
+    if (count >= OPEN_PER_CLIENT_MAX)
+        return error_set(error, STATUS_OVERLOADED, "this client has %u requests without an answer", count);
+    if (clients->open_count >= OPEN_MAX || clients->open_bytes + size > OPEN_BYTES_MAX)
+        return error_set(error, STATUS_OVERLOADED, "this node has %u requests without an answer",
+                         clients->open_count);
+    return STATUS_OK;
+}
+
+static void on_answered(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    (void)state;
+    struct open_ask *ask = context;
+    if (result->status == STATUS_OK) answer_message(ask->clients, self, &ask->requester, result->message);
+    else answer_error(ask->clients, self, &ask->requester, result->error);
+    open_destroy(ask);
+}
+
+static int64_t patience_ns(uint32_t budget_ms)
+{
+    int64_t patience = MILLISECONDS(budget_ms);
+    if (patience == 0) return patience_default_ns;
+    return patience < patience_max_ns ? patience : patience_max_ns;
+}
+
+static enum status check_frame(const uint8_t *data, size_t size, struct frame_header *out_header,
+                               struct error *error)
+{
+    enum status status = frame_parse(data, size, out_header, error);
+    if (status != STATUS_OK) return status;
+    if (out_header->protocol < PROTOCOL_MIN || out_header->protocol > PROTOCOL_MAX)
+        return error_set(error, STATUS_VERSION_MISMATCH, "protocol %u; this node speaks %d to %d",
+                         out_header->protocol, PROTOCOL_MIN, PROTOCOL_MAX);
+    const struct kind_row *row = kind_find(out_header->kind);
+    if (row == NULL) return error_set(error, STATUS_INVALID, "kind %u is not known here", out_header->kind);
+    if ((row->flags & KIND_FROM_CLIENT) == 0 || (out_header->flags & FRAME_REPLY) != 0)
+        return error_set(error, STATUS_INVALID, "%s is no request of clients", row->name);
+    return STATUS_OK;
+}
+
+static void on_frame(struct client_socket *clients, struct actor *self, struct requester *requester,
+                     const uint8_t *data, size_t size)
+{
+    struct frame_header header = { 0 };
+    struct message *message = NULL;
+    struct error error;
+    enum status status = check_frame(data, size, &header, &error);
+    requester->correlation = header.correlation;
+    requester->request_id = header.request_id;
+    if (status == STATUS_OK) status = check_room(clients, requester, size, &error);
+    if (status == STATUS_OK) status = frame_decode(data, size, &header, &message, &error);
+    if (status != STATUS_OK) {
+        answer_error(clients, self, requester, &error);
+        return;
+    }
+    message->from_replica = 0; /* Clients are no replicas, whatever they say. */
+    actor_ask_name(self, TO_COMMAND_GATEWAY, &message, patience_ns(header.budget_ms), on_answered,
+                   open_create(clients, requester, size));
+}
+
+static void on_text_answered(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    (void)state;
+    struct open_ask *ask = context;
+    if (result->status != STATUS_OK) {
+        answer_text_error(ask->clients, self, &ask->requester, result->status);
+    } else if (result->message->attachment != NULL || ask->requester.delimiter) {
+        struct bytes *answer = bytes_ref(result->message->attachment);
+        if (answer == NULL) answer = bytes_create(0); /* A REQ waits for something. */
+        answer_bytes(ask->clients, self, &ask->requester, &answer);
+    }
+    open_destroy(ask);
+}
+
+static void on_text(struct client_socket *clients, struct actor *self, const struct requester *requester,
+                    const uint8_t *data, size_t size)
+{
+    struct error error;
+    enum status status = check_room(clients, requester, size, &error);
+    if (status != STATUS_OK) {
+        answer_text_error(clients, self, requester, status);
+        return;
+    }
+    struct message *message = message_create(KIND_MCP_REQUEST, sizeof(struct mcp_request));
+    ((struct mcp_request *)message->body)->client = requester->client_hash;
+    struct bytes *text = bytes_copy(data, size);
+    message_attach(message, &text);
+    actor_ask_name(self, TO_MCP_SERVER, &message, patience_max_ns, on_text_answered,
+                   open_create(clients, requester, size));
+}
+
+/* --- input
+ * -------------------------------------------------------------------------------------------------- */
+
+static void on_message(struct client_socket *clients, struct actor *self, struct socket_message *message)
+{
+    const uint8_t *data = socket_io_data(message);
+    size_t size = socket_io_size(message);
+    struct requester requester = { .client = message->from, .delimiter = message->delimiter };
+    requester.client_hash = hash64(message->from.data, message->from.size, 0);
+    if (message->from.size == 0) drop(clients, self, "a message without a sender");
+    else if (size > 0 && (data[0] == '{' || data[0] == '[')) on_text(clients, self, &requester, data, size);
+    else on_frame(clients, self, &requester, data, size);
+}
+
+void client_socket_on_input(struct client_socket *clients, struct actor *self)
+{
+    struct socket_message message;
+    for (int i = 0; i < TURN_MAX && socket_io_receive(clients->router, true, &message); i++) {
+        on_message(clients, self, &message);
+        socket_io_message_fini(&message);
+    }
+}
