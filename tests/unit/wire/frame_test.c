@@ -15,6 +15,7 @@
 #include "wire/proto/codec.h"
 
 #include "wire/proto/cluster.pb-c.h"
+#include "wire/proto/envelope.pb-c.h"
 #include "wire/proto/store.pb-c.h"
 
 static const struct frame_header sealed = { .protocol = PROTOCOL_MAX,
@@ -31,7 +32,7 @@ static struct bytes *put_request(const char *key)
 {
     struct message *message = wire_message_create(KIND_KV_PUT_REQUEST);
     Pb__KvPutRequest *request = message->body;
-    request->key = wire_string(message, key);
+    request->key = arena_strdup(&message->arena, key); /* As it is: wire_string would repair it. */
     request->value = wire_string(message, NULL);
     request->has_if_rev_case = PB__KV_PUT_REQUEST__HAS_IF_REV_IF_REV;
     request->if_rev = 0;
@@ -185,6 +186,35 @@ static void a_body_unfolds_within_bounds(void **unused)
     test_free(data);
 }
 
+static void text_and_refusals_always_arrive(void **unused)
+{
+    (void)unused;
+    struct error error;
+    char text[ERROR_MESSAGE_MAX];
+    memset(text, 'x', sizeof text);
+    memcpy(text + sizeof text - 3, "\xc3\xbc", 3); /* Cut by error_set in the middle of a letter. */
+    (void)error_set(&error, STATUS_CONFLICT, "x%s", text);
+    error_hint(&error, "look");
+    struct message *refusal = wire_refusal_create(&error);
+    struct bytes *frame = NULL;
+    assert_int_equal(frame_pack(refusal, &frame, NULL), STATUS_OK);
+    frame_seal(frame, &sealed);
+    assert_int_equal(read_frame(frame->data, frame->size, NULL), STATUS_OK);
+    struct error read;
+    wire_refusal_read(refusal, &read);
+    assert_int_equal(read.status, STATUS_CONFLICT);
+    assert_string_equal(read.hint, "look");
+    message_destroy(&refusal);
+    bytes_unref(&frame);
+    refusal = wire_message_create(KIND_REFUSAL);
+    wire_refusal_read(refusal, &read);
+    assert_int_equal(read.status, STATUS_UNKNOWN); /* Status 0 would be OK. */
+    ((Pb__Refusal *)refusal->body)->status = 1000;
+    wire_refusal_read(refusal, &read);
+    assert_int_equal(read.status, STATUS_UNKNOWN);
+    message_destroy(&refusal);
+}
+
 static void unknown_fields_stay_aside(void **unused)
 {
     (void)unused;
@@ -227,6 +257,7 @@ int main(void)
         cmocka_unit_test(wrong_content_is_refused),
         cmocka_unit_test(what_is_local_or_too_large_is_not_packed),
         cmocka_unit_test(a_body_unfolds_within_bounds),
+        cmocka_unit_test(text_and_refusals_always_arrive),
         cmocka_unit_test(unknown_fields_stay_aside),
         cmocka_unit_test(kinds_are_found_by_number),
     };
