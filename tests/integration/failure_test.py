@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""failure_test: what the cluster promises when processes die, shown with real processes and kill -9.
+
+One cluster of three nodes goes through every story in order; calls run at 100 a second through all of it and may end only
+as the promise says. Deadlines are those of the promise, with room for a busy machine.
+"""
+import collections
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from cluster import Cluster, Failure, HttpRepository, await_true, build_dir, example_slice, publish_artifact  # noqa: E402
+
+os.environ.setdefault("AETHER_BUILD", str(pathlib.Path(__file__).resolve().parents[2] / "build" / "dev"))
+
+PRICING, ORDERS = "org.example:pricing:1.0.0", "org.example:orders:1.0.0"
+BLUEPRINT = f"""\
+name: shop
+slices:
+  - artifact: {PRICING}
+    instances: 3
+    config: {{currency: EUR, tax-percent: 19}}
+  - artifact: {ORDERS}
+    instances: 2
+"""
+QUOTE = json.dumps({"item": "keyboard", "net-cents": 4999, "quantity": 2})
+ALLOWED = {"OK", "NODE_LOST", "CRASHED", "NO_ENDPOINT", "DEADLINE"}
+SLACK = 2  # Sanitizers on two busy cores.
+
+
+class Caller(threading.Thread):
+    """Calls pricing/quote again and again through the nodes that live, and counts how each call ended."""
+
+    def __init__(self, cluster):
+        super().__init__(daemon=True)
+        self.cluster, self.outcomes, self.ended, self.paused = cluster, collections.Counter(), threading.Event(), False
+        self.unexpected = []
+
+    def run(self):
+        turn = 0
+        while not self.ended.wait(0.01):
+            alive = [n for n in self.cluster.nodes if n.alive()]
+            if not alive or self.paused:
+                continue
+            turn += 1
+            node = alive[turn % len(alive)]
+            code, out, err = self.cluster.run("call", "org.example:pricing/quote", QUOTE, "--timeout", "3s", node=node)
+            outcome = "OK" if code == 0 else json.loads(out)["error"]["code"]
+            if not node.alive():
+                continue  # The node that the client spoke to died: the client lost its node, not the call.
+            self.outcomes[outcome] += 1
+            if outcome not in ALLOWED:
+                self.unexpected.append(out + err)
+
+
+class FailureTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = pathlib.Path(tempfile.mkdtemp(prefix="aether-failure-"))
+        cls.repository = HttpRepository(cls.directory / "repository").start()
+        publish_artifact(cls.repository.directory, example_slice("pricing"), PRICING)
+        publish_artifact(cls.repository.directory, example_slice("orders"), ORDERS)
+        cls.cluster = Cluster(3, repositories=[{"id": "local", "url": cls.repository.url}], directory=cls.directory)
+        cls.cluster.__enter__()
+        cls.cluster.leader(30)
+        blueprint = cls.directory / "shop.yaml"
+        blueprint.write_text(BLUEPRINT)
+        cls.cluster.ask("blueprint", "publish", blueprint, timeout=90)
+        cls.cluster.await_active(5)
+        cls.caller = Caller(cls.cluster)
+        cls.caller.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.caller.ended.set()
+        cls.caller.join()
+        cls.cluster.__exit__()
+        cls.repository.stop()
+
+    def put(self, key, value, node=None):
+        return self.cluster.ask("kv", "put", key, json.dumps(value), node=node)["revision"]
+
+    def endpoints_on(self, name, node):
+        return [e for e in self.cluster.ask("endpoint", "list", node=node).get("endpoints", []) if e["node"] == name]
+
+    def test_1_leader_dies(self):
+        """Another leads, what was acknowledged is there, its endpoints go, its instances are replaced; it rejoins."""
+        revision = self.put("test/leader-dies", "before")
+        dead = self.cluster.leader()
+        dead.kill()
+        survivor = next(n for n in self.cluster.nodes if n is not dead)
+        self.cluster.leader(15 * SLACK, other_than=dead)
+        record = self.cluster.ask("kv", "get", "test/leader-dies", "--after", revision, node=survivor)["record"]
+        self.assertEqual((record["value"], record["revision"]), ("before", revision))
+        await_true("the dead node's endpoints are gone", lambda: not self.endpoints_on(dead.name, survivor), 5 * SLACK)
+        self.cluster.await_active(5, 15 * SLACK, node=survivor, off_node=dead)
+        later = self.put("test/leader-dies", "after", node=survivor)
+        dead.start()
+        await_true("the returned node answers with what it missed", lambda: self.cluster.ask(
+            "kv", "get", "test/leader-dies", "--stale", "--after", later, node=dead)["record"]["value"] == "after", 15 * SLACK)
+        self.cluster.await_active(5, 30, node=survivor)
+
+    def test_2_host_dies(self):
+        """Only the instance whose process died restarts; its node goes on."""
+        victim = self.hosts()[0]
+        before = {n.name: n.process.pid for n in self.cluster.nodes}
+        os.kill(victim, signal.SIGKILL)
+        await_true("the host is replaced", lambda: victim not in self.hosts() and len(self.hosts()) == 5, 15 * SLACK)
+        self.cluster.await_active(5, 15 * SLACK)
+        self.assertEqual(before, {n.name: n.process.pid for n in self.cluster.nodes})
+        types = [e["type"] for e in self.cluster.ask("event", "list", "--limit", 200)["events"]]
+        self.assertTrue(any("crash" in t.lower() for t in types), types)
+
+    def hosts(self):
+        parents = {n.process.pid for n in self.cluster.nodes if n.alive()}
+        out = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+        rows = [line.split(None, 2) for line in out.splitlines()]
+        return sorted(int(pid) for pid, ppid, args in rows if int(ppid) in parents and "aether-slice-host" in args)
+
+    def test_3_no_leader(self):
+        """Two of three stopped: running instances serve, stale reads work, changes answer NO_LEADER."""
+        revision = self.put("test/no-leader", 1)
+        survivor = self.cluster.nodes[0]
+        self.cluster.ask("kv", "get", "test/no-leader", "--stale", "--after", revision, node=survivor)
+        for node in self.cluster.nodes[1:]:
+            node.kill()
+        code, out, _ = self.cluster.run("kv", "put", "test/no-leader", "2", "--timeout", "3s", node=survivor)
+        self.assertEqual((code, json.loads(out)["error"]["code"]), (3, "NO_LEADER"))
+        stale = self.cluster.ask("kv", "get", "test/no-leader", "--stale", node=survivor)
+        self.assertEqual((stale["record"]["value"], stale["stale"]), (1, True))
+        if any(e["node"] == survivor.name for e in self.cluster.ask("endpoint", "list", "--stale", node=survivor)["endpoints"]):
+            self.cluster.ask("call", "org.example:pricing/quote", QUOTE, node=survivor)
+        for node in self.cluster.nodes[1:]:
+            node.start()
+        self.cluster.leader(15 * SLACK)
+        self.assertEqual(self.cluster.ask("kv", "get", "test/no-leader")["record"]["value"], 1)
+        self.cluster.await_active(5, 30)
+
+    def test_4_all_die(self):
+        """All killed at once and started again: the same state, and the instances ACTIVE again."""
+        self.caller.paused = True
+        before = self.cluster.ask("kv", "list", "test/")["records"]
+        for node in self.cluster.nodes:
+            node.kill()
+        for node in self.cluster.nodes:
+            node.start()
+        self.cluster.leader(15 * SLACK)
+        self.assertEqual(before, self.cluster.ask("kv", "list", "test/")["records"])
+        self.cluster.await_active(5, 15 * SLACK)
+        self.assertEqual(5, len(self.hosts()))
+        self.caller.paused = False
+
+    def test_5_calls_ended_as_promised(self):
+        """Through all of it: only the promised outcomes, and mostly OK."""
+        await_true("calls go on", lambda: self.caller.outcomes["OK"] > 0, 10)
+        self.assertEqual([], self.caller.unexpected[:3])
+        print(f"calls: {dict(self.caller.outcomes)}", file=sys.stderr)
+
+    def test_6_ordered_stop(self):
+        """SIGTERM ends every node with 0, and no host is left behind."""
+        self.caller.paused = True
+        hosts = self.hosts()
+        for node in self.cluster.nodes:
+            self.assertEqual(0, node.stop(), node.log_tail())
+        await_true("no host left", lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in hosts), 10)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2, failfast=True)
