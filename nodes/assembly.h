@@ -1,0 +1,48 @@
+/* assembly: which actors make a node, in which order and under which supervisor: the same for the daemon and
+ * the simulator. What differs between the two (transport, log, artifacts, slice processes) comes as options.
+ */
+#ifndef AETHER_NODES_ASSEMBLY_H
+#define AETHER_NODES_ASSEMBLY_H
+
+#include "actors/consensus/probe.h"
+#include "runtime/scheduler.h"
+#include "runtime/supervisor.h"
+#include "store/log.h"
+#include "store/raft/core.h"
+
+struct slice_backend;
+
+struct node_peer {
+    const char *name;
+    const char *address; /* As the transport understands it. */
+};
+
+struct node_options { /* All borrowed until node_stop has returned. */
+    const char *node;
+    const char *cluster_name;
+    const char *address;     /* What peers connect to; for nodes/{id}. */
+    const char *labels_json; /* A JSON object. */
+    const char *zone;
+    const char *const *bootstrap; /* I2. */
+    uint32_t bootstrap_count;
+    const struct node_peer *peers; /* Without this node. */
+    uint32_t peer_count;
+    int64_t lost_after_ns;    /* 0 = 3 s. */
+    uint64_t incarnation;     /* New at each start. */
+    struct log *log;          /* Opened; closed by the caller once the node has stopped. */
+    struct core_options core; /* What differs from the defaults. */
+    const struct consensus_probe *probe;
+    struct child_spec transport;      /* TO_TRANSPORT */
+    struct child_spec artifact_store; /* TO_ARTIFACT_STORE; behavior NULL: none. */
+    struct child_spec doorbell;       /* TO_DOORBELL; behavior NULL: none. */
+    const struct slice_backend *slice_backend;
+};
+
+struct node;
+
+/* Starts every actor in `runtime`, then makes the peers known to the transport. */
+MUST_CHECK enum status node_start(struct runtime *runtime, const struct node_options *options,
+                                  struct node **out_node, struct error *error);
+void node_free(struct node **node); /* After the runtime's stop (or crash, in the simulator). */
+
+#endif
