@@ -34,15 +34,18 @@ struct log_persisted { /* KIND_LOG_PERSISTED: all batches up to here are durable
 /* KIND_LOG_READ, leader -> TO_LOG_WRITER; answered by KIND_LOG_ENTRIES (a tell) in order with the persists
  * around it: what was sent before the read is seen by it, what comes after is not. */
 struct log_read {
+    uint64_t tag; /* Comes back. */
     log_index from;
     log_index to; /* Inclusive. */
     uint64_t max_bytes;
 };
 
 struct log_entries { /* KIND_LOG_ENTRIES */
+    uint64_t tag;
     log_index from;
     struct raft_entry *entries; /* Contiguous from `from`; payload references belong to the message. */
     uint32_t entry_count;       /* 0: the log doesn't hold `from` (any more). */
+    uint32_t entry_room;        /* Private. */
 };
 
 /* KIND_LOG_COPY, state -> TO_LOG_WRITER: body struct kv_copy (store/kv.h), its records in the message's
@@ -75,16 +78,19 @@ struct read_point_reply {
     log_term term;
 };
 
-/* --- ownership of entries in messages ------------------------------------------------------------------- */
+/* --- making them ---------------------------------------------------------------------------------------- */
 
-/* An array of `count` entries in the message's arena, each payload with a reference of its own, given back by
- * the message (LOG_PERSIST, LOG_ENTRIES, APPLY). */
-struct raft_entry *messages_copy_entries(struct message *message, const struct raft_entry *entries,
-                                         uint32_t count);
-/* A message of one of these kinds, with its release hook set. */
-struct message *messages_create_persist(void);
-struct message *messages_create_entries(void);
-struct message *messages_create_apply(void);
-struct message *messages_create_applied(void);
+/* All of these travel in the system lane: they are the protocol, and never wait behind requests (R10). */
+
+/* `entries` are copied into the message, with a reference to each payload that the message gives back. */
+struct message *messages_persist(const struct log_persist *persist);
+struct message *messages_apply(const struct raft_entry *entries, uint32_t count, log_index commit);
+/* Empty, to be filled by messages_add_entry. */
+struct message *messages_entries(uint64_t tag, log_index from);
+void messages_add_entry(struct message *message, const struct raft_entry *entry);
+/* With room for result_max results. */
+struct message *messages_applied(uint32_t result_max);
+/* Any other local kind between these actors, body zeroed. */
+struct message *messages_create(uint32_t kind, size_t body_size);
 
 #endif
