@@ -2,6 +2,7 @@
  * entries, replies not yet given away) to their life. */
 #include "actors/consensus/messages.h"
 
+#include "runtime/base/check.h"
 #include "wire/kinds.h"
 
 #include <string.h>
@@ -20,7 +21,8 @@ static struct raft_entry *copy_entries(struct message *message, const struct raf
 
 static void unref_entries(struct raft_entry *entries, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++) bytes_unref(&entries[i].payload);
+    for (uint32_t i = 0; i < count; i++)
+        bytes_unref(&entries[i].payload);
 }
 
 static void release_persist(struct message *message)

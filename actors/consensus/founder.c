@@ -1,0 +1,248 @@
+/* founder: asks, answers and hands on index 1 (I2). */
+#include "actors/consensus/founder.h"
+
+#include "actors/consensus/codec.h"
+#include "runtime/base/text.h"
+#include "wire/kinds.h"
+#include "wire/remote.h"
+
+#include <string.h>
+
+enum { FOUNDING_TERM = 1 }; /* Of index 1. Nobody leads in it: the first campaign is for term 2. */
+
+enum status founder_init(struct founder *founder, const struct founding_options *options, uint64_t cluster_id,
+                         const struct raft_entry *held, struct error *error)
+{
+    memset(founder, 0, sizeof *founder);
+    enum status status = founding_init(&founder->founding, options, error);
+    if (status != STATUS_OK || held == NULL) return status;
+    struct founding *founding = &founder->founding;
+    if (cluster_id == 0) return error_set(error, STATUS_CORRUPT, "a log without a cluster id");
+    status = configuration_unpack(held->payload->data, held->payload->size, &founding->configuration);
+    if (status != STATUS_OK) return error_set(error, STATUS_CORRUPT, "entry 1 is no configuration");
+    founding->cluster_id = cluster_id;
+    founding->phase = FOUNDING_DONE;
+    founder->first = *held;
+    bytes_ref(founder->first.payload);
+    return STATUS_OK;
+}
+
+void founder_fini(struct founder *founder)
+{
+    bytes_unref(&founder->first.payload);
+}
+
+bool founder_made_it(const struct founder *founder)
+{
+    return founder->giver[0] == '\0';
+}
+
+static char **copy_list(struct message *message, const struct founding *founding)
+{
+    if (founding->list_count == 0) return NULL;
+    char **list = arena_array(&message->arena, founding->list_count, sizeof *list);
+    for (uint32_t i = 0; i < founding->list_count; i++)
+        list[i] = wire_string(message, founding->list[i]);
+    return list;
+}
+
+/* What others may know of us: a cluster counts once index 1 is durable here. */
+static uint64_t told_cluster_id(const struct founding *founding)
+{
+    bool holds = founding->phase == FOUNDING_DONE || founding->phase == FOUNDING_SPREADING;
+    return holds ? founding->cluster_id : founding->member_of;
+}
+
+static void post_who(struct actor *self, const struct founding *founding, const char *node)
+{
+    struct message *message = wire_message_create(KIND_WHO);
+    Pb__Who *who = message->body;
+    who->node = wire_string(message, founding->self);
+    who->replica_id = founding->replica;
+    who->cluster_id = told_cluster_id(founding);
+    who->bootstrap = copy_list(message, founding);
+    who->n_bootstrap = founding->list_count;
+    wire_post(self, node, CHANNEL_CONSENSUS, &message);
+}
+
+static void post_founded(struct actor *self, const struct founder *founder, const char *node)
+{
+    struct message *message = wire_message_create(KIND_FOUNDED);
+    Pb__Founded *founded = message->body;
+    founded->cluster_id = founder->founding.cluster_id;
+    founded->first = arena_alloc(&message->arena, sizeof *founded->first);
+    codec_encode_entry(&founder->first, founded->first);
+    wire_post(self, node, CHANNEL_CONSENSUS, &message);
+}
+
+static void post_founded_reply(struct actor *self, const struct founding *founding, const char *node)
+{
+    struct message *message = wire_message_create(KIND_FOUNDED_REPLY);
+    Pb__FoundedReply *reply = message->body;
+    reply->cluster_id = founding->cluster_id;
+    reply->replica_id = founding->replica;
+    wire_post(self, node, CHANNEL_CONSENSUS, &message);
+}
+
+static void log_differing(struct actor *self, const struct founding *founding,
+                          const struct founding_contact *contact, const struct founding_answer *answer)
+{
+    struct text ours = { 0 };
+    struct text theirs = { 0 };
+    for (uint32_t i = 0; i < founding->list_count; i++)
+        text_printf(&ours, " %s", founding->list[i]);
+    for (size_t i = 0; i < answer->list_count; i++)
+        text_printf(&theirs, " %s", answer->list[i]);
+    log_error(self, "consensus.bootstrap_differs",
+              "not founding: here bootstrap is [%s ], on %s it is [%s ]; make them equal", text_string(&ours),
+              contact->name, text_string(&theirs));
+    text_fini(&ours);
+    text_fini(&theirs);
+}
+
+/* Index 1: the first configuration, in a term in which nobody leads. */
+static void make_first(struct actor *self, struct founder *founder)
+{
+    struct bytes *payload = configuration_pack(&founder->founding.configuration);
+    founder->first = (struct raft_entry){
+        .index = 1,
+        .term = FOUNDING_TERM,
+        .stamp_ms = (uint64_t)actor_wall_ms(self),
+        .chain = entry_chain(0, 1, FOUNDING_TERM, ENTRY_CONFIGURATION, payload->data, payload->size),
+        .type = ENTRY_CONFIGURATION,
+        .payload = payload,
+    };
+    log_info(self, "consensus.founding", "cluster=%016llx voters=%u",
+             (unsigned long long)founder->founding.cluster_id, founder->founding.configuration.member_count);
+}
+
+static enum founder_next carry_out(struct actor *self, struct founder *founder,
+                                   const struct founding_step *step)
+{
+    const struct founding *founding = &founder->founding;
+    for (uint32_t i = 0; i < founding->contact_count; i++) {
+        uint32_t bit = UINT32_C(1) << i;
+        if ((step->ask & bit) != 0) post_who(self, founding, founding->contacts[i].name);
+        if ((step->hand & bit) != 0) post_founded(self, founder, founding->contacts[i].name);
+    }
+    if (step->store) {
+        make_first(self, founder);
+        return FOUNDER_STORES;
+    }
+    return step->done ? FOUNDER_STARTS : FOUNDER_WAITS;
+}
+
+enum founder_next founder_on_tick(struct actor *self, struct founder *founder)
+{
+    struct founding_step step = founding_on_tick(&founder->founding, actor_random(self) | 1);
+    return carry_out(self, founder, &step);
+}
+
+void founder_on_peer_up(struct actor *self, struct founder *founder, const char *node)
+{
+    struct founding_step step = founding_on_peer_up(&founder->founding, node);
+    enum founder_next next = carry_out(self, founder, &step);
+    CHECK(next == FOUNDER_WAITS); /* A connection alone decides nothing. */
+}
+
+void founder_on_who(struct actor *self, struct founder *founder, const struct message *message)
+{
+    const Pb__Who *who = message->body;
+    const struct founding *founding = &founder->founding;
+    if (message->from_node == NULL) return;
+    struct message *answer = wire_message_create(KIND_WHO_REPLY);
+    Pb__WhoReply *reply = answer->body;
+    reply->node = wire_string(answer, founding->self);
+    reply->replica_id = founding->replica;
+    reply->cluster_id = told_cluster_id(founding);
+    reply->bootstrap = copy_list(answer, founding);
+    reply->n_bootstrap = founding->list_count;
+    wire_post(self, message->from_node, CHANNEL_CONSENSUS, &answer);
+    bool holds = founding->phase == FOUNDING_DONE || founding->phase == FOUNDING_SPREADING;
+    if (!holds || who->cluster_id == founding->cluster_id) return;
+    /* Every holder hands the same bytes to those listed in them. */
+    const struct configuration_member *member = configuration_find(&founding->configuration, who->replica_id);
+    if (member != NULL && strcmp(member->name, message->from_node) == 0) {
+        post_founded(self, founder, message->from_node);
+    }
+}
+
+enum founder_next founder_on_who_reply(struct actor *self, struct founder *founder,
+                                       const struct message *message)
+{
+    const Pb__WhoReply *reply = message->body;
+    if (message->from_node == NULL) return FOUNDER_WAITS;
+    struct founding_answer answer = {
+        .node = message->from_node,
+        .replica = reply->replica_id,
+        .cluster_id = reply->cluster_id,
+        .list = (const char *const *)reply->bootstrap,
+        .list_count = reply->n_bootstrap,
+    };
+    struct founding_step step = founding_on_answer(&founder->founding, &answer, actor_random(self) | 1);
+    if (step.differing != NULL) log_differing(self, &founder->founding, step.differing, &answer);
+    return carry_out(self, founder, &step);
+}
+
+/* Index 1 as it was handed to us; a reference in out_entry. */
+static enum status parse_first(const Pb__Founded *founded, struct raft_entry *out_entry,
+                               struct configuration *out_configuration)
+{
+    if (founded->first == NULL) return STATUS_INVALID;
+    struct raft_entry entry;
+    enum status status = codec_decode_entry(founded->first, &entry);
+    if (status != STATUS_OK) return status;
+    bool fits = entry.index == 1 && entry.type == ENTRY_CONFIGURATION &&
+                entry.chain == entry_chain(0, entry.index, entry.term, entry.type, entry.payload->data,
+                                           entry.payload->size);
+    status = fits ? configuration_unpack(entry.payload->data, entry.payload->size, out_configuration)
+                  : STATUS_CORRUPT;
+    if (status != STATUS_OK) bytes_unref(&entry.payload);
+    else *out_entry = entry;
+    return status;
+}
+
+enum founder_next founder_on_founded(struct actor *self, struct founder *founder,
+                                     const struct message *message)
+{
+    const Pb__Founded *founded = message->body;
+    struct founding *founding = &founder->founding;
+    if (message->from_node == NULL) return FOUNDER_WAITS;
+    if (founding->phase == FOUNDING_DONE) { /* Our reply was lost. */
+        if (founded->cluster_id == founding->cluster_id)
+            post_founded_reply(self, founding, message->from_node);
+        return FOUNDER_WAITS;
+    }
+    if (founding->phase != FOUNDING_ASKING) return FOUNDER_WAITS;
+    struct raft_entry entry;
+    struct configuration configuration;
+    if (parse_first(founded, &entry, &configuration) != STATUS_OK) {
+        log_warn(self, "consensus.founded_damaged", "from=%s", message->from_node);
+        return FOUNDER_WAITS;
+    }
+    struct error error = { 0 };
+    if (founding_on_handed(founding, founded->cluster_id, &configuration, &error) != STATUS_OK) {
+        log_warn(self, "consensus.founded_refused", "from=%s: %s", message->from_node, error.message);
+        bytes_unref(&entry.payload);
+        return FOUNDER_WAITS;
+    }
+    founder->first = entry;
+    (void)text_copy(founder->giver, sizeof founder->giver, message->from_node);
+    return FOUNDER_STORES;
+}
+
+enum founder_next founder_on_founded_reply(struct actor *self, struct founder *founder,
+                                           const struct message *message)
+{
+    const Pb__FoundedReply *reply = message->body;
+    struct founding_step step = founding_on_held(&founder->founding, reply->replica_id, reply->cluster_id);
+    return carry_out(self, founder, &step);
+}
+
+enum founder_next founder_on_stored(struct actor *self, struct founder *founder)
+{
+    struct founding_step step = founding_on_stored(&founder->founding);
+    enum founder_next next = carry_out(self, founder, &step);
+    if (founder->giver[0] != '\0') post_founded_reply(self, &founder->founding, founder->giver);
+    return next;
+}

@@ -1,0 +1,41 @@
+/* founder: the messages of founding (WHO, FOUNDED and their replies) around the pure machine of founding.h.
+ * A part of the leader actor: it sends as that actor, and stores through it. */
+#ifndef AETHER_ACTORS_CONSENSUS_FOUNDER_H
+#define AETHER_ACTORS_CONSENSUS_FOUNDER_H
+
+#include "actors/consensus/founding.h"
+#include "runtime/actor.h"
+#include "runtime/port/transport.h"
+#include "store/raft/entry.h"
+
+struct founder {
+    struct founding founding;
+    struct raft_entry first;   /* Index 1, once known; a reference. */
+    char giver[NODE_NAME_MAX]; /* Who handed it to us and awaits FOUNDED_REPLY; "" = nobody. */
+};
+
+enum founder_next {
+    FOUNDER_WAITS,
+    FOUNDER_STORES, /* Make `first` durable with the cluster id, then founder_on_stored. */
+    FOUNDER_STARTS, /* Index 1 is durable: start the core; as its founder when founder_made_it. */
+};
+
+/* `held`: index 1 of a log that is not empty; borrowed. NULL: it is empty. */
+MUST_CHECK enum status founder_init(struct founder *founder, const struct founding_options *options,
+                                    uint64_t cluster_id, const struct raft_entry *held, struct error *error);
+void founder_fini(struct founder *founder);
+bool founder_made_it(const struct founder *founder);
+
+MUST_CHECK enum founder_next founder_on_tick(struct actor *self, struct founder *founder);
+void founder_on_peer_up(struct actor *self, struct founder *founder, const char *node);
+/* KIND_WHO: answered always, before and after the founding. */
+void founder_on_who(struct actor *self, struct founder *founder, const struct message *message);
+MUST_CHECK enum founder_next founder_on_who_reply(struct actor *self, struct founder *founder,
+                                                  const struct message *message);
+MUST_CHECK enum founder_next founder_on_founded(struct actor *self, struct founder *founder,
+                                                const struct message *message);
+MUST_CHECK enum founder_next founder_on_founded_reply(struct actor *self, struct founder *founder,
+                                                      const struct message *message);
+MUST_CHECK enum founder_next founder_on_stored(struct actor *self, struct founder *founder);
+
+#endif
