@@ -1,0 +1,19 @@
+/* state: the actor that holds the live state and answers for it. Never restarted in place. */
+#ifndef AETHER_ACTORS_CONSENSUS_STATE_H
+#define AETHER_ACTORS_CONSENSUS_STATE_H
+
+#include "actors/consensus/probe.h"
+#include "runtime/actor.h"
+#include "store/log.h"
+
+struct kv_rules;
+
+struct state_options {
+    struct log *log; /* Opened; its copy is read by init only. */
+    const struct kv_rules *rules;
+    const struct consensus_probe *probe; /* NULL: none. */
+};
+
+extern const struct behavior state_behavior;
+
+#endif
