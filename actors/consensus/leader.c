@@ -155,13 +155,6 @@ static void on_proposed(struct actor *self, struct leader *leader, const struct 
     memory_free(former);
 }
 
-static struct bytes *pack_command(const Pb__Command *command)
-{
-    struct bytes *payload = bytes_create(pb__command__get_packed_size(command));
-    (void)pb__command__pack(command, payload->data);
-    return payload;
-}
-
 /* All of this turn's proposals in one event: one PERSIST, and one APPEND a peer. */
 static void propose(struct actor *self, struct leader *leader)
 {
@@ -170,15 +163,13 @@ static void propose(struct actor *self, struct leader *leader)
     struct core_proposal items[CORE_PROPOSALS_MAX];
     uint64_t now_ms = (uint64_t)actor_wall_ms(self);
     for (uint32_t i = 0; i < count; i++) {
-        const Pb__ForwardRequest *request = leader->proposals[i]->body;
         items[i] = (struct core_proposal){
-            .type = ENTRY_COMMAND, .payload = pack_command(request->command), .stamp_ms = now_ms, .tag = i
+            .type = ENTRY_COMMAND, .payload = leader->proposals[i]->attachment, .stamp_ms = now_ms, .tag = i
         };
     }
     step(self, leader,
          &(struct core_event){ .type = CORE_EVENT_PROPOSE, .propose = { .items = items, .count = count } });
     for (uint32_t i = 0; i < count; i++) {
-        bytes_unref(&items[i].payload);
         /* Only a core that has stopped leaves one unanswered: nothing was appended. */
         if (leader->proposals[i] != NULL) refuse_proposal(self, &leader->proposals[i], STATUS_NOT_LEADER);
     }
@@ -188,9 +179,9 @@ static void propose(struct actor *self, struct leader *leader)
 static void on_forward(struct actor *self, void *state, const struct message *message)
 {
     struct leader *leader = state;
-    const Pb__ForwardRequest *request = message->body;
+    const struct bytes *command = message->attachment;
     if (actor_refuse_if_late(self, message)) return; /* A1 */
-    if (request->command == NULL || pb__command__get_packed_size(request->command) > ENTRY_PAYLOAD_MAX) {
+    if (command == NULL || command->size == 0 || command->size > ENTRY_PAYLOAD_MAX) {
         actor_refuse(self, message, STATUS_INVALID);
         return;
     }

@@ -1,0 +1,521 @@
+/* proposer: finds the leader for a command, and sends it until its outcome is known or its time is up.
+ * Learns  who leads from ROLE_CHANGED, outcomes from the leader's replies.
+ * Owns    each call until its asker has one answer, and the sessions that make repeating safe (A4).
+ * Limits  CALLS_MAX calls at a time, one more is OVERLOADED; SESSIONS_MAX sessions.
+ *
+ * A command goes out again only if it surely was not appended (NOT_LEADER, NO_LEADER, NOT_READY, OVERLOADED),
+ * or goes through a session. What may have happened and can't be repeated is answered UNKNOWN. */
+#include "actors/consensus/proposer.h"
+
+#include "actors/consensus/messages.h"
+#include "actors/consensus/patience.h"
+#include "actors/consensus/sessions.h"
+#include "runtime/base/memory.h"
+#include "runtime/base/text.h"
+#include "wire/json/value.h"
+#include "wire/kinds.h"
+#include "wire/proto/cluster.pb-c.h"
+#include "wire/remote.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { CALLS_MAX = 1024 };
+static const int64_t sweep_ns = MILLISECONDS(20);
+static const int64_t attempt_ns = SECONDS(1); /* Of a command that may be repeated. */
+
+enum call_phase {
+    CALL_WAITS,    /* For a leader, a session, or the pause after a refusal. */
+    CALL_SENT,     /* An ask is under way. */
+    CALL_ANSWERED, /* Its asker has the answer; the ask's end is awaited, then it goes. */
+};
+
+struct call {
+    struct message *request; /* NULL: our own OpSessionOpen. */
+    Pb__Command *command;    /* In the request's arena, or in `own`. */
+    struct arena own;
+    bool retry;
+    struct session *session;
+    struct bytes *packed; /* The command, as it is sent. */
+    enum call_phase phase;
+    bool maybe; /* An attempt ended without saying whether the command was appended. */
+    int64_t end_ns;
+    int64_t pause_until_ns; /* Not sent again before. */
+};
+
+struct proposer {
+    char node[NODE_NAME_MAX];
+    struct role_changed role;
+    struct sessions sessions;
+    struct call *calls[CALLS_MAX + SESSIONS_OPENING_MAX];
+    uint32_t call_count;
+    bool sweeping;
+};
+
+static void advance(struct actor *self, struct proposer *proposer, struct call *call);
+
+/* --- calls --- */
+
+static struct call *call_create(struct proposer *proposer)
+{
+    CHECK(proposer->call_count < ARRAY_COUNT(proposer->calls));
+    struct call *call = memory_zalloc(sizeof *call);
+    proposer->calls[proposer->call_count++] = call;
+    return call;
+}
+
+static void call_free(struct call *call)
+{
+    if (call->request != NULL) message_destroy(&call->request);
+    bytes_unref(&call->packed);
+    arena_fini(&call->own);
+    memory_free(call);
+}
+
+/* Calls stay in the order of their arrival: who waits longest goes first. */
+static void call_destroy(struct proposer *proposer, struct call *call)
+{
+    uint32_t at = 0;
+    while (proposer->calls[at] != call)
+        at++;
+    proposer->call_count--;
+    memmove(&proposer->calls[at], &proposer->calls[at + 1],
+            (proposer->call_count - at) * sizeof(struct call *));
+    call_free(call);
+}
+
+/* The asker has its answer. The session is free again: should this command still be on its way somewhere, the
+ * store ignores it once the session's next one was applied (A4). */
+static void finish(struct proposer *proposer, struct call *call)
+{
+    if (call->session != NULL) sessions_release(&proposer->sessions, call->session);
+    call->session = NULL;
+    if (call->phase == CALL_SENT) call->phase = CALL_ANSWERED;
+    else call_destroy(proposer, call);
+}
+
+static void finish_error(struct actor *self, struct proposer *proposer, struct call *call,
+                         const struct error *error)
+{
+    if (call->request != NULL) actor_refuse_error(self, call->request, error);
+    else sessions_end_open(&proposer->sessions, 0);
+    finish(proposer, call);
+}
+
+/* --- answers --- */
+
+/* What `kv put` and `kv delete` expected, for the person who reads why it did not hold. */
+static void tell_expectation(const struct call *call, struct error *error)
+{
+    if (error->status != STATUS_CONFLICT || call->command->n_compares == 0) return;
+    const Pb__Compare *compare = call->command->compares[0];
+    size_t used = strlen(error->message);
+    if (compare->target_case == PB__COMPARE__TARGET_ABSENT) {
+        (void)snprintf(error->message + used, sizeof error->message - used, "; it was expected to be absent");
+    } else if (compare->target_case == PB__COMPARE__TARGET_REVISION) {
+        (void)snprintf(error->message + used, sizeof error->message - used, "; expected was revision %llu",
+                       (unsigned long long)compare->revision);
+    }
+}
+
+static void answer_change(struct actor *self, const struct call *call, const Pb__ProposeReply *reply)
+{
+    if (reply->status != STATUS_OK) {
+        struct error error = { 0 };
+        (void)error_set(&error, status_from_number((int)reply->status), "%s", reply->message);
+        tell_expectation(call, &error);
+        actor_refuse_error(self, call->request, &error);
+        return;
+    }
+    struct message *answer = wire_message_create(KIND_KV_CHANGE_REPLY);
+    Pb__KvChangeReply *change = answer->body;
+    change->revision = reply->revision;
+    bool deletes = call->request->kind == KIND_KV_DELETE_REQUEST;
+    if (deletes && reply->n_results > 0) change->deleted = reply->results[0]->value;
+    actor_reply(self, call->request, &answer);
+}
+
+/* The outcome is known. */
+static void answer(struct actor *self, struct proposer *proposer, struct call *call, struct message *message)
+{
+    const Pb__ProposeReply *reply = message->body;
+    call->maybe = false;
+    if (call->request == NULL) {
+        bool opened = reply->status == STATUS_OK && reply->n_results == 1;
+        sessions_end_open(&proposer->sessions, opened ? reply->results[0]->value : 0);
+    } else if (call->request->kind == KIND_PROPOSE_REQUEST) {
+        actor_reply(self, call->request, &message);
+        message = NULL;
+    } else {
+        answer_change(self, call, reply);
+    }
+    if (message != NULL) message_destroy(&message);
+    finish(proposer, call);
+}
+
+static void give_up(struct actor *self, struct proposer *proposer, struct call *call)
+{
+    struct error error = { 0 };
+    if (call->maybe || call->phase == CALL_SENT) {
+        (void)error_set(&error, STATUS_UNKNOWN, "the leader did not answer in time: it may have happened");
+    } else if (proposer->role.leader[0] == '\0') {
+        (void)error_set(&error, STATUS_NO_LEADER, "the cluster had no leader within the time given");
+    } else {
+        (void)error_set(&error, STATUS_DEADLINE, "no turn came within the time given; nothing was changed");
+    }
+    finish_error(self, proposer, call, &error);
+}
+
+/* --- attempts --- */
+
+static bool surely_not_appended(enum status status)
+{
+    return status == STATUS_NOT_LEADER || status == STATUS_NO_LEADER || status == STATUS_NOT_READY ||
+           status == STATUS_NOT_FOUND;
+}
+
+static bool outcome_is_unknown(enum status status)
+{
+    return status == STATUS_NODE_LOST || status == STATUS_UNKNOWN || status == STATUS_CRASHED ||
+           status == STATUS_DEADLINE || status == STATUS_CANCELLED;
+}
+
+static void wait_again(struct actor *self, struct call *call)
+{
+    call->phase = CALL_WAITS;
+    call->pause_until_ns = actor_now_ns(self) + sweep_ns;
+}
+
+static void on_refused(struct actor *self, struct proposer *proposer, struct call *call,
+                       const struct error *error)
+{
+    bool full = error->status == STATUS_OVERLOADED && call->maybe; /* Ask on: it may have happened. */
+    if (surely_not_appended(error->status) || full) {
+        wait_again(self, call);
+    } else if (outcome_is_unknown(error->status)) {
+        call->maybe = true;
+        if (call->session != NULL) {
+            wait_again(self, call);
+            return;
+        }
+        struct error unknown = { 0 };
+        (void)error_set(&unknown, STATUS_UNKNOWN, "the leader was lost (%s): it may have happened",
+                        error->message);
+        call->phase = CALL_WAITS;
+        finish_error(self, proposer, call, &unknown);
+    } else {
+        call->phase = CALL_WAITS;
+        finish_error(self, proposer, call, error);
+    }
+}
+
+/* A4: the store doesn't know the session (any more). Nothing of this attempt was executed; of an earlier one
+ * nobody can tell. */
+static bool lost_session(const struct call *call, const Pb__ProposeReply *reply)
+{
+    return call->session != NULL && reply->status == STATUS_UNKNOWN;
+}
+
+static void on_outcome(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct proposer *proposer = state;
+    struct call *call = context;
+    if (call->phase == CALL_ANSWERED) {
+        call_destroy(proposer, call);
+        return;
+    }
+    CHECK(call->phase == CALL_SENT);
+    call->phase = CALL_WAITS;
+    if (result->status != STATUS_OK) {
+        on_refused(self, proposer, call, result->error);
+        return;
+    }
+    const Pb__ProposeReply *reply = result->message->body;
+    if (lost_session(call, reply)) {
+        sessions_drop(&proposer->sessions, call->session);
+        call->session = NULL;
+        if (!call->maybe) return; /* Again, through another one. */
+    }
+    answer(self, proposer, call, actor_keep(self));
+}
+
+/* Once for each session that it goes through: what is repeated is the same, byte by byte. */
+static void pack(struct actor *self, struct call *call)
+{
+    int64_t left_ns = call->end_ns - actor_now_ns(self);
+    call->command->budget_ms = left_ns > 0 ? (uint64_t)(left_ns / MILLISECONDS(1)) : 0;
+    if (call->session != NULL) {
+        call->command->session = call->session->id;
+        call->command->sequence = call->session->sequence;
+    }
+    bytes_unref(&call->packed);
+    call->packed = bytes_create(pb__command__get_packed_size(call->command));
+    (void)pb__command__pack(call->command, call->packed->data);
+}
+
+static void send(struct actor *self, struct proposer *proposer, struct call *call)
+{
+    struct message *message = wire_message_create(KIND_FORWARD_REQUEST);
+    struct bytes *command = bytes_ref(call->packed);
+    message_attach(message, &command);
+    int64_t left_ns = call->end_ns - actor_now_ns(self);
+    int64_t timeout_ns = call->session != NULL && attempt_ns < left_ns ? attempt_ns : left_ns;
+    if (timeout_ns < 1) timeout_ns = 1; /* The sweep ends it in a moment. */
+    call->phase = CALL_SENT;
+    if (strcmp(proposer->role.leader, proposer->node) == 0) {
+        actor_ask_name(self, TO_LEADER, &message, timeout_ns, on_outcome, call);
+    } else {
+        wire_ask(self, proposer->role.leader, CHANNEL_DATA, &message, timeout_ns, on_outcome, call);
+    }
+}
+
+static void open_session(struct actor *self, struct proposer *proposer)
+{
+    struct call *call = call_create(proposer);
+    call->command = arena_alloc(&call->own, sizeof *call->command);
+    pb__command__init(call->command);
+    Pb__Operation *operation = arena_alloc(&call->own, sizeof *operation);
+    pb__operation__init(operation);
+    operation->op_case = PB__OPERATION__OP_SESSION_OPEN;
+    operation->session_open = arena_alloc(&call->own, sizeof *operation->session_open);
+    pb__op_session_open__init(operation->session_open);
+    operation->session_open->client = arena_strdup(&call->own, proposer->node);
+    call->command->success = arena_array(&call->own, 1, sizeof operation);
+    call->command->success[0] = operation;
+    call->command->n_success = 1;
+    call->command->origin = PB__ORIGIN__ORIGIN_SYSTEM;
+    call->end_ns = actor_now_ns(self) + SECONDS(10);
+    advance(self, proposer, call);
+}
+
+static uint32_t waiting_for_session(const struct proposer *proposer)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < proposer->call_count; i++) {
+        const struct call *call = proposer->calls[i];
+        count += call->retry && call->session == NULL && call->phase == CALL_WAITS;
+    }
+    return count;
+}
+
+/* As far as this call can come now. */
+static void advance(struct actor *self, struct proposer *proposer, struct call *call)
+{
+    if (call->phase != CALL_WAITS || actor_now_ns(self) < call->pause_until_ns) return;
+    if (proposer->role.leader[0] == '\0') return;
+    if (call->retry && call->session == NULL) {
+        call->session = sessions_acquire(&proposer->sessions);
+        if (call->session != NULL) pack(self, call);
+    }
+    if (!call->retry || call->session != NULL) {
+        if (call->packed == NULL) pack(self, call);
+        send(self, proposer, call);
+        return;
+    }
+    if (sessions_begin_open(&proposer->sessions, waiting_for_session(proposer))) open_session(self, proposer);
+}
+
+static void advance_all(struct actor *self, struct proposer *proposer)
+{
+    for (uint32_t i = 0; i < proposer->call_count; i++)
+        advance(self, proposer, proposer->calls[i]);
+}
+
+/* --- requests --- */
+
+static struct call *begin(struct actor *self, struct proposer *proposer, const struct message *request)
+{
+    if (actor_refuse_if_late(self, request)) return NULL;
+    if (proposer->call_count >= CALLS_MAX) {
+        actor_refuse(self, request, STATUS_OVERLOADED);
+        return NULL;
+    }
+    struct call *call = call_create(proposer);
+    call->end_ns = patience_end_ns(request, actor_now_ns(self));
+    return call;
+}
+
+static void on_propose(struct actor *self, void *state, const struct message *message)
+{
+    struct proposer *proposer = state;
+    const Pb__ProposeRequest *request = message->body;
+    if (request->command == NULL) {
+        actor_refuse(self, message, STATUS_INVALID);
+        return;
+    }
+    struct call *call = begin(self, proposer, message);
+    if (call == NULL) return;
+    call->command = request->command;
+    call->retry = request->retry;
+    call->request = actor_keep(self);
+    advance(self, proposer, call);
+}
+
+/* JSON as it was written; anything else becomes a JSON string. */
+static char *json_value(struct arena *arena, const char *text)
+{
+    struct value *value = NULL;
+    if (value_parse_json(text, strlen(text), &value, NULL) == STATUS_OK) {
+        value_free(&value);
+        return arena_strdup(arena, text);
+    }
+    value = value_new_string(text);
+    char *dumped = value_dump(value);
+    char *copy = arena_strdup(arena, dumped);
+    memory_free(dumped);
+    value_free(&value);
+    return copy;
+}
+
+static void expect_revision(struct call *call, const char *key, uint64_t revision)
+{
+    Pb__Compare *compare = arena_alloc(&call->own, sizeof *compare);
+    pb__compare__init(compare);
+    compare->key = arena_strdup(&call->own, key);
+    compare->target_case = revision == 0 ? PB__COMPARE__TARGET_ABSENT : PB__COMPARE__TARGET_REVISION;
+    if (revision == 0) compare->absent = true;
+    else compare->revision = revision;
+    call->command->compares = arena_array(&call->own, 1, sizeof compare);
+    call->command->compares[0] = compare;
+    call->command->n_compares = 1;
+}
+
+/* A command of one operation, for a client. */
+static Pb__Operation *client_command(struct call *call, const struct message *request, bool force)
+{
+    Pb__Command *command = arena_alloc(&call->own, sizeof *command);
+    pb__command__init(command);
+    command->origin = force ? PB__ORIGIN__ORIGIN_FORCED : PB__ORIGIN__ORIGIN_CLIENT;
+    command->request_id.data = arena_memdup(&call->own, &request->request_id, sizeof request->request_id);
+    command->request_id.len = sizeof request->request_id;
+    Pb__Operation *operation = arena_alloc(&call->own, sizeof *operation);
+    pb__operation__init(operation);
+    command->success = arena_array(&call->own, 1, sizeof operation);
+    command->success[0] = operation;
+    command->n_success = 1;
+    call->command = command;
+    call->retry = true;
+    return operation;
+}
+
+static void on_put(struct actor *self, void *state, const struct message *message)
+{
+    struct proposer *proposer = state;
+    const Pb__KvPutRequest *request = message->body;
+    struct call *call = begin(self, proposer, message);
+    if (call == NULL) return;
+    Pb__Operation *operation = client_command(call, message, request->force);
+    operation->op_case = PB__OPERATION__OP_PUT;
+    operation->put = arena_alloc(&call->own, sizeof *operation->put);
+    pb__op_put__init(operation->put);
+    operation->put->key = arena_strdup(&call->own, request->key);
+    char *value = json_value(&call->own, request->value);
+    operation->put->value.data = (uint8_t *)value;
+    operation->put->value.len = strlen(value);
+    if (request->has_if_rev_case == PB__KV_PUT_REQUEST__HAS_IF_REV_IF_REV) {
+        expect_revision(call, request->key, request->if_rev);
+    }
+    call->request = actor_keep(self);
+    advance(self, proposer, call);
+}
+
+static void on_delete(struct actor *self, void *state, const struct message *message)
+{
+    struct proposer *proposer = state;
+    const Pb__KvDeleteRequest *request = message->body;
+    bool expects = request->has_if_rev_case == PB__KV_DELETE_REQUEST__HAS_IF_REV_IF_REV;
+    if (expects && request->prefix) {
+        struct error error = { 0 };
+        (void)error_set(&error, STATUS_INVALID, "a prefix has no revision: if-rev goes with one key");
+        actor_refuse_error(self, message, &error);
+        return;
+    }
+    struct call *call = begin(self, proposer, message);
+    if (call == NULL) return;
+    Pb__Operation *operation = client_command(call, message, request->force);
+    if (request->prefix) {
+        operation->op_case = PB__OPERATION__OP_DELETE_PREFIX;
+        operation->delete_prefix = arena_alloc(&call->own, sizeof *operation->delete_prefix);
+        pb__op_delete_prefix__init(operation->delete_prefix);
+        operation->delete_prefix->prefix = arena_strdup(&call->own, request->key);
+    } else {
+        operation->op_case = PB__OPERATION__OP_DELETE;
+        operation->delete_ = arena_alloc(&call->own, sizeof *operation->delete_);
+        pb__op_delete__init(operation->delete_);
+        operation->delete_->key = arena_strdup(&call->own, request->key);
+    }
+    if (expects) expect_revision(call, request->key, request->if_rev);
+    call->request = actor_keep(self);
+    advance(self, proposer, call);
+}
+
+/* --- role, timer, life --- */
+
+static void on_role_changed(struct actor *self, void *state, const struct message *message)
+{
+    struct proposer *proposer = state;
+    proposer->role = *(const struct role_changed *)message->body;
+    for (uint32_t i = 0; i < proposer->call_count; i++)
+        proposer->calls[i]->pause_until_ns = 0;
+    advance_all(self, proposer);
+}
+
+static void on_sweep(struct actor *self, void *state, const struct message *message)
+{
+    (void)message;
+    struct proposer *proposer = state;
+    proposer->sweeping = false;
+    int64_t now_ns = actor_now_ns(self);
+    for (uint32_t i = 0; i < proposer->call_count;) {
+        struct call *call = proposer->calls[i];
+        uint32_t count = proposer->call_count;
+        if (call->phase != CALL_ANSWERED && now_ns >= call->end_ns) give_up(self, proposer, call);
+        if (proposer->call_count == count) i++;
+    }
+    advance_all(self, proposer);
+}
+
+static void on_turn_end(struct actor *self, void *state)
+{
+    struct proposer *proposer = state;
+    if (proposer->sweeping || proposer->call_count == 0) return;
+    proposer->sweeping = true;
+    (void)actor_after(self, sweep_ns, KIND_PROPOSER_SWEEP, 0);
+}
+
+static enum status on_init(struct actor *self, void *state, const void *options, struct error *error)
+{
+    (void)error;
+    const struct proposer_options *given = options;
+    struct proposer *proposer = state;
+    (void)text_copy(proposer->node, sizeof proposer->node, given->node);
+    struct message *subscribe = messages_create(KIND_ROLE_SUBSCRIBE, 0);
+    actor_tell_name(self, TO_LEADER, &subscribe);
+    return STATUS_OK;
+}
+
+static void on_fini(void *state)
+{
+    struct proposer *proposer = state;
+    for (uint32_t i = 0; i < proposer->call_count; i++)
+        call_free(proposer->calls[i]);
+}
+
+static const struct behavior_row rows[] = {
+    { KIND_PROPOSE_REQUEST, on_propose },  { KIND_KV_PUT_REQUEST, on_put },
+    { KIND_KV_DELETE_REQUEST, on_delete }, { KIND_ROLE_CHANGED, on_role_changed },
+    { KIND_PROPOSER_SWEEP, on_sweep },
+};
+
+const struct behavior proposer_behavior = {
+    .name = "proposer",
+    .state_size = sizeof(struct proposer),
+    .home = ACTOR_POOLED,
+    .pool = POOL_CONSENSUS,
+    .mailbox_capacity = 4096,
+    .init = on_init,
+    .fini = on_fini,
+    .turn_end = on_turn_end,
+    .rows = rows,
+    .row_count = ARRAY_COUNT(rows),
+};
