@@ -463,6 +463,7 @@ static void on_request(struct remote *remote, struct actor *self, const struct s
     } else if (row->receiver != TO_NOBODY) {
         if (header->budget_ms != 0)
             message->deadline_ns = actor_now_ns(self) + MILLISECONDS(header->budget_ms);
+        if ((row->flags & KIND_PROTOCOL) != 0) message->lane = LANE_SYSTEM;
         actor_tell_name(self, row->receiver, &message);
     } else {
         remote_drop(remote, self, asker->node, "a reply kind that answers nothing");
