@@ -1,0 +1,50 @@
+/* slice_ring: frames through memory that two processes share, one writer and one reader. Each side keeps its
+ * own position private and only publishes it; what the other side publishes is checked before it is believed,
+ * and a frame is copied out before anybody looks into it. So a hostile peer can stop the talk, and nothing
+ * else. The ring never blocks and never rings a bell: it says when the caller should. */
+#ifndef AETHER_ACTORS_SLICE_SLICE_RING_H
+#define AETHER_ACTORS_SLICE_SLICE_RING_H
+
+#include "runtime/base/bytes.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    SLICE_RING_CAPACITY = 4 * 1024 * 1024,          /* A power of two. */
+    SLICE_RING_FRAME_MAX = 1024 * 1024 + 64 * 1024, /* A payload of the largest size, and its head. */
+    SLICE_RING_HEAD_SIZE = 192,                     /* Of the shared positions: three cache lines. */
+    SLICE_RING_SIZE = SLICE_RING_HEAD_SIZE + SLICE_RING_CAPACITY,
+};
+
+enum slice_ring_result {
+    RING_DONE,
+    RING_NOT_NOW, /* Writer: no room. Reader: nothing there. The other side will ring when that changes. */
+    RING_CORRUPT, /* The other side broke the rules. For good: every later call says the same. */
+};
+
+struct slice_ring_shared;
+
+struct slice_ring {
+    struct slice_ring_shared *shared;
+    uint64_t position; /* Ours: bytes ever written, or ever read. */
+    bool corrupt;
+};
+
+struct slice_ring_span {
+    const void *data;
+    size_t size;
+};
+
+/* Over SLICE_RING_SIZE zeroed bytes, aligned to 64; each side calls it once, as writer or as reader. */
+void slice_ring_init(struct slice_ring *ring, void *memory);
+/* One frame out of spans, at most SLICE_RING_FRAME_MAX in all (CHECKed). *out_ring: the reader sleeps, ring
+ * it. */
+enum slice_ring_result slice_ring_write(struct slice_ring *ring, const struct slice_ring_span *spans,
+                                        size_t span_count, bool *out_ring);
+/* One frame, copied. *out_ring: the writer waits for room, ring it. After NOT_NOW the reader counts as
+ * asleep. */
+enum slice_ring_result slice_ring_read(struct slice_ring *ring, struct bytes **out_frame, bool *out_ring);
+
+#endif

@@ -1,0 +1,664 @@
+/* slice_runner: hooks in order, and the host table.
+ *
+ * Calls, wishes (invoke, kv) and timers live in tables of fixed size. What the slice holds of them is a
+ * number made of a slot and its generation, so that a second reply, or a cancel after the fact, finds nothing
+ * instead of somebody else's slot. */
+#include "actors/slice/slice_runner.h"
+
+#include "actors/slice/sdk/aether/slice.h"
+#include "actors/slice/slice_descriptor.h"
+#include "runtime/base/check.h"
+#include "runtime/base/memory.h"
+#include "runtime/base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { SLOT_BITS = 10, SLOT_COUNT = 1 << SLOT_BITS, METRICS_MAX = 64, METRIC_NAME_MAX = 64 };
+enum { CALL_BYTES_MAX = 16 * 1024 * 1024, EXPLANATION_MAX = 400 };
+_Static_assert((int)SLOT_COUNT == (int)AETHER_CALLS_MAX && (int)SLOT_COUNT == (int)AETHER_OUTBOUND_MAX &&
+                   (int)SLOT_COUNT == (int)AETHER_TIMERS_MAX,
+               "the three tables have the sizes that slice.h promises");
+_Static_assert((int)AETHER_UNKNOWN == (int)STATUS_UNKNOWN && (int)AETHER_DEADLINE == (int)STATUS_DEADLINE &&
+                   (int)AETHER_CONFLICT == (int)STATUS_CONFLICT,
+               "slice.h repeats the numbers of status.h");
+
+struct call {
+    uint64_t number; /* 0 = free. */
+    uint64_t id;     /* The node's. */
+    uint32_t entry;  /* Index of the entry point. */
+    bool given_up;   /* Its caller was answered: a reply goes nowhere. */
+    int64_t begun_ns;
+    int64_t deadline_ns;
+    struct request_id request_id;
+    struct arena arena;
+};
+
+struct wish {
+    uint64_t number;
+    aether_done *done;
+    void *context;
+};
+
+struct timer {
+    uint64_t number;
+    int64_t due_ns;
+    aether_timer *fire;
+    void *context;
+};
+
+struct metric {
+    char name[METRIC_NAME_MAX];
+    bool is_gauge;
+    bool changed;
+    uint64_t count;
+    double gauge;
+};
+
+enum phase { EMPTY, LOADED, STARTED, STOPPED, DESTROYED };
+
+struct slice_runner {
+    struct aether_host host; /* First: the slice's pointer to it is ours, too. */
+    const struct slice_runner_options *options;
+    enum phase phase;
+    struct library *library;
+    const struct aether_slice *slice;
+    void *instance;
+    struct instance_entry *entries;
+    uint32_t entry_count;
+    uint32_t open_calls[AETHER_ENTRIES_MAX]; /* Unanswered, by entry point. */
+    struct arena arena;                      /* Entries, names. */
+    struct bytes *config;
+    struct call calls[SLOT_COUNT];
+    struct wish wishes[SLOT_COUNT];
+    struct timer timers[SLOT_COUNT];
+    uint32_t timers_armed;
+    uint64_t generation;
+    struct request_id current; /* Of the call being handled, for logs. */
+    char explanation[EXPLANATION_MAX];
+    struct metric metrics[METRICS_MAX];
+    uint32_t metric_count;
+};
+
+static struct slice_runner *runner_of(const struct aether_host *host)
+{
+    return (struct slice_runner *)(uintptr_t)host; /* Drops const: only the slice must not write to it. */
+}
+
+static uint64_t number_new(struct slice_runner *runner, uint32_t slot)
+{
+    return ++runner->generation << SLOT_BITS | slot;
+}
+
+static uint32_t slot_of(uint64_t number)
+{
+    return (uint32_t)(number & (SLOT_COUNT - 1));
+}
+
+static int64_t now_ns(const struct slice_runner *runner)
+{
+    return runner->options->clock->monotonic_ns(runner->options->clock->context);
+}
+
+static void emit(struct slice_runner *runner, const struct slice_frame *frame)
+{
+    runner->options->emit(runner->options->context, frame);
+}
+
+/* --- the host table: time, chance, timers -------------------------------------------------------------- */
+
+static int64_t host_now_ns(const struct aether_host *host)
+{
+    return now_ns(runner_of(host));
+}
+
+static int64_t host_wall_ms(const struct aether_host *host)
+{
+    const struct clock *clock = runner_of(host)->options->clock;
+    return clock->wall_ms(clock->context);
+}
+
+static uint64_t host_random(const struct aether_host *host)
+{
+    return random_u64(runner_of(host)->options->random);
+}
+
+static uint64_t host_after(const struct aether_host *host, int64_t delay_ns, aether_timer *fire,
+                           void *context)
+{
+    struct slice_runner *runner = runner_of(host);
+    if (fire == NULL || runner->timers_armed == AETHER_TIMERS_MAX) return 0;
+    uint32_t slot = 0;
+    while (runner->timers[slot].number != 0)
+        slot++;
+    CHECK(slot < SLOT_COUNT);
+    int64_t now = now_ns(runner);
+    if (delay_ns < 0) delay_ns = 0;
+    runner->timers[slot] = (struct timer){
+        .number = number_new(runner, slot),
+        .due_ns = delay_ns < INT64_MAX - now ? now + delay_ns : INT64_MAX - 1,
+        .fire = fire,
+        .context = context,
+    };
+    runner->timers_armed++;
+    return runner->timers[slot].number;
+}
+
+static void host_cancel(const struct aether_host *host, uint64_t number)
+{
+    struct slice_runner *runner = runner_of(host);
+    struct timer *timer = &runner->timers[slot_of(number)];
+    if (number == 0 || timer->number != number) return;
+    timer->number = 0;
+    runner->timers_armed--;
+}
+
+int64_t slice_runner_due_ns(const struct slice_runner *runner)
+{
+    int64_t due = INT64_MAX;
+    uint32_t left = runner->timers_armed;
+    for (uint32_t i = 0; left > 0; i++) {
+        if (runner->timers[i].number == 0) continue;
+        if (runner->timers[i].due_ns < due) due = runner->timers[i].due_ns;
+        left--;
+    }
+    return due;
+}
+
+void slice_runner_fire(struct slice_runner *runner)
+{
+    if (slice_runner_due_ns(runner) == INT64_MAX) return;
+    int64_t now = now_ns(runner);
+    uint64_t before = runner->generation; /* A timer armed by a timer waits for the next round. */
+    for (uint32_t i = 0; i < SLOT_COUNT && runner->timers_armed > 0; i++) {
+        struct timer timer = runner->timers[i];
+        if (timer.number == 0 || timer.due_ns > now || timer.number >> SLOT_BITS > before) continue;
+        runner->timers[i].number = 0;
+        runner->timers_armed--;
+        timer.fire(runner->instance, timer.context);
+    }
+}
+
+/* --- the host table: calls ----------------------------------------------------------------------------- */
+
+static struct aether_call *handle_of(const struct call *call)
+{
+    /* A number in a pointer's clothes: never followed, only looked up. */
+    return (struct aether_call *)(uintptr_t)call->number; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+static struct call *call_of(struct slice_runner *runner, const struct aether_call *handle)
+{
+    uint64_t number = (uintptr_t)handle;
+    struct call *call = &runner->calls[slot_of(number)];
+    return number != 0 && call->number == number ? call : NULL;
+}
+
+static void call_end(struct slice_runner *runner, struct call *call)
+{
+    runner->open_calls[call->entry]--;
+    arena_fini(&call->arena);
+    *call = (struct call){ 0 };
+}
+
+static void emit_reply(struct slice_runner *runner, uint64_t id, int32_t status, int64_t handled_ns,
+                       struct aether_bytes payload)
+{
+    if (payload.size > AETHER_PAYLOAD_MAX) {
+        static const char text[] = "the slice's answer is larger than 1 MiB";
+        status = AETHER_INVALID;
+        payload = (struct aether_bytes){ text, sizeof text - 1 };
+    }
+    emit(runner, &(struct slice_frame){ .type = SLICE_FRAME_REPLY,
+                                        .id = id,
+                                        .status = status,
+                                        .number = (uint64_t)handled_ns,
+                                        .payload = payload.data,
+                                        .payload_size = payload.size });
+}
+
+static void host_reply(const struct aether_host *host, struct aether_call *handle, int32_t status,
+                       struct aether_bytes payload)
+{
+    struct slice_runner *runner = runner_of(host);
+    struct call *call = call_of(runner, handle);
+    if (call == NULL) return; /* Answered before. */
+    if (!call->given_up) emit_reply(runner, call->id, status, now_ns(runner) - call->begun_ns, payload);
+    call_end(runner, call);
+}
+
+static void *host_alloc(const struct aether_host *host, struct aether_call *handle, size_t size)
+{
+    struct call *call = call_of(runner_of(host), handle);
+    if (call == NULL || size > CALL_BYTES_MAX || call->arena.used_bytes > CALL_BYTES_MAX - size) return NULL;
+    return arena_alloc(&call->arena, size);
+}
+
+/* --- the host table: wishes ---------------------------------------------------------------------------- */
+
+static int32_t wish_begin(struct slice_runner *runner, const char *name, size_t payload_size,
+                          aether_done *done, void *context, struct wish **out_wish)
+{
+    if (runner->phase != STARTED) return AETHER_NOT_READY;
+    if (name == NULL || name[0] == '\0' || strlen(name) >= AETHER_NAME_MAX) return AETHER_INVALID;
+    if (done == NULL || payload_size > AETHER_PAYLOAD_MAX) return AETHER_INVALID;
+    for (uint32_t i = 0; i < SLOT_COUNT; i++) {
+        if (runner->wishes[i].number != 0) continue;
+        runner->wishes[i] = (struct wish){ number_new(runner, i), done, context };
+        *out_wish = &runner->wishes[i];
+        return AETHER_OK;
+    }
+    return AETHER_OVERLOADED;
+}
+
+static int32_t host_invoke(const struct aether_host *host, const struct aether_invoke *invoke,
+                           aether_done *done, void *context)
+{
+    struct slice_runner *runner = runner_of(host);
+    struct wish *wish;
+    if (invoke->size < sizeof *invoke) return AETHER_INVALID;
+    const char *affinity = invoke->affinity != NULL ? invoke->affinity : "";
+    if (strlen(affinity) >= AETHER_NAME_MAX) return AETHER_INVALID;
+    int32_t status = wish_begin(runner, invoke->target, invoke->payload.size, done, context, &wish);
+    if (status != AETHER_OK) return status;
+    const struct call *parent = call_of(runner, invoke->parent);
+    int64_t budget_ns = invoke->timeout_ns > 0 ? invoke->timeout_ns : SECONDS(30);
+    struct request_id request_id = { 0 };
+    if (parent != NULL) {
+        int64_t left_ns = parent->deadline_ns - now_ns(runner);
+        if (left_ns < budget_ns) budget_ns = left_ns > 0 ? left_ns : 1;
+        request_id = parent->request_id;
+    }
+    emit(runner, &(struct slice_frame){ .type = SLICE_FRAME_INVOKE,
+                                        .id = wish->number,
+                                        .words = { invoke->target, affinity },
+                                        .budget_ns = budget_ns,
+                                        .request_id = request_id,
+                                        .payload = invoke->payload.data,
+                                        .payload_size = invoke->payload.size });
+    return AETHER_OK;
+}
+
+static int32_t host_kv_get(const struct aether_host *host, const char *key, aether_done *done, void *context)
+{
+    struct slice_runner *runner = runner_of(host);
+    struct wish *wish;
+    int32_t status = wish_begin(runner, key, 0, done, context, &wish);
+    if (status != AETHER_OK) return status;
+    emit(runner, &(struct slice_frame){ .type = SLICE_FRAME_KV_GET, .id = wish->number, .words = { key } });
+    return AETHER_OK;
+}
+
+static int32_t host_kv_put(const struct aether_host *host, const char *key, struct aether_bytes value,
+                           uint64_t if_revision, aether_done *done, void *context)
+{
+    struct slice_runner *runner = runner_of(host);
+    struct wish *wish;
+    int32_t status = wish_begin(runner, key, value.size, done, context, &wish);
+    if (status != AETHER_OK) return status;
+    emit(runner, &(struct slice_frame){ .type = SLICE_FRAME_KV_PUT,
+                                        .id = wish->number,
+                                        .words = { key },
+                                        .number = if_revision,
+                                        .payload = value.data,
+                                        .payload_size = value.size });
+    return AETHER_OK;
+}
+
+static int32_t host_publish(const struct aether_host *host, const char *topic, struct aether_bytes payload)
+{
+    (void)host, (void)topic, (void)payload;
+    return AETHER_NOT_READY; /* This cluster has no subscribers to publish to (slice.h says so). */
+}
+
+static void on_answer(struct slice_runner *runner, const struct slice_frame *frame)
+{
+    struct wish *slot = &runner->wishes[slot_of(frame->id)];
+    if (frame->id == 0 || slot->number != frame->id || runner->phase == DESTROYED) return;
+    struct wish wish = *slot;
+    slot->number = 0;
+    struct aether_result result = {
+        .size = sizeof result,
+        .status = frame->status,
+        .value = { frame->payload, frame->payload_size },
+        .revision = frame->number,
+    };
+    wish.done(runner->instance, wish.context, &result);
+}
+
+/* --- the host table: words and figures ----------------------------------------------------------------- */
+
+static struct aether_bytes host_config(const struct aether_host *host)
+{
+    const struct bytes *config = runner_of(host)->config;
+    return config != NULL ? (struct aether_bytes){ config->data, config->size }
+                          : (struct aether_bytes){ "{}", 2 };
+}
+
+static void host_log(const struct aether_host *host, int32_t level, const char *text)
+{
+    struct slice_runner *runner = runner_of(host);
+    char line[SLICE_FRAME_WORD_MAX / 2]; /* A cut may split a character: what is left of it is dropped. */
+    (void)text_copy(line, sizeof line, text != NULL ? text : "");
+    size_t size = strlen(line);
+    for (int i = 0; i < 4 && size > 0 && !text_is_utf8(line, size); i++)
+        line[--size] = '\0';
+    if (!text_is_utf8(line, size)) (void)text_copy(line, sizeof line, "(a line that is not UTF-8)");
+    uint64_t known = level < AETHER_DEBUG || level > AETHER_ERROR ? AETHER_INFO : (uint64_t)level;
+    emit(runner,
+         &(struct slice_frame){
+             .type = SLICE_FRAME_LOG, .number = known, .request_id = runner->current, .words = { line } });
+}
+
+static struct metric *metric_named(struct slice_runner *runner, const char *name, bool is_gauge)
+{
+    if (name == NULL || strlen(name) >= METRIC_NAME_MAX || !text_is_utf8(name, strlen(name))) return NULL;
+    for (uint32_t i = 0; i < runner->metric_count; i++)
+        if (strcmp(runner->metrics[i].name, name) == 0)
+            return runner->metrics[i].is_gauge == is_gauge ? &runner->metrics[i] : NULL;
+    if (runner->metric_count == METRICS_MAX) return NULL;
+    struct metric *metric = &runner->metrics[runner->metric_count++];
+    (void)text_copy(metric->name, sizeof metric->name, name);
+    metric->is_gauge = is_gauge;
+    return metric;
+}
+
+static void host_count(const struct aether_host *host, const char *name, uint64_t amount)
+{
+    struct metric *metric = metric_named(runner_of(host), name, false);
+    if (metric == NULL) return;
+    metric->count += amount;
+    metric->changed = true;
+}
+
+static void host_gauge(const struct aether_host *host, const char *name, double value)
+{
+    struct metric *metric = metric_named(runner_of(host), name, true);
+    if (metric == NULL) return;
+    metric->gauge = value;
+    metric->changed = true;
+}
+
+/* Gathered here and told with each health check: a counter in a hot path costs no message. */
+static void emit_metrics(struct slice_runner *runner)
+{
+    for (uint32_t i = 0; i < runner->metric_count; i++) {
+        struct metric *metric = &runner->metrics[i];
+        if (!metric->changed) continue;
+        metric->changed = false;
+        uint64_t value = metric->count;
+        if (metric->is_gauge) memcpy(&value, &metric->gauge, sizeof value);
+        emit(runner, &(struct slice_frame){ .type = SLICE_FRAME_METRIC,
+                                            .id = metric->is_gauge,
+                                            .number = value,
+                                            .words = { metric->name } });
+    }
+}
+
+static void host_explain(const struct aether_host *host, const char *text)
+{
+    struct slice_runner *runner = runner_of(host);
+    (void)text_copy(runner->explanation, sizeof runner->explanation, text != NULL ? text : "");
+}
+
+/* --- steps --------------------------------------------------------------------------------------------- */
+
+static void emit_done(struct slice_runner *runner, uint64_t step, enum status status, const char *text)
+{
+    struct arena arena = { 0 };
+    const void *entries = NULL;
+    size_t size = 0;
+    if (status == STATUS_OK)
+        slice_frame_put_entries(runner->entries, runner->entry_count, &arena, &entries, &size);
+    char line[EXPLANATION_MAX];
+    (void)text_copy(line, sizeof line, text);
+    if (!text_is_utf8(line, strlen(line))) (void)text_copy(line, sizeof line, "(a text that is not UTF-8)");
+    emit(runner, &(struct slice_frame){ .type = SLICE_FRAME_DONE,
+                                        .id = step,
+                                        .status = (int32_t)status,
+                                        .words = { line },
+                                        .payload = entries,
+                                        .payload_size = size });
+    arena_fini(&arena);
+}
+
+/* A hook's "no" is the slice's own error, whatever number it chose. */
+static void emit_hook_done(struct slice_runner *runner, uint64_t step, const char *hook, int32_t result)
+{
+    char text[EXPLANATION_MAX + 64];
+    if (result == AETHER_OK) {
+        emit_done(runner, step, STATUS_OK, "");
+        return;
+    }
+    const char *word = status_name(status_from_number(result));
+    snprintf(text, sizeof text, "%s said %s%s%s", hook, word, runner->explanation[0] != '\0' ? ": " : "",
+             runner->explanation);
+    emit_done(runner, step, STATUS_APP_ERROR, text);
+}
+
+static enum status map_library(struct slice_runner *runner, const struct slice_frame *frame,
+                               struct error *error)
+{
+    const struct library_port *libraries = runner->options->libraries;
+    if (runner->phase != EMPTY || runner->library != NULL)
+        return error_set(error, STATUS_CONFLICT, "something is loaded already");
+    enum status status = libraries->open(libraries->context, frame->words[0], &runner->library, error);
+    if (status != STATUS_OK) return status;
+    runner->slice = libraries->symbol(libraries->context, runner->library, "AETHER_SLICE_DESCRIPTOR");
+    if (runner->slice == NULL)
+        return error_set(error, STATUS_INVALID, "it exports no AETHER_SLICE_DESCRIPTOR: not a slice");
+    const char *artifact = frame->words[1][0] != '\0' ? frame->words[1] : NULL;
+    return slice_descriptor_check(runner->slice, artifact, &runner->arena, &runner->entries,
+                                  &runner->entry_count, error);
+}
+
+static void on_probe(struct slice_runner *runner, const struct slice_frame *frame)
+{
+    struct error error = { 0 };
+    enum status status = map_library(runner, frame, &error);
+    emit_done(runner, frame->id, status, error.message);
+}
+
+static void on_load(struct slice_runner *runner, const struct slice_frame *frame)
+{
+    struct error error = { 0 };
+    enum status status = map_library(runner, frame, &error);
+    if (status != STATUS_OK) {
+        emit_done(runner, frame->id, status, error.message);
+        return;
+    }
+    runner->host.artifact = arena_strdup(&runner->arena, frame->words[1]);
+    runner->host.node = arena_strdup(&runner->arena, frame->words[2]);
+    runner->host.instance = (uint32_t)frame->number;
+    runner->config = bytes_copy(frame->payload, frame->payload_size);
+    runner->explanation[0] = '\0';
+    struct aether_bytes config = { runner->config->data, runner->config->size };
+    int32_t result = runner->slice->create(&runner->host, config, &runner->instance);
+    if (result == AETHER_OK) runner->phase = LOADED;
+    emit_hook_done(runner, frame->id, "create", result);
+}
+
+static void on_start(struct slice_runner *runner, const struct slice_frame *frame)
+{
+    if (runner->phase != LOADED && runner->phase != STOPPED) {
+        emit_done(runner, frame->id, STATUS_CONFLICT, "not loaded");
+        return;
+    }
+    enum phase before = runner->phase;
+    runner->phase = STARTED; /* Its start may call others. */
+    runner->explanation[0] = '\0';
+    int32_t result = runner->slice->start != NULL ? runner->slice->start(runner->instance) : AETHER_OK;
+    if (result != AETHER_OK) runner->phase = before;
+    emit_hook_done(runner, frame->id, "start", result);
+}
+
+static void give_up_calls(struct slice_runner *runner)
+{
+    for (uint32_t i = 0; i < SLOT_COUNT; i++)
+        if (runner->calls[i].number != 0) runner->calls[i].given_up = true;
+}
+
+static void on_stop(struct slice_runner *runner, const struct slice_frame *frame)
+{
+    if (runner->phase != STARTED) {
+        emit_done(runner, frame->id, STATUS_CONFLICT, "not started");
+        return;
+    }
+    give_up_calls(runner);
+    runner->explanation[0] = '\0';
+    int32_t result = runner->slice->stop != NULL ? runner->slice->stop(runner->instance) : AETHER_OK;
+    runner->phase = STOPPED; /* Also after a "no": nothing will call it again. */
+    emit_metrics(runner);
+    emit_hook_done(runner, frame->id, "stop", result);
+}
+
+static void on_destroy(struct slice_runner *runner, const struct slice_frame *frame)
+{
+    if (runner->phase == STARTED) { /* Skipped steps are made up for: a slice sees its hooks in order. */
+        give_up_calls(runner);
+        if (runner->slice->stop != NULL) (void)runner->slice->stop(runner->instance);
+    }
+    bool created = runner->phase == LOADED || runner->phase == STARTED || runner->phase == STOPPED;
+    runner->phase = DESTROYED;
+    if (created && runner->slice->destroy != NULL) runner->slice->destroy(runner->instance);
+    runner->timers_armed = 0;
+    memset(runner->timers, 0, sizeof runner->timers);
+    emit_done(runner, frame->id, STATUS_OK, "");
+}
+
+static void on_health(struct slice_runner *runner, const struct slice_frame *frame)
+{
+    runner->explanation[0] = '\0';
+    bool asked = runner->phase == STARTED && runner->slice->health != NULL;
+    int32_t result = asked ? runner->slice->health(runner->instance) : AETHER_OK;
+    emit_metrics(runner);
+    emit_hook_done(runner, frame->id, "health", result);
+}
+
+/* --- calls --------------------------------------------------------------------------------------------- */
+
+static struct call *call_begin(struct slice_runner *runner, const struct slice_frame *frame, uint32_t entry)
+{
+    uint32_t most = runner->entries[entry].concurrency_max;
+    if (most != 0 && runner->open_calls[entry] >= most) return NULL;
+    for (uint32_t i = 0; i < SLOT_COUNT; i++) {
+        struct call *call = &runner->calls[i];
+        if (call->number != 0) continue;
+        *call = (struct call){
+            .number = number_new(runner, i),
+            .id = frame->id,
+            .entry = entry,
+            .begun_ns = now_ns(runner),
+            .request_id = frame->request_id,
+        };
+        call->deadline_ns = call->begun_ns + frame->budget_ns;
+        runner->open_calls[entry]++;
+        return call;
+    }
+    return NULL;
+}
+
+static void on_call(struct slice_runner *runner, const struct slice_frame *frame)
+{
+    static const char full[] = "it holds as many calls as it may";
+    uint32_t entry = 0;
+    while (entry < runner->entry_count && runner->entries[entry].id != frame->number)
+        entry++;
+    if (entry == runner->entry_count || runner->phase != STARTED) {
+        emit_reply(runner, frame->id, AETHER_NOT_READY, 0, (struct aether_bytes){ "", 0 });
+        return;
+    }
+    struct call *call = call_begin(runner, frame, entry);
+    if (call == NULL) {
+        emit_reply(runner, frame->id, AETHER_OVERLOADED, 0, (struct aether_bytes){ full, sizeof full - 1 });
+        return;
+    }
+    struct aether_request request = {
+        .size = sizeof request,
+        .entry = (uint32_t)frame->number,
+        .payload = { frame->payload, frame->payload_size },
+        .deadline_ns = call->deadline_ns,
+        .request_id = { frame->request_id.high, frame->request_id.low },
+        .caller = frame->words[0],
+    };
+    runner->current = frame->request_id;
+    runner->slice->handle(runner->instance, handle_of(call), &request);
+    runner->current = (struct request_id){ 0 };
+}
+
+static void on_cancel(struct slice_runner *runner, const struct slice_frame *frame)
+{
+    for (uint32_t i = 0; i < SLOT_COUNT; i++)
+        if (runner->calls[i].number != 0 && runner->calls[i].id == frame->id)
+            runner->calls[i].given_up = true;
+}
+
+/* --- the runner ---------------------------------------------------------------------------------------- */
+
+void slice_runner_take(struct slice_runner *runner, const struct slice_frame *frame)
+{
+    switch (frame->type) {
+    case SLICE_FRAME_LOAD: on_load(runner, frame); break;
+    case SLICE_FRAME_PROBE: on_probe(runner, frame); break;
+    case SLICE_FRAME_START: on_start(runner, frame); break;
+    case SLICE_FRAME_STOP: on_stop(runner, frame); break;
+    case SLICE_FRAME_DESTROY: on_destroy(runner, frame); break;
+    case SLICE_FRAME_HEALTH: on_health(runner, frame); break;
+    case SLICE_FRAME_CALL: on_call(runner, frame); break;
+    case SLICE_FRAME_CANCEL: on_cancel(runner, frame); break;
+    case SLICE_FRAME_ANSWER: on_answer(runner, frame); break;
+    default: break; /* The node says nothing else. */
+    }
+}
+
+bool slice_runner_is_destroyed(const struct slice_runner *runner)
+{
+    return runner->phase == DESTROYED;
+}
+
+static const struct aether_host host_table = {
+    .abi_major = AETHER_ABI_MAJOR,
+    .abi_minor = AETHER_ABI_MINOR,
+    .size = sizeof(struct aether_host),
+    .artifact = "",
+    .node = "",
+    .now_ns = host_now_ns,
+    .wall_ms = host_wall_ms,
+    .random = host_random,
+    .after = host_after,
+    .cancel = host_cancel,
+    .reply = host_reply,
+    .invoke = host_invoke,
+    .alloc = host_alloc,
+    .kv_get = host_kv_get,
+    .kv_put = host_kv_put,
+    .publish = host_publish,
+    .config = host_config,
+    .log = host_log,
+    .count = host_count,
+    .gauge = host_gauge,
+    .explain = host_explain,
+};
+
+struct slice_runner *slice_runner_create(const struct slice_runner_options *options)
+{
+    struct slice_runner *runner = memory_zalloc(sizeof *runner);
+    runner->host = host_table;
+    runner->options = options;
+    return runner;
+}
+
+void slice_runner_destroy(struct slice_runner **runner, bool *out_pinned)
+{
+    struct slice_runner *gone = *runner;
+    if (gone == NULL) return;
+    *runner = NULL;
+    const struct library_port *libraries = gone->options->libraries;
+    bool unmapped = gone->library == NULL || libraries->close(libraries->context, &gone->library);
+    if (out_pinned != NULL) *out_pinned = !unmapped;
+    for (uint32_t i = 0; i < SLOT_COUNT; i++)
+        arena_fini(&gone->calls[i].arena);
+    arena_fini(&gone->arena);
+    bytes_unref(&gone->config);
+    memory_free(gone);
+}
