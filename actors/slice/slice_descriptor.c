@@ -1,7 +1,7 @@
 /* slice_descriptor: checks from the outside in: magic, ABI, size, coordinates, tables, hooks. */
 #include "actors/slice/slice_descriptor.h"
 
-#include "actors/slice/slice_frame.h"
+#include "store/schema/coordinates.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static const struct aether_entry *entry_at(const struct aether_slice *slice, uin
 static enum status check_entry(const struct instance_entry *entries, uint32_t index, struct error *error)
 {
     const struct instance_entry *entry = &entries[index];
-    if (!slice_frame_is_entry_name(entry->name))
+    if (!coordinates_part_is_valid(entry->name, COORDINATES_ARTIFACT_MAX))
         return error_set(error, STATUS_INVALID, "entry point %u has a bad name (a-z, 0-9, - and _)", index);
     for (uint32_t i = 0; i < index; i++)
         if (entries[i].id == entry->id || strcmp(entries[i].name, entry->name) == 0)

@@ -4,10 +4,9 @@
 #include "actors/slice/sdk/aether/slice.h"
 #include "runtime/base/check.h"
 #include "runtime/base/text.h"
+#include "store/schema/coordinates.h"
 
 #include <string.h>
-
-enum { ENTRY_NAME_MAX = 128 };
 
 struct head {
     uint32_t type;
@@ -101,12 +100,6 @@ enum status slice_frame_decode(const struct bytes *bytes, struct slice_frame *ou
     return STATUS_OK;
 }
 
-bool slice_frame_is_entry_name(const char *name)
-{
-    size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.");
-    return length > 0 && length <= ENTRY_NAME_MAX && name[length] == '\0';
-}
-
 void slice_frame_put_entries(const struct instance_entry *entries, uint32_t count, struct arena *arena,
                              const void **out_data, size_t *out_size)
 {
@@ -116,7 +109,7 @@ void slice_frame_put_entries(const struct instance_entry *entries, uint32_t coun
     uint8_t *data = arena_alloc(arena, size + 1);
     uint8_t *at = data;
     for (uint32_t i = 0; i < count; i++) {
-        CHECK(slice_frame_is_entry_name(entries[i].name));
+        CHECK(coordinates_part_is_valid(entries[i].name, COORDINATES_ARTIFACT_MAX));
         struct entry_head head = {
             .id = entries[i].id,
             .deadline_ms = entries[i].deadline_ms,
@@ -163,7 +156,8 @@ enum status slice_frame_get_entries(const void *data, size_t size, struct arena 
             .deadline_ms = head.deadline_ms,
             .concurrency_max = head.concurrency_max,
         };
-        if (!slice_frame_is_entry_name(entries[count].name) || is_repeated(entries, count))
+        if (!coordinates_part_is_valid(entries[count].name, COORDINATES_ARTIFACT_MAX) ||
+            is_repeated(entries, count))
             return error_set(error, STATUS_INVALID, "entry point %u has a bad or repeated name or id", count);
         at += sizeof head + head.name_size;
         size -= sizeof head + head.name_size;

@@ -62,7 +62,5 @@ void slice_frame_put_entries(const struct instance_entry *entries, uint32_t coun
 MUST_CHECK enum status slice_frame_get_entries(const void *data, size_t size, struct arena *arena,
                                                struct instance_entry **out_entries, uint32_t *out_count,
                                                struct error *error);
-/* a-z, 0-9, "-", "_", ".": at most 128 characters. */
-bool slice_frame_is_entry_name(const char *name);
 
 #endif

@@ -218,7 +218,7 @@ enum aether_entry_flag {
 };
 
 struct aether_entry {
-    const char *name;         /* As callers write it: a-z, 0-9, "-" and "_"; unique in the slice. */
+    const char *name;         /* As callers write it: letters, digits, - _ .; at most 63; unique. */
     uint32_t id;              /* Stable: keep it through all versions, never reuse one. */
     uint32_t flags;           /* enum aether_entry_flag */
     uint32_t deadline_ms;     /* When the caller names none; 0 = the cluster's (30 s). */

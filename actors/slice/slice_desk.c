@@ -1,0 +1,579 @@
+/* slice_desk: what is open between the node and one instance.
+ * Learns  calls and steps from the node, ends and wishes from the instance.
+ * Owns    kept requests until they are answered; the table of wishes.
+ * Limits  AETHER_CALLS_MAX calls, AETHER_OUTBOUND_MAX wishes, LOG_LINES_MAX lines a second. A call past its
+ *         deadline is refused here, within SWEEP_NS, whatever the instance does; an instance that doesn't
+ * answer its health check for HEALTH_SILENCE_NS is unhealthy (slice.h promises the figures). */
+#include "actors/slice/slice_desk.h"
+
+#include "runtime/base/check.h"
+#include "runtime/base/memory.h"
+#include "runtime/base/text.h"
+#include "store/kv.h"
+#include "wire/kinds.h"
+#include "wire/proto/cluster.pb-c.h"
+#include "wire/proto/slice.pb-c.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { LOG_LINES_MAX = 100, HEALTH_BAD_MAX = 3 };
+static const int64_t SWEEP_NS = MILLISECONDS(50);
+static const int64_t HEALTH_PERIOD_NS = SECONDS(5);
+static const int64_t HEALTH_SILENCE_NS = SECONDS(15);
+static const int64_t BUDGET_DEFAULT_NS = SECONDS(30);
+static const int64_t BUDGET_MAX_NS = SECONDS(3600);
+
+struct open_call {
+    struct message *request; /* Kept; owed one answer. */
+    int64_t deadline_ns;
+};
+
+void slice_desk_init(struct slice_desk *desk, const struct slice_instance_options *options,
+                     slice_desk_send *send)
+{
+    desk->send = send;
+    desk->key = options->key;
+    desk->path = memory_strdup(options->path);
+    desk->config = memory_strdup(options->config);
+    desk->node = memory_strdup(options->adapters->node);
+    desk->probe = options->probe;
+}
+
+void slice_desk_fini(struct slice_desk *desk)
+{
+    size_t at = 0;
+    uint64_t number;
+    void *value;
+    while (map_next_number(&desk->calls, &at, &number, &value)) {
+        struct open_call *call = value;
+        message_destroy(&call->request);
+        memory_free(call);
+    }
+    map_fini(&desk->calls);
+    message_destroy(&desk->step);
+    arena_fini(&desk->arena);
+    memory_free(desk->path);
+    memory_free(desk->config);
+    memory_free(desk->node);
+}
+
+void slice_desk_close(struct slice_desk *desk)
+{
+    desk->phase = DESK_DESTROYED;
+}
+
+/* --- steps --------------------------------------------------------------------------------------------- */
+
+static void refuse_step(struct actor *self, struct slice_desk *desk, const struct error *error)
+{
+    actor_refuse_error(self, desk->step, error);
+    message_destroy(&desk->step);
+}
+
+static void send_step(struct actor *self, struct slice_desk *desk, uint32_t type)
+{
+    struct slice_frame frame = { .type = type, .id = desk->step_number };
+    if (type == SLICE_FRAME_LOAD || type == SLICE_FRAME_PROBE) {
+        frame.words[0] = desk->path;
+        frame.words[1] = desk->key.artifact;
+        frame.words[2] = desk->node;
+        frame.number = desk->key.instance;
+        frame.payload = desk->config;
+        frame.payload_size = strlen(desk->config);
+    }
+    (void)desk->send(self, desk, &frame); /* Only calls find no room. */
+}
+
+static void watch_health(struct actor *self, struct slice_desk *desk)
+{
+    if (desk->watching_health) return;
+    desk->watching_health = true;
+    (void)actor_every(self, HEALTH_PERIOD_NS, KIND_SLICE_HEALTH);
+}
+
+static void sweep_later(struct actor *self, struct slice_desk *desk)
+{
+    if (desk->sweeping) return;
+    desk->sweeping = true;
+    (void)actor_after(self, SWEEP_NS, KIND_SLICE_SWEEP, 0);
+}
+
+/* STOP goes to the instance once its calls have ended. */
+static void stop_if_drained(struct actor *self, struct slice_desk *desk)
+{
+    if (desk->phase == DESK_DRAINING && desk->calls.count == 0) {
+        desk->phase = DESK_STOPPED;
+        send_step(self, desk, SLICE_FRAME_STOP);
+    }
+}
+
+static void begin_step(struct actor *self, struct slice_desk *desk, const struct slice_step *step)
+{
+    switch (step->kind) {
+    case SLICE_STEP_LOAD: send_step(self, desk, desk->probe ? SLICE_FRAME_PROBE : SLICE_FRAME_LOAD); return;
+    case SLICE_STEP_START: send_step(self, desk, SLICE_FRAME_START); return;
+    case SLICE_STEP_STOP:
+        desk->phase = DESK_DRAINING;
+        desk->drain_until_ns = actor_now_ns(self) + step->drain_ns;
+        sweep_later(self, desk);
+        stop_if_drained(self, desk);
+        return;
+    case SLICE_STEP_DESTROY: send_step(self, desk, SLICE_FRAME_DESTROY); return;
+    }
+}
+
+static bool step_fits(const struct slice_desk *desk, enum slice_step_kind kind)
+{
+    switch (kind) {
+    case SLICE_STEP_LOAD: return desk->phase == DESK_EMPTY;
+    case SLICE_STEP_START: return desk->phase == DESK_LOADED || desk->phase == DESK_STOPPED;
+    case SLICE_STEP_STOP: return desk->phase == DESK_ACTIVE;
+    case SLICE_STEP_DESTROY: return desk->phase != DESK_DESTROYED;
+    }
+    return false;
+}
+
+void slice_desk_on_step(struct actor *self, struct slice_desk *desk, const struct message *message)
+{
+    const struct slice_step *step = message->body;
+    if (desk->step != NULL || !step_fits(desk, step->kind)) {
+        actor_refuse(self, message, STATUS_CONFLICT);
+        return;
+    }
+    desk->step = actor_keep(self);
+    desk->step_number++;
+    begin_step(self, desk, step);
+}
+
+static void answer_step(struct actor *self, struct slice_desk *desk)
+{
+    struct message *reply = message_create(KIND_SLICE_STEP_DONE, sizeof(struct slice_step_done));
+    struct slice_step_done *done = reply->body;
+    struct instance_entry *entries = arena_array(&reply->arena, desk->entry_count + 1, sizeof *entries);
+    for (uint32_t i = 0; i < desk->entry_count; i++) {
+        entries[i] = desk->entries[i];
+        entries[i].name = arena_strdup(&reply->arena, desk->entries[i].name);
+    }
+    *done = (struct slice_step_done){ entries, desk->entry_count, desk->pid };
+    actor_reply(self, desk->step, &reply);
+    message_destroy(&desk->step);
+}
+
+static enum status take_entries(struct slice_desk *desk, const struct slice_frame *frame, struct error *error)
+{
+    return slice_frame_get_entries(frame->payload, frame->payload_size, &desk->arena, &desk->entries,
+                                   &desk->entry_count, error);
+}
+
+/* A step has ended; what follows for the phase. A failed step leaves the phase, but for STOP, after which the
+ * instance is stopped in any case. */
+static enum status on_step_done(struct actor *self, struct slice_desk *desk, const struct slice_frame *frame,
+                                struct error *error)
+{
+    enum slice_step_kind kind = ((const struct slice_step *)desk->step->body)->kind;
+    if (frame->status != STATUS_OK) {
+        struct error refusal;
+        (void)error_set(&refusal, status_from_number(frame->status), "%s", frame->words[0]);
+        refuse_step(self, desk, &refusal);
+        return STATUS_OK;
+    }
+    if (kind == SLICE_STEP_LOAD) {
+        enum status status = take_entries(desk, frame, error);
+        if (status != STATUS_OK) return status;
+        desk->phase = DESK_LOADED;
+    }
+    if (kind == SLICE_STEP_START) {
+        desk->phase = DESK_ACTIVE;
+        desk->health_bad = 0;
+        watch_health(self, desk);
+    }
+    if (kind == SLICE_STEP_DESTROY) desk->phase = DESK_DESTROYED;
+    answer_step(self, desk);
+    return STATUS_OK;
+}
+
+/* --- health -------------------------------------------------------------------------------------------- */
+
+static void fail_unhealthy(struct actor *self, struct slice_desk *desk, const char *text)
+{
+    struct error error;
+    (void)error_set(&error, STATUS_NOT_READY, "unhealthy: %s", text);
+    slice_desk_fail(self, desk, &error);
+}
+
+void slice_desk_on_health(struct actor *self, struct slice_desk *desk)
+{
+    if (desk->phase != DESK_ACTIVE && desk->phase != DESK_DRAINING) return;
+    int64_t now_ns = actor_now_ns(self);
+    if (desk->health_asked_ns != 0) {
+        if (now_ns - desk->health_asked_ns >= HEALTH_SILENCE_NS)
+            fail_unhealthy(self, desk, "it has not answered for 15 s");
+        return;
+    }
+    desk->health_asked_ns = now_ns;
+    desk->health_number = UINT64_C(1) << 63 | ++desk->health_count; /* Never a step's number. */
+    (void)desk->send(self, desk,
+                     &(struct slice_frame){ .type = SLICE_FRAME_HEALTH, .id = desk->health_number });
+}
+
+static void on_health_done(struct actor *self, struct slice_desk *desk, const struct slice_frame *frame)
+{
+    desk->health_asked_ns = 0;
+    desk->health_bad = frame->status == STATUS_OK ? 0 : desk->health_bad + 1;
+    if (desk->health_bad == HEALTH_BAD_MAX) fail_unhealthy(self, desk, frame->words[0]);
+}
+
+/* --- calls --------------------------------------------------------------------------------------------- */
+
+static const struct instance_entry *entry_named(const struct slice_desk *desk, const char *name)
+{
+    for (uint32_t i = 0; i < desk->entry_count; i++)
+        if (strcmp(desk->entries[i].name, name) == 0) return &desk->entries[i];
+    return NULL;
+}
+
+static int64_t deadline_of(const struct message *message, int64_t now_ns)
+{
+    const Pb__InvokeRequest *request = message->body;
+    int64_t budget_ns = BUDGET_DEFAULT_NS;
+    if (request->budget_ms != 0 && request->budget_ms < (uint64_t)(BUDGET_MAX_NS / MILLISECONDS(1)))
+        budget_ns = MILLISECONDS((int64_t)request->budget_ms);
+    int64_t deadline_ns = now_ns + budget_ns;
+    bool sooner = message->deadline_ns != 0 && message->deadline_ns < deadline_ns;
+    return sooner ? message->deadline_ns : deadline_ns;
+}
+
+static enum status check_call(const struct slice_desk *desk, const struct message *message,
+                              const struct instance_entry *entry, struct error *error)
+{
+    const Pb__InvokeRequest *request = message->body;
+    const char *artifact = desk->key.artifact;
+    if (desk->phase != DESK_ACTIVE)
+        return error_set(error, STATUS_NOT_READY, "%s#%u is not active", artifact, desk->key.instance);
+    if (entry == NULL)
+        return error_set(error, STATUS_NO_ENDPOINT, "%s has no entry point %s", artifact, request->entry);
+    if (desk->calls.count >= AETHER_CALLS_MAX)
+        return error_set(error, STATUS_OVERLOADED, "%s#%u has %d calls in flight", artifact,
+                         desk->key.instance, AETHER_CALLS_MAX);
+    if (message->attachment != NULL && message->attachment->size > AETHER_PAYLOAD_MAX)
+        return error_set(error, STATUS_INVALID, "a request of %zu bytes; at most %d",
+                         message->attachment->size, AETHER_PAYLOAD_MAX);
+    return STATUS_OK;
+}
+
+static struct open_call *take_call(struct slice_desk *desk, uint64_t number)
+{
+    return map_remove_number(&desk->calls, number);
+}
+
+static void end_call(struct open_call **call)
+{
+    message_destroy(&(*call)->request);
+    memory_free(*call);
+    *call = NULL;
+}
+
+void slice_desk_on_invoke(struct actor *self, struct slice_desk *desk, const struct message *message)
+{
+    const Pb__InvokeRequest *request = message->body;
+    const struct instance_entry *entry = entry_named(desk, request->entry);
+    struct error error;
+    if (check_call(desk, message, entry, &error) != STATUS_OK) {
+        actor_refuse_error(self, message, &error);
+        return;
+    }
+    if (actor_refuse_if_late(self, message)) return;
+    struct open_call *call = memory_zalloc(sizeof *call);
+    call->deadline_ns = deadline_of(message, actor_now_ns(self));
+    call->request = actor_keep(self);
+    uint64_t number = ++desk->call_number;
+    (void)map_put_number(&desk->calls, number, call);
+    sweep_later(self, desk);
+    struct slice_frame frame = {
+        .type = SLICE_FRAME_CALL,
+        .id = number,
+        .number = entry->id,
+        .budget_ns = call->deadline_ns - actor_now_ns(self),
+        .request_id = message->request_id,
+        .words = { strlen(request->caller) < AETHER_NAME_MAX ? request->caller : "" },
+        .payload = message->attachment != NULL ? message->attachment->data : NULL,
+        .payload_size = message->attachment != NULL ? message->attachment->size : 0,
+    };
+    if (desk->send(self, desk, &frame)) return; /* An inline instance may have answered already. */
+    call = take_call(desk, number);
+    (void)error_set(&error, STATUS_OVERLOADED, "%s#%u has its queue full", desk->key.artifact,
+                    desk->key.instance);
+    actor_refuse_error(self, call->request, &error);
+    end_call(&call);
+}
+
+/* A text that the slice gave, made fit for an error. */
+static void set_slice_error(struct error *error, int32_t status, const void *text, size_t size)
+{
+    char line[ERROR_MESSAGE_MAX];
+    size_t length = size < sizeof line - 1 ? size : sizeof line - 1;
+    if (length > 0) memcpy(line, text, length);
+    line[length] = '\0';
+    struct text clean = { 0 };
+    text_add_utf8(&clean, line);
+    enum status known = status_from_number(status);
+    (void)error_set(error, known, "%s", clean.size > 0 ? text_string(&clean) : status_text(known));
+    text_fini(&clean);
+}
+
+static enum status on_reply(struct actor *self, struct slice_desk *desk, const struct slice_frame *frame,
+                            struct error *error)
+{
+    if (frame->id == 0 || frame->id > desk->call_number)
+        return error_set(error, STATUS_INVALID, "a reply to a call that never was");
+    struct open_call *call = take_call(desk, frame->id);
+    if (call == NULL) return STATUS_OK; /* Its caller was told DEADLINE. */
+    if (frame->status == STATUS_OK) {
+        struct message *reply = wire_message_create(KIND_INVOKE_REPLY);
+        ((Pb__InvokeReply *)reply->body)->handled_us = frame->number / 1000;
+        struct bytes *payload = bytes_copy(frame->payload, frame->payload_size);
+        message_attach(reply, &payload);
+        actor_reply(self, call->request, &reply);
+    } else {
+        struct error refusal;
+        set_slice_error(&refusal, frame->status, frame->payload, frame->payload_size);
+        actor_refuse_error(self, call->request, &refusal);
+    }
+    end_call(&call);
+    stop_if_drained(self, desk);
+    return STATUS_OK;
+}
+
+void slice_desk_on_sweep(struct actor *self, struct slice_desk *desk)
+{
+    desk->sweeping = false;
+    int64_t now_ns = actor_now_ns(self);
+    bool cut = desk->phase == DESK_DRAINING && now_ns >= desk->drain_until_ns;
+    size_t at = 0;
+    uint64_t number;
+    void *value;
+    while (map_next_number(&desk->calls, &at, &number, &value)) {
+        struct open_call *call = value;
+        bool late = now_ns >= call->deadline_ns;
+        if (!late && !cut) continue;
+        (void)take_call(desk, number);
+        actor_refuse(self, call->request, late ? STATUS_DEADLINE : STATUS_CANCELLED);
+        end_call(&call);
+        (void)desk->send(self, desk, &(struct slice_frame){ .type = SLICE_FRAME_CANCEL, .id = number });
+    }
+    stop_if_drained(self, desk);
+    if (desk->calls.count > 0) sweep_later(self, desk);
+}
+
+/* --- wishes -------------------------------------------------------------------------------------------- */
+
+static enum status wish_begin(struct slice_desk *desk, const struct slice_frame *frame,
+                              struct slice_desk_wish **out_wish, struct error *error)
+{
+    /* The runner keeps its wishes in slots; only a forged frame repeats one or asks for more. */
+    struct slice_desk_wish *wish = &desk->wishes[frame->id % AETHER_OUTBOUND_MAX];
+    if (frame->id == 0 || wish->used)
+        return error_set(error, STATUS_INVALID, "it wishes under a number that is in use");
+    *wish = (struct slice_desk_wish){ desk, frame->id, true, frame->type };
+    *out_wish = wish;
+    return STATUS_OK;
+}
+
+static void answer_wish(struct actor *self, struct slice_desk_wish *wish, enum status status,
+                        uint64_t revision, const void *data, size_t size)
+{
+    struct slice_desk *desk = wish->desk;
+    wish->used = false;
+    if (desk->phase == DESK_DESTROYED) return;
+    if (size > AETHER_PAYLOAD_MAX) {
+        static const char text[] = "the answer is larger than 1 MiB";
+        status = STATUS_INVALID;
+        data = text;
+        size = sizeof text - 1;
+    }
+    (void)desk->send(self, desk,
+                     &(struct slice_frame){ .type = SLICE_FRAME_ANSWER,
+                                            .id = wish->id,
+                                            .status = (int32_t)status,
+                                            .number = revision,
+                                            .payload = data,
+                                            .payload_size = size });
+}
+
+static void on_wish_granted(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    (void)state;
+    struct slice_desk_wish *wish = context;
+    const struct message *message = result->message;
+    if (result->status == STATUS_NOT_FOUND && wish->type == SLICE_FRAME_KV_GET) {
+        answer_wish(self, wish, STATUS_OK, 0, NULL, 0); /* An absent record is an answer, too. */
+        return;
+    }
+    if (result->status != STATUS_OK) {
+        const char *text = result->error->message;
+        answer_wish(self, wish, result->status, 0, text, strlen(text));
+        return;
+    }
+    if (message->kind == KIND_KV_GET_REPLY) {
+        const Pb__KvRecord *record = ((const Pb__KvGetReply *)message->body)->record;
+        if (record == NULL) answer_wish(self, wish, STATUS_OK, 0, NULL, 0);
+        else answer_wish(self, wish, STATUS_OK, record->revision, record->value.data, record->value.len);
+        return;
+    }
+    if (message->kind == KIND_KV_CHANGE_REPLY) {
+        answer_wish(self, wish, STATUS_OK, ((const Pb__KvChangeReply *)message->body)->revision, NULL, 0);
+        return;
+    }
+    const struct bytes *payload = message->attachment;
+    answer_wish(self, wish, STATUS_OK, 0, payload != NULL ? payload->data : NULL,
+                payload != NULL ? payload->size : 0);
+}
+
+static enum status on_invoke_wish(struct actor *self, struct slice_desk *desk,
+                                  const struct slice_frame *frame, struct error *error)
+{
+    struct slice_desk_wish *wish;
+    enum status status = wish_begin(desk, frame, &wish, error);
+    if (status != STATUS_OK) return status;
+    bool inherited = frame->request_id.high != 0 || frame->request_id.low != 0;
+    actor_set_request_id(self, inherited ? frame->request_id : actor_request_id_new(self));
+    struct message *message = message_create(KIND_SLICE_OUTBOUND, sizeof(struct slice_outbound));
+    struct slice_outbound *outbound = message->body;
+    outbound->target = arena_strdup(&message->arena, frame->words[0]);
+    outbound->affinity = arena_strdup(&message->arena, frame->words[1]);
+    outbound->caller =
+        arena_printf(&message->arena, "%s#%u@%s", desk->key.artifact, desk->key.instance, desk->node);
+    struct bytes *payload = bytes_copy(frame->payload, frame->payload_size);
+    message_attach(message, &payload);
+    int64_t budget_ns = frame->budget_ns;
+    if (budget_ns <= 0) budget_ns = MILLISECONDS(1);
+    if (budget_ns > BUDGET_MAX_NS) budget_ns = BUDGET_MAX_NS;
+    actor_ask_name(self, TO_SLICE_CALL, &message, budget_ns, on_wish_granted, wish);
+    return STATUS_OK;
+}
+
+/* slice-data/{group}:{artifact}/{key}: a slice reaches its own records and no others. NULL: not a key. */
+static char *own_key(const struct slice_desk *desk, struct message *message, const char *key)
+{
+    const char *version = strrchr(desk->key.artifact, ':');
+    CHECK(version != NULL);
+    int length = (int)(version - desk->key.artifact);
+    char *full = arena_printf(&message->arena, "slice-data/%.*s/%s", length, desk->key.artifact, key);
+    for (const char *c = key; *c != '\0'; c++)
+        if ((unsigned char)*c < 0x20 || (unsigned char)*c == 0x7f) return NULL;
+    return key[0] == '\0' || strlen(full) > KV_KEY_MAX ? NULL : full;
+}
+
+static enum status on_kv_wish(struct actor *self, struct slice_desk *desk, const struct slice_frame *frame,
+                              struct error *error)
+{
+    struct slice_desk_wish *wish;
+    enum status status = wish_begin(desk, frame, &wish, error);
+    if (status != STATUS_OK) return status;
+    bool put = frame->type == SLICE_FRAME_KV_PUT;
+    struct message *message = wire_message_create(put ? KIND_KV_PUT_REQUEST : KIND_KV_GET_REQUEST);
+    char *key = own_key(desk, message, frame->words[0]);
+    bool text = text_is_utf8(frame->payload, frame->payload_size) &&
+                memchr(frame->payload, 0, frame->payload_size) == NULL;
+    if (key == NULL || !text || frame->payload_size > KV_VALUE_MAX) {
+        static const char complaint[] = "not a key, or a value that is not JSON text of at most 512 KiB";
+        message_destroy(&message);
+        answer_wish(self, wish, STATUS_INVALID, 0, complaint, sizeof complaint - 1);
+        return STATUS_OK;
+    }
+    if (put) {
+        Pb__KvPutRequest *request = message->body;
+        request->key = key;
+        request->value = arena_strndup(&message->arena, frame->payload, frame->payload_size);
+        if (frame->number != AETHER_ANY_REVISION) {
+            request->has_if_rev_case = PB__KV_PUT_REQUEST__HAS_IF_REV_IF_REV;
+            request->if_rev = frame->number;
+        }
+    } else {
+        ((Pb__KvGetRequest *)message->body)->key = key;
+    }
+    actor_ask_name(self, put ? TO_PROPOSER : TO_STATE, &message, BUDGET_DEFAULT_NS, on_wish_granted, wish);
+    return STATUS_OK;
+}
+
+/* --- words and figures --------------------------------------------------------------------------------- */
+
+void slice_desk_on_output(struct actor *self, struct slice_desk *desk, int level, const char *text)
+{
+    int64_t second = actor_now_ns(self) / SECONDS(1);
+    if (second != desk->log_second) {
+        if (desk->log_dropped > 0)
+            log_warn(self, "slice.log_cut", "%s#%u: %u more lines in one second", desk->key.artifact,
+                     desk->key.instance, desk->log_dropped);
+        desk->log_second = second;
+        desk->log_lines = desk->log_dropped = 0;
+    }
+    if (desk->log_lines == LOG_LINES_MAX) {
+        desk->log_dropped++;
+        return;
+    }
+    desk->log_lines++;
+    actor_log(self, level, "slice.log", "%s#%u: %s", desk->key.artifact, desk->key.instance, text);
+}
+
+static void on_metric(struct actor *self, struct slice_desk *desk, const struct slice_frame *frame)
+{
+    char value[32];
+    double gauge;
+    memcpy(&gauge, &frame->number, sizeof gauge);
+    if (frame->id == 1) snprintf(value, sizeof value, "%g", gauge);
+    else snprintf(value, sizeof value, "%llu", (unsigned long long)frame->number);
+    log_debug(self, "slice.metric", "%s#%u: %s=%s", desk->key.artifact, desk->key.instance, frame->words[0],
+              value);
+}
+
+/* --- all that the instance says ------------------------------------------------------------------------ */
+
+static enum status on_done(struct actor *self, struct slice_desk *desk, const struct slice_frame *frame,
+                           struct error *error)
+{
+    if (desk->health_asked_ns != 0 && frame->id == desk->health_number) {
+        on_health_done(self, desk, frame);
+        return STATUS_OK;
+    }
+    if (desk->step != NULL && frame->id == desk->step_number) return on_step_done(self, desk, frame, error);
+    return error_set(error, STATUS_INVALID, "it ended a step that nobody asked for");
+}
+
+enum status slice_desk_on_frame(struct actor *self, struct slice_desk *desk, const struct slice_frame *frame,
+                                struct error *error)
+{
+    if (desk->phase == DESK_DESTROYED) return STATUS_OK; /* Last words. */
+    switch (frame->type) {
+    case SLICE_FRAME_DONE: return on_done(self, desk, frame, error);
+    case SLICE_FRAME_REPLY: return on_reply(self, desk, frame, error);
+    case SLICE_FRAME_INVOKE: return on_invoke_wish(self, desk, frame, error);
+    case SLICE_FRAME_KV_GET:
+    case SLICE_FRAME_KV_PUT: return on_kv_wish(self, desk, frame, error);
+    case SLICE_FRAME_LOG:
+        if (frame->request_id.high != 0) actor_set_request_id(self, frame->request_id);
+        slice_desk_on_output(self, desk, (int)(frame->number <= 3 ? frame->number : 1), frame->words[0]);
+        return STATUS_OK;
+    case SLICE_FRAME_METRIC: on_metric(self, desk, frame); return STATUS_OK;
+    default: return error_set(error, STATUS_INVALID, "it said what only a node says (type %u)", frame->type);
+    }
+}
+
+void slice_desk_fail(struct actor *self, struct slice_desk *desk, const struct error *error)
+{
+    if (desk->phase == DESK_DESTROYED) return;
+    desk->phase = DESK_DESTROYED;
+    size_t at = 0;
+    uint64_t number;
+    void *value;
+    struct error crashed = *error; /* Calls in flight may have happened: CRASHED, whatever the reason was. */
+    crashed.status = STATUS_CRASHED;
+    while (map_next_number(&desk->calls, &at, &number, &value)) {
+        struct open_call *call = take_call(desk, number);
+        actor_refuse_error(self, call->request, &crashed);
+        end_call(&call);
+    }
+    if (desk->step != NULL) refuse_step(self, desk, error);
+    actor_fail(self, error);
+}
