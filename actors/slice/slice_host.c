@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WAITING_MAX = 2 * AETHER_OUTBOUND_MAX + 64, FRAMES_A_TURN = 128, LINE_MAX = 2048 };
+enum { WAITING_MAX = 2 * AETHER_OUTBOUND_MAX + 64, FRAMES_A_TURN = 128, OUTPUT_LINE_MAX = 2048 };
 
 struct slice_host {
     struct slice_desk desk; /* First: a desk's send finds the host by it. */
@@ -27,7 +27,7 @@ struct slice_host {
     struct bytes *waiting[WAITING_MAX]; /* A circle of frames for which the ring had no room. */
     uint32_t waiting_first;
     uint32_t waiting_count;
-    char line[LINE_MAX]; /* Printed, without its end yet. */
+    char line[OUTPUT_LINE_MAX]; /* Printed, without its end yet. */
     size_t line_size;
     bool ended;
 };
@@ -160,7 +160,7 @@ static void on_output(struct actor *self, void *state, const struct message *mes
     const struct bytes *bytes = message->attachment;
     for (size_t i = 0; i < bytes->size; i++) {
         char c = (char)bytes->data[i];
-        if (c == '\n' || host->line_size == LINE_MAX - 1) end_line(self, host);
+        if (c == '\n' || host->line_size == OUTPUT_LINE_MAX - 1) end_line(self, host);
         if (c != '\n' && c != '\0') host->line[host->line_size++] = c;
     }
 }

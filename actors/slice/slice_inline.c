@@ -98,6 +98,7 @@ static void on_timer(struct actor *self, void *state, const struct message *mess
 static void inline_turn_end(struct actor *self, void *state)
 {
     struct slice_inline *slice = state;
+    if (slice->runner == NULL) return; /* Stopped in this turn. */
     int64_t due_ns = slice_runner_due_ns(slice->runner);
     if (slice->timer.value != 0 && due_ns == slice->timer_due_ns) return;
     actor_cancel(self, &slice->timer);

@@ -1,0 +1,145 @@
+/* aether-slice-host: the process of one isolated slice instance. Started by the daemon, never by hand, but
+ * for
+ *
+ *     aether-slice-host --probe FILE       says what the slice in FILE is; exit 0, or 1 and why it is none.
+ *
+ * It confines itself, maps the memory that it shares with the node, and then does what the node says, frame
+ * by frame, on one thread: what the slice does to this process it does to itself only. */
+#include "actors/slice/sdk/aether/slice.h"
+#include "actors/slice/slice_descriptor.h"
+#include "actors/slice/slice_host.h"
+#include "actors/slice/slice_runner.h"
+#include "runtime/base/check.h"
+#include "runtime/base/text.h"
+#include "runtime/os/clock.h"
+#include "runtime/os/library.h"
+#include "runtime/os/process.h"
+#include "runtime/os/random.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct host {
+    struct slice_ring from_node;
+    struct slice_ring to_node;
+    struct slice_runner *runner;
+};
+
+static _Noreturn void give_up(const char *what)
+{
+    fprintf(stderr, "aether-slice-host: %s\n", what);
+    process_child_exit(EXIT_FAILED);
+}
+
+/* Waits while the ring to the node is full: the slice has said more than the node has read. */
+static void emit(void *context, const struct slice_frame *frame)
+{
+    struct host *host = context;
+    struct arena arena = { 0 };
+    struct error error;
+    struct slice_ring_span spans[2] = { { NULL, 0 }, { frame->payload, frame->payload_size } };
+    if (slice_frame_encode(frame, &arena, &spans[0].data, &spans[0].size, &error) != STATUS_OK)
+        give_up(error.message);
+    for (;;) {
+        bool ring;
+        enum slice_ring_result result = slice_ring_write(&host->to_node, spans, ARRAY_COUNT(spans), &ring);
+        if (ring) process_child_ring();
+        if (result == RING_DONE) break;
+        if (result == RING_CORRUPT) give_up("the shared memory is damaged");
+        process_child_wait(-1);
+    }
+    arena_fini(&arena);
+}
+
+/* Everything the node has said by now. */
+static void take_frames(struct host *host)
+{
+    for (;;) {
+        struct bytes *bytes = NULL;
+        struct slice_frame frame;
+        struct error error;
+        bool ring;
+        enum slice_ring_result result = slice_ring_read(&host->from_node, &bytes, &ring);
+        if (ring) process_child_ring();
+        if (result == RING_NOT_NOW) return;
+        if (result == RING_CORRUPT) give_up("the shared memory is damaged");
+        if (slice_frame_decode(bytes, &frame, &error) != STATUS_OK) give_up(error.message);
+        slice_runner_take(host->runner, &frame);
+        bytes_unref(&bytes);
+        slice_runner_fire(host->runner); /* Between frames, so that a busy instance's timers still fire. */
+    }
+}
+
+static int64_t until_next_timer_ns(const struct host *host)
+{
+    int64_t due_ns = slice_runner_due_ns(host->runner);
+    if (due_ns == INT64_MAX) return -1;
+    int64_t now_ns = clock_os.monotonic_ns(clock_os.context);
+    return due_ns > now_ns ? due_ns - now_ns : 0;
+}
+
+static int serve(uint64_t memory_bytes)
+{
+    static struct host host;
+    struct error error;
+    void *shared;
+    size_t size;
+    if (process_child_confine(memory_bytes, &error) != STATUS_OK) give_up(error.message);
+    if (process_child_map(&shared, &size, &error) != STATUS_OK) give_up(error.message);
+    if (size != SLICE_HOST_SHARED_SIZE) give_up("the node that started this is of another build");
+    slice_ring_init(&host.from_node, shared);
+    slice_ring_init(&host.to_node, (char *)shared + SLICE_RING_SIZE);
+    const struct slice_runner_options options = {
+        .emit = emit, .context = &host, .clock = &clock_os, .random = &random_os, .libraries = &library_os
+    };
+    host.runner = slice_runner_create(&options);
+    while (!slice_runner_is_destroyed(host.runner)) {
+        take_frames(&host);
+        process_child_wait(until_next_timer_ns(&host));
+        slice_runner_fire(host.runner);
+    }
+    process_child_exit(0); /* Without unmapping the slice: there is nothing left to protect. */
+}
+
+static enum status probe_library(struct library *library, struct error *error)
+{
+    const struct aether_slice *slice = library_os.symbol(NULL, library, "AETHER_SLICE_DESCRIPTOR");
+    if (slice == NULL) return error_set(error, STATUS_INVALID, "it exports no AETHER_SLICE_DESCRIPTOR");
+    struct arena arena = { 0 };
+    struct instance_entry *entries = NULL;
+    uint32_t count = 0;
+    enum status status = slice_descriptor_check(slice, NULL, &arena, &entries, &count, error);
+    if (status == STATUS_OK)
+        printf("%s:%s:%s (slice ABI %u.%u)\n", slice->group, slice->artifact, slice->version,
+               slice->abi_major, slice->abi_minor);
+    for (uint32_t i = 0; i < count; i++)
+        printf("  %s/%u%s%s\n", entries[i].name, entries[i].id, entries[i].readonly ? " readonly" : "",
+               entries[i].idempotent ? " idempotent" : "");
+    arena_fini(&arena);
+    return status;
+}
+
+static int probe(const char *path)
+{
+    struct error error = { 0 };
+    struct library *library = NULL;
+    enum status status = library_os.open(NULL, path, &library, &error);
+    if (status == STATUS_OK) status = probe_library(library, &error);
+    (void)library_os.close(NULL, &library);
+    if (status == STATUS_OK) return 0;
+    fprintf(stderr, "error: %s is not a slice that this release can run\n%s\n", path, error.message);
+    if (error.hint[0] != '\0') fprintf(stderr, "try: %s\n", error.hint);
+    return EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t memory_bytes;
+    if (argc == 3 && strcmp(argv[1], "--probe") == 0) return probe(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "--serve") == 0 && text_to_u64(argv[2], &memory_bytes))
+        return serve(memory_bytes);
+    fprintf(stderr, "usage: aether-slice-host --probe FILE   (otherwise it is started by aether-node)\n");
+    return EXIT_USAGE;
+}
