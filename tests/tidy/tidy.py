@@ -19,11 +19,11 @@ FREE_SYSTEM_HEADERS = {
 }
 PROGRAM_ROOMS = {"nodes", "cli", "tests", "bench", "nodes/sim"}  # The outermost rooms: any system header.
 FORBIDDEN_CALLS = {  # call -> rooms that may use it
-    r"\b(malloc|calloc|realloc|free)\s*\(": {"runtime/base", "tests", "bench", "examples", "actors/slice/sdk"},
-    r"\b(clock_gettime|gettimeofday|time)\s*\(": {"runtime/os", "tests", "bench", "cli", "examples"},
-    r"\b(rand|random|srand|getrandom)\s*\(": {"runtime/os", "tests", "bench"},
+    r"(?<![>.])\b(malloc|calloc|realloc|free)\s*\(": {"runtime/base", "tests", "bench", "examples", "actors/slice/sdk"},
+    r"(?<![>.])\b(clock_gettime|gettimeofday|time)\s*\(": {"runtime/os", "tests", "bench", "cli", "examples"},
+    r"(?<![>.])\b(rand|random|srand|getrandom)\s*\(": {"runtime/os", "tests", "bench"},
     r"\bpthread_create\s*\(": {"runtime", "runtime/os", "tests", "bench"},
-    r"\b(usleep|nanosleep|sleep)\s*\(": {"runtime/os", "examples"},
+    r"(?<![>.])\b(usleep|nanosleep|sleep)\s*\(": {"runtime/os", "examples"},
 }
 LINE_MAX, FILE_MAX, FUNCTION_MAX = 110, 800, 70
 
