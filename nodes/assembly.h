@@ -40,7 +40,8 @@ struct node_options { /* All borrowed until node_stop has returned. */
 
 struct node;
 
-/* Starts every actor in `runtime`, then makes the peers known to the transport. */
+/* Starts every actor in `runtime`, then makes the peers known to the transport. `out_node` is set on failure
+ * too: stop the runtime, then free it. */
 MUST_CHECK enum status node_start(struct runtime *runtime, const struct node_options *options,
                                   struct node **out_node, struct error *error);
 void node_free(struct node **node); /* After the runtime's stop (or crash, in the simulator). */

@@ -1,0 +1,128 @@
+/* assembly: see the header. Order matters: a child may use the well-known names of those before it from its
+ * first message on. The store's actors and the transport are never restarted in place (consensus.md C3). */
+#include "nodes/assembly.h"
+
+#include "actors/consensus/leader.h"
+#include "actors/consensus/log_writer.h"
+#include "actors/consensus/proposer.h"
+#include "actors/consensus/state.h"
+#include "actors/gateway/command_gateway.h"
+#include "actors/gateway/mcp_server.h"
+#include "actors/slice/endpoint_registry.h"
+#include "actors/slice/slice_call.h"
+#include "runtime/base/check.h"
+#include "runtime/base/memory.h"
+#include "runtime/base/text.h"
+#include "runtime/port/transport.h"
+#include "store/schema/rules.h"
+#include "wire/kinds.h"
+
+enum { CHILDREN_MAX = 24, PEERS_MAX = 64 };
+
+struct node {
+    const char *peers[PEERS_MAX];
+    struct leader_options leader;
+    struct state_options state;
+    struct log_writer_options log_writer;
+    struct proposer_options proposer;
+    struct slice_call_options slice_call;
+    struct command_gateway_options command_gateway;
+    struct child_spec children[CHILDREN_MAX];
+    uint32_t child_count;
+    struct supervisor_options supervisor;
+};
+
+static void add(struct node *node, struct child_spec child)
+{
+    if (child.behavior == NULL) return; /* This node has none. */
+    CHECK(node->child_count < CHILDREN_MAX);
+    node->children[node->child_count++] = child;
+}
+
+static void add_store(struct node *node, const struct node_options *options)
+{
+    node->log_writer = (struct log_writer_options){ .log = options->log };
+    node->state =
+        (struct state_options){ .log = options->log, .rules = &schema_rules, .probe = options->probe };
+    node->leader = (struct leader_options){ .node = options->node,
+                                            .log = options->log,
+                                            .bootstrap = options->bootstrap,
+                                            .bootstrap_count = options->bootstrap_count,
+                                            .peers = node->peers,
+                                            .peer_count = options->peer_count,
+                                            .core = options->core,
+                                            .probe = options->probe };
+    node->proposer = (struct proposer_options){ .node = options->node };
+    add(node,
+        (struct child_spec){ &log_writer_behavior, &node->log_writer, NULL, TO_LOG_WRITER, CHILD_NEVER });
+    add(node, (struct child_spec){ &state_behavior, &node->state, NULL, TO_STATE, CHILD_NEVER });
+    add(node, (struct child_spec){ &leader_behavior, &node->leader, NULL, TO_LEADER, CHILD_NEVER });
+    add(node, (struct child_spec){ &proposer_behavior, &node->proposer, NULL, TO_PROPOSER, CHILD_NEVER });
+}
+
+static void add_slices(struct node *node, const struct node_options *options)
+{
+    node->slice_call = (struct slice_call_options){ .node = options->node };
+    add(node, options->artifact_store);
+    add(node, options->doorbell);
+    add(node, (struct child_spec){ &endpoint_registry_behavior, NULL, NULL, TO_ENDPOINT_REGISTRY,
+                                   CHILD_PERMANENT });
+    add(node,
+        (struct child_spec){ &slice_call_behavior, &node->slice_call, NULL, TO_SLICE_CALL, CHILD_PERMANENT });
+}
+
+static void add_gateway(struct node *node, const struct node_options *options)
+{
+    node->command_gateway = (struct command_gateway_options){ .node = options->node };
+    add(node, (struct child_spec){ &command_gateway_behavior, &node->command_gateway, NULL,
+                                   TO_COMMAND_GATEWAY, CHILD_PERMANENT });
+    add(node, (struct child_spec){ &mcp_server_behavior, NULL, NULL, TO_MCP_SERVER, CHILD_PERMANENT });
+}
+
+/* Peers become known last: what a connection brings finds everybody in place. */
+static enum status introduce_peers(struct runtime *runtime, const struct node_options *options,
+                                   struct error *error)
+{
+    struct actor_id transport = runtime_find(runtime, TO_TRANSPORT);
+    for (uint32_t i = 0; i < options->peer_count; i++) {
+        struct message *message = message_create(KIND_TRANSPORT_PEER, sizeof(struct transport_peer));
+        struct transport_peer *peer = message->body;
+        bool fits = text_copy(peer->node, sizeof peer->node, options->peers[i].name);
+        fits = text_copy(peer->address, sizeof peer->address, options->peers[i].address) && fits;
+        enum status status = fits ? runtime_send(runtime, transport, &message) : STATUS_INVALID;
+        if (status == STATUS_OK) continue;
+        message_destroy(&message);
+        return error_set(error, status, "peer %s at %s", options->peers[i].name, options->peers[i].address);
+    }
+    return STATUS_OK;
+}
+
+enum status node_start(struct runtime *runtime, const struct node_options *options, struct node **out_node,
+                       struct error *error)
+{
+    CHECK(options->peer_count <= PEERS_MAX);
+    struct node *node = memory_zalloc(sizeof *node);
+    for (uint32_t i = 0; i < options->peer_count; i++) {
+        node->peers[i] = options->peers[i].name;
+    }
+    add(node, options->transport);
+    add_store(node, options);
+    add_slices(node, options);
+    add_gateway(node, options);
+    node->supervisor = (struct supervisor_options){
+        .label = "node", .strategy = ONE_FOR_ONE, .children = node->children, .child_count = node->child_count
+    };
+    struct spawn_options spawn = { .options = &node->supervisor, .label = "node" };
+    struct actor_id supervisor;
+    enum status status = runtime_spawn(runtime, &supervisor_behavior, &spawn, &supervisor, error);
+    if (status == STATUS_OK) status = introduce_peers(runtime, options, error);
+    /* On failure too the actors that did start may still read from it: the caller stops, then frees. */
+    *out_node = node;
+    return status;
+}
+
+void node_free(struct node **node)
+{
+    memory_free(*node);
+    *node = NULL;
+}
