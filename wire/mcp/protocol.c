@@ -11,8 +11,6 @@ static const char meta_version[] = "io.modelcontextprotocol/protocolVersion";
 static const char meta_client[] = "io.modelcontextprotocol/clientInfo";
 static const char meta_capabilities[] = "io.modelcontextprotocol/clientCapabilities";
 static const char meta_server[] = "io.modelcontextprotocol/serverInfo";
-/* Ours: a bridge says on whose behalf it speaks where the client itself says so only once. */
-static const char meta_principal[] = "dev.aether/principal";
 
 enum { LIST_TTL_MS = 300000 }; /* The tools change with the program only. */
 
@@ -217,7 +215,7 @@ static bool read_era(struct mcp_step *step)
 static void read_principal(const struct mcp_session *session, struct mcp_step *step)
 {
     const struct value *meta = value_get(step->request.params, "_meta");
-    const char *principal = value_get_string(meta, meta_principal, NULL);
+    const char *principal = value_get_string(meta, MCP_META_PRINCIPAL, NULL);
     if (principal == NULL) principal = value_get_string(value_get(meta, meta_client), "name", NULL);
     if (principal == NULL && !step->stateless) principal = session->principal;
     if (principal != NULL) (void)text_copy(step->principal, sizeof step->principal, principal);

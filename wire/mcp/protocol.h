@@ -11,6 +11,9 @@
 #define MCP_VERSION_SESSION   "2025-11-25"
 #define MCP_VERSION_STATELESS "2026-07-28"
 
+/* In `_meta`, ours: a bridge says on whose behalf it speaks where the client itself says so only once. */
+#define MCP_META_PRINCIPAL "dev.aether/principal"
+
 enum { MCP_UNSUPPORTED_VERSION = -32022, MCP_PRINCIPAL_MAX = 128 };
 
 struct mcp_server_facts {      /* Borrowed by every step. */

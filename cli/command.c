@@ -1,0 +1,284 @@
+/* command: see the header. */
+#include "cli/command.h"
+
+#include "cli/connection.h"
+#include "cli/content.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "cli/render.h"
+#include "runtime/base/check.h"
+#include "runtime/base/memory.h"
+#include "wire/command/document.h"
+#include "wire/proto/cluster.pb-c.h"
+#include "wire/proto/slice.pb-c.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { EXIT_BROKEN_OUTPUT = 1 };
+
+static const int64_t patience_ns = SECONDS(30);
+static const int64_t long_patience_ns = SECONDS(300); /* Where the command waits for an outcome. */
+static const int64_t progress_ns = MILLISECONDS(300); /* Between two looks. */
+static const int64_t grace_ns = SECONDS(1);           /* The node, told the time, says best why it is over. */
+static const int64_t watch_ns = SECONDS(20);          /* One long poll. */
+static const int64_t watch_grace_ns = SECONDS(10);    /* For its answer, after that. */
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return SECONDS(now.tv_sec) + now.tv_nsec;
+}
+
+/* --- output ------------------------------------------------------------------------------------------- */
+static int print(const struct text *text)
+{
+    size_t written = fwrite(text_string(text), 1, text->size, stdout);
+    return written == text->size && fflush(stdout) == 0 ? 0 : EXIT_BROKEN_OUTPUT;
+}
+
+int command_fail(const struct argv *argv, const struct failure *failure)
+{
+    struct text out = { 0 };
+    if (argv->output == OUTPUT_JSON || argv->output == OUTPUT_YAML) {
+        struct value *document = failure_document(failure);
+        if (argv->output == OUTPUT_JSON) render_json(&out, document);
+        else render_yaml(&out, document);
+        value_free(&document);
+        (void)print(&out);
+    } else {
+        failure_words(&out, failure);
+        (void)fputs(text_string(&out), stderr);
+    }
+    text_fini(&out);
+    return failure_exit(failure);
+}
+
+static int fail(const struct argv *argv, const struct error *error, bool unreachable)
+{
+    struct failure failure = { .error = *error, .what = argv->command->name, .unreachable = unreachable };
+    return command_fail(argv, &failure);
+}
+
+static int print_document(const struct argv *argv, const struct value *document)
+{
+    struct text out = { 0 };
+    render_document(&out, argv->command, document, argv->output);
+    int code = print(&out);
+    text_fini(&out);
+    return code;
+}
+
+/* --- one request, one reply --------------------------------------------------------------------------- */
+static int64_t patience_of(const struct argv *argv)
+{
+    if (argv->timeout_ns > 0) return argv->timeout_ns;
+    return (argv->command->flags & COMMAND_WAITS) != 0 ? long_patience_ns : patience_ns;
+}
+
+static enum status lost(const struct connection *connection, struct error *error)
+{
+    return error_set(error, STATUS_NODE_LOST, "the node at %s went away; it may have happened",
+                     connection_endpoint(connection));
+}
+
+/* Waits for the reply to what was sent. A signal ends it with CANCELLED where signals are caught. */
+static enum status receive(struct connection *connection, int64_t timeout_ns, struct progress *progress,
+                           struct message **out_reply, struct error *error)
+{
+    int64_t deadline = now_ns() + timeout_ns;
+    for (int64_t left = timeout_ns; left > 0; left = deadline - now_ns()) {
+        bool shows = progress != NULL && left > progress_ns;
+        struct connection_events events = connection_wait(connection, -1, shows ? progress_ns : left);
+        enum status status = connection_receive(connection, out_reply, error);
+        if (status != STATUS_OK || *out_reply != NULL) return status;
+        if (events.lost) return lost(connection, error);
+        if (interrupt_came()) return error_set(error, STATUS_CANCELLED, "interrupted");
+        progress_show(progress);
+    }
+    return error_set(error, STATUS_DEADLINE, "the node at %s did not answer in time; it may have happened",
+                     connection_endpoint(connection));
+}
+
+/* A publish that was written but isn't ACTIVE everywhere has failed, unless nobody waited for it. */
+static bool is_unfinished(const struct argv *argv, const struct message *reply)
+{
+    if (value_get_boolean(argv->arguments, "detach", false)) return false;
+    if (reply->kind == KIND_BLUEPRINT_PUBLISH_REPLY)
+        return !((const Pb__BlueprintPublishReply *)reply->body)->complete;
+    if (reply->kind == KIND_BLUEPRINT_DELETE_REPLY)
+        return !((const Pb__BlueprintDeleteReply *)reply->body)->complete;
+    return false;
+}
+
+static int tell_unfinished(const struct argv *argv, struct value *document)
+{
+    struct failure failure = { .what = argv->command->name, .details = document };
+    error_set(&failure.error, STATUS_NOT_READY, "it was written, but is not carried out yet");
+    error_hint(&failure.error, "aether slice list; aether event list");
+    if (argv->output == OUTPUT_TABLE || argv->output == OUTPUT_NAME) (void)print_document(argv, document);
+    return command_fail(argv, &failure);
+}
+
+static int tell_reply(const struct argv *argv, const struct message *reply)
+{
+    struct value *document = document_from_reply(argv->command, reply->body);
+    int code = is_unfinished(argv, reply) ? tell_unfinished(argv, document) : print_document(argv, document);
+    if (!argv->quiet && argv->output == OUTPUT_TABLE && value_get_boolean(document, "more", false))
+        (void)fputs("there is more: see --limit and --start-after\n", stderr);
+    if (argv->output == OUTPUT_TABLE && !argv->quiet && value_get_boolean(document, "stale", false))
+        (void)fprintf(stderr, "stale: as of index %lld, lag %lld\n",
+                      (long long)value_get_integer(document, "index", 0),
+                      (long long)value_get_integer(document, "lag", 0));
+    value_free(&document);
+    return code;
+}
+
+static int ask_once(const struct argv *argv, struct connection *connection, struct message **request)
+{
+    struct message *reply = NULL;
+    struct error error;
+    enum status status = connection_send(connection, request, patience_of(argv), &error);
+    struct progress *progress = progress_begin(argv);
+    if (status == STATUS_OK)
+        status = receive(connection, patience_of(argv) + grace_ns, progress, &reply, &error);
+    if (status == STATUS_OK) progress_show(progress);
+    progress_end(&progress);
+    if (status == STATUS_OK && reply->kind != argv->command->reply)
+        status = error_set(&error, STATUS_CORRUPT, "the node answered with %s", kind_name(reply->kind));
+    int code = status == STATUS_OK ? tell_reply(argv, reply) : fail(argv, &error, false);
+    if (reply != NULL) message_destroy(&reply);
+    return code;
+}
+
+/* --- follow: the long poll again and again ------------------------------------------------------------ */
+struct follow {
+    const struct argv *argv;
+    uint64_t next; /* Resume here. */
+    bool has_next;
+    uint64_t left; /* Of --limit. */
+    bool limited;
+};
+
+static void prepare(struct follow *follow, Pb__KvWatchRequest *watch)
+{
+    if (follow->has_next) {
+        watch->has_from_case = PB__KV_WATCH_REQUEST__HAS_FROM_FROM;
+        watch->from = follow->next;
+    }
+    if (follow->limited) {
+        watch->has_limit_case = PB__KV_WATCH_REQUEST__HAS_LIMIT_LIMIT;
+        watch->limit = follow->left > UINT32_MAX ? UINT32_MAX : (uint32_t)follow->left;
+    }
+    if (watch->has_wait_case == PB__KV_WATCH_REQUEST__HAS_WAIT__NOT_SET) {
+        watch->has_wait_case = PB__KV_WATCH_REQUEST__HAS_WAIT_WAIT_MS;
+        watch->wait_ms = (uint64_t)(watch_ns / MILLISECONDS(1));
+    }
+}
+
+/* One JSON object a line, each flushed: whoever reads the pipe sees it at once. */
+static int print_events(struct follow *follow, const struct message *reply)
+{
+    const Pb__KvWatchReply *watched = reply->body;
+    struct value *document = document_from_reply(follow->argv->command, watched);
+    const struct value *events = value_get(document, follow->argv->command->list);
+    int code = 0;
+    for (size_t i = 0; i < value_size(events) && code == 0; i++) {
+        if (follow->limited && follow->left == 0) break;
+        struct text line = { 0 };
+        char *dump = value_dump(value_at(events, i));
+        text_printf(&line, "%s\n", dump);
+        code = print(&line);
+        memory_free(dump);
+        text_fini(&line);
+        if (follow->limited) follow->left--;
+    }
+    follow->next = watched->next_revision;
+    follow->has_next = true;
+    value_free(&document);
+    return code;
+}
+
+static enum status poll_once(struct follow *follow, struct connection *connection, struct message **out_reply,
+                             struct error *error)
+{
+    struct message *request = NULL;
+    enum status status = document_to_request(follow->argv->command, follow->argv->arguments, &request, error);
+    if (status != STATUS_OK) return status;
+    Pb__KvWatchRequest *watch = request->body;
+    prepare(follow, watch);
+    int64_t patience = MILLISECONDS((int64_t)watch->wait_ms) + watch_grace_ns;
+    status = connection_send(connection, &request, patience, error);
+    if (status == STATUS_OK) status = receive(connection, patience + grace_ns, NULL, out_reply, error);
+    return status;
+}
+
+/* The node went, but the watch goes on from where it was, at whichever node listens next. */
+static enum status reconnect(const struct argv *argv, struct connection **connection, struct error *error)
+{
+    connection_close(connection);
+    int64_t deadline = now_ns() + patience_of(argv);
+    while (connection_open(argv->endpoint, connection, error) != STATUS_OK) {
+        if (interrupt_came() || now_ns() >= deadline) return error->status;
+        interrupt_wait(MILLISECONDS(200));
+    }
+    return STATUS_OK;
+}
+
+static bool passes(enum status status)
+{
+    return status == STATUS_NODE_LOST || status == STATUS_NO_LEADER || status == STATUS_NOT_LEADER ||
+           status == STATUS_DEADLINE;
+}
+
+static int follow_events(const struct argv *argv, struct connection **connection)
+{
+    struct follow follow = { .argv = argv };
+    int64_t limit = 0;
+    follow.limited = value_integer(value_get(argv->arguments, "limit"), &limit);
+    follow.left = (uint64_t)limit;
+    int64_t from = 0;
+    follow.has_next = value_integer(value_get(argv->arguments, "from"), &from);
+    follow.next = (uint64_t)from;
+    interrupt_catch();
+    while (!interrupt_came() && !(follow.limited && follow.left == 0)) {
+        struct message *reply = NULL;
+        struct error error;
+        enum status status = poll_once(&follow, *connection, &reply, &error);
+        int code = 0;
+        if (status == STATUS_OK) code = print_events(&follow, reply);
+        if (reply != NULL) message_destroy(&reply);
+        if (code != 0) return code;
+        if (status == STATUS_OK || interrupt_came()) continue;
+        if (!passes(status) || reconnect(argv, connection, &error) != STATUS_OK)
+            return interrupt_came() ? 0 : fail(argv, &error, false);
+    }
+    return 0;
+}
+
+/* --- a command ---------------------------------------------------------------------------------------- */
+int command_run(struct argv *argv)
+{
+    struct error error;
+    struct message *request = NULL;
+    if (content_load(argv, &error) != STATUS_OK) return fail(argv, &error, false);
+    if (document_to_request(argv->command, argv->arguments, &request, &error) != STATUS_OK)
+        return fail(argv, &error, false);
+    struct connection *connection = NULL;
+    if (connection_open(argv->endpoint, &connection, &error) != STATUS_OK) {
+        message_destroy(&request);
+        return fail(argv, &error, error.status != STATUS_INVALID);
+    }
+    if (argv->verbose) (void)fprintf(stderr, "asking %s\n", connection_endpoint(connection));
+    int code;
+    if ((argv->command->flags & COMMAND_FOLLOWS) != 0) {
+        message_destroy(&request);
+        code = follow_events(argv, &connection);
+    } else {
+        code = ask_once(argv, connection, &request);
+    }
+    if (connection != NULL) connection_close(&connection);
+    return code;
+}

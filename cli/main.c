@@ -1,0 +1,68 @@
+/* aether: the command line. Words become a row of the table of commands; a node carries it out. */
+#include "cli/argv.h"
+#include "cli/command.h"
+#include "cli/failure.h"
+#include "cli/mcp_bridge.h"
+#include "cli/render.h"
+#include "wire/command/usage.h"
+#include "wire/frame.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct usage_local locals[] = {
+    { "help", "help [NOUN [VERB]]", "this page, or more on a noun or a verb" },
+    { "version", "version", "the program's version and the protocols it speaks" },
+    { "mcp", "mcp [--principal NAME]", "speak MCP on stdin and stdout, for AI agents" },
+    { 0 },
+};
+
+static int print_help(const struct argv *argv)
+{
+    struct text out = { 0 };
+    if (argv->markdown) usage_markdown(&out, locals);
+    else if (argv->command != NULL) usage_command(&out, argv->command);
+    else if (argv->noun != NULL)
+        (void)usage_noun(&out, argv->noun); /* argv_parse knows only nouns there are. */
+    else usage_overview(&out, locals);
+    (void)fputs(text_string(&out), stdout);
+    text_fini(&out);
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int print_version(const struct argv *argv)
+{
+    struct value *protocol = value_new_object();
+    value_set_integer(protocol, "min", PROTOCOL_MIN);
+    value_set_integer(protocol, "max", PROTOCOL_MAX);
+    struct value *document = value_new_object();
+    value_set_string(document, "version", AETHER_VERSION);
+    value_set(document, "protocol", protocol);
+    struct text out = { 0 };
+    if (argv->output == OUTPUT_JSON) render_json(&out, document);
+    else if (argv->output == OUTPUT_YAML) render_yaml(&out, document);
+    else text_printf(&out, "aether %s (protocol %d to %d)\n", AETHER_VERSION, PROTOCOL_MIN, PROTOCOL_MAX);
+    (void)fputs(text_string(&out), stdout);
+    text_fini(&out);
+    value_free(&document);
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    struct argv parsed;
+    struct failure failure = { 0 };
+    int code = EXIT_FAILURE;
+    if (argv_parse(argc, argv, &parsed, &failure.error) != STATUS_OK) {
+        code = command_fail(&parsed, &failure);
+    } else {
+        switch (parsed.action) {
+        case ARGV_HELP: code = print_help(&parsed); break;
+        case ARGV_VERSION: code = print_version(&parsed); break;
+        case ARGV_MCP: code = mcp_bridge_run(&parsed); break;
+        case ARGV_COMMAND: code = command_run(&parsed); break;
+        }
+    }
+    argv_fini(&parsed);
+    return code;
+}
