@@ -166,18 +166,27 @@ static enum status read_reply(struct client *client, struct socket_message *inpu
     return refusal.status;
 }
 
+enum status client_receive(struct client *client, struct message **out_reply, struct error *error)
+{
+    struct message *reply = NULL;
+    struct socket_message message;
+    while (reply == NULL && socket_io_receive(client->socket, false, &message)) {
+        enum status status = read_reply(client, &message, &reply, error);
+        socket_io_message_fini(&message);
+        if (status != STATUS_OK) return status;
+    }
+    *out_reply = reply;
+    return STATUS_OK;
+}
+
 static enum status await_reply(struct client *client, int64_t timeout_ns, struct message **out_reply,
                                struct error *error)
 {
     void *stopwatch = zmq_stopwatch_start();
-    enum status status = STATUS_OK;
-    while (status == STATUS_OK && *out_reply == NULL) {
-        struct socket_message message;
-        if (socket_io_receive(client->socket, false, &message)) {
-            status = read_reply(client, &message, out_reply, error);
-            socket_io_message_fini(&message);
-            continue;
-        }
+    enum status status;
+    for (;;) {
+        status = client_receive(client, out_reply, error);
+        if (status != STATUS_OK || *out_reply != NULL) break;
         int64_t left = left_ns(stopwatch, timeout_ns);
         if (client->lost)
             status = error_set(error, STATUS_NODE_LOST, "the node at %s went away; the outcome is unknown",
@@ -185,20 +194,27 @@ static enum status await_reply(struct client *client, int64_t timeout_ns, struct
         else if (left == 0)
             status = error_set(error, STATUS_DEADLINE, "no answer of %s in time; the outcome is unknown",
                                client->endpoint);
+        if (status != STATUS_OK) break;
         bool input;
         bool unused_fd;
-        if (status == STATUS_OK) wait_input(client, -1, left, &input, &unused_fd);
+        wait_input(client, -1, left, &input, &unused_fd);
     }
     (void)zmq_stopwatch_stop(stopwatch);
     return status;
 }
 
-enum status client_ask(struct client *client, struct message **request, int64_t timeout_ns,
-                       struct message **out_reply, struct error *error)
+enum status client_send(struct client *client, struct message **request, int64_t timeout_ns,
+                        struct error *error)
 {
     read_events(client);
     client->lost = false;
-    enum status status = send_request(client, request, timeout_ns, error);
+    return send_request(client, request, timeout_ns, error);
+}
+
+enum status client_ask(struct client *client, struct message **request, int64_t timeout_ns,
+                       struct message **out_reply, struct error *error)
+{
+    enum status status = client_send(client, request, timeout_ns, error);
     if (status != STATUS_OK) return status;
     struct message *reply = NULL;
     status = await_reply(client, timeout_ns, &reply, error);

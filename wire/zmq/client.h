@@ -22,6 +22,13 @@ void client_close(struct client **client);
 MUST_CHECK enum status client_ask(struct client *client, struct message **request, int64_t timeout_ns,
                                   struct message **out_reply, struct error *error);
 
+/* The same in two steps, for those who do something else meanwhile: client_send takes the request; after
+ * client_wait said `text`, client_receive gives the answer to what was sent last, or its refusal. OK with
+ * `*out_reply` NULL: it is not there yet. */
+MUST_CHECK enum status client_send(struct client *client, struct message **request, int64_t timeout_ns,
+                                   struct error *error);
+MUST_CHECK enum status client_receive(struct client *client, struct message **out_reply, struct error *error);
+
 /* JSON-RPC, for the bridge: texts go and come in any order. OVERLOADED: the node doesn't take more just now.
  */
 MUST_CHECK enum status client_send_text(struct client *client, const char *text, size_t size,
