@@ -2,33 +2,13 @@
 #include "cli/argv.h"
 #include "cli/command.h"
 #include "cli/failure.h"
+#include "cli/help.h"
 #include "cli/mcp_bridge.h"
 #include "cli/render.h"
-#include "wire/command/usage.h"
 #include "wire/frame.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-static const struct usage_local locals[] = {
-    { "help", "help [NOUN [VERB]]", "this page, or more on a noun or a verb" },
-    { "version", "version", "the program's version and the protocols it speaks" },
-    { "mcp", "mcp [--principal NAME]", "speak MCP on stdin and stdout, for AI agents" },
-    { 0 },
-};
-
-static int print_help(const struct argv *argv)
-{
-    struct text out = { 0 };
-    if (argv->markdown) usage_markdown(&out, locals);
-    else if (argv->command != NULL) usage_command(&out, argv->command);
-    else if (argv->noun != NULL)
-        (void)usage_noun(&out, argv->noun); /* argv_parse knows only nouns there are. */
-    else usage_overview(&out, locals);
-    (void)fputs(text_string(&out), stdout);
-    text_fini(&out);
-    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
 
 static int print_version(const struct argv *argv)
 {
@@ -57,7 +37,7 @@ int main(int argc, char **argv)
         code = command_fail(&parsed, &failure);
     } else {
         switch (parsed.action) {
-        case ARGV_HELP: code = print_help(&parsed); break;
+        case ARGV_HELP: code = help_print(&parsed); break;
         case ARGV_VERSION: code = print_version(&parsed); break;
         case ARGV_MCP: code = mcp_bridge_run(&parsed); break;
         case ARGV_COMMAND: code = command_run(&parsed); break;

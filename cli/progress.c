@@ -3,6 +3,7 @@
 
 #include "cli/connection.h"
 #include "cli/render.h"
+#include "runtime/base/check.h"
 #include "runtime/base/map.h"
 #include "runtime/base/memory.h"
 #include "wire/proto/slice.pb-c.h"
