@@ -280,12 +280,27 @@ static void settle(struct core *core)
     announce_role(core);
 }
 
+/* What was handed to the state goes first. If what is left fills the tail (many uncommitted entries of former
+ * leaders), so goes what the disk holds: it is read again when it is needed, and the log can always grow to
+ * its commit. */
+static void tidy(struct core *core)
+{
+    struct tail *tail = &core->tail;
+    tail_tidy(tail, core->handed);
+    while (tail->count > 0 && !tail_has_room(tail, core->options.append_entries, CORE_APPEND_BYTES_MAX)) {
+        const struct raft_entry *first = tail_at(tail, tail->before.index + 1);
+        if (first->index > core->persistence.durable) break;
+        if (first->index > core->commit) core->uncommitted_bytes -= tail_entry_bytes(first);
+        tail_drop_first(tail);
+    }
+}
+
 const struct core_actions *core_step(struct core *core, const struct core_event *event)
 {
     static const struct core_actions none;
     if (core->stop != CORE_RUNNING) return &none;
     outbox_begin(core);
-    tail_tidy(&core->tail, core->handed);
+    tidy(core);
     dispatch(core, event);
     if (core->stop == CORE_RUNNING) settle(core);
     return outbox_end(core);

@@ -15,8 +15,9 @@ void tail_init(struct tail *tail, uint32_t keep_entries, size_t keep_bytes)
     tail->slots = memory_array(tail->slot_count, sizeof tail->slots[0]);
 }
 
-static void drop_first(struct tail *tail)
+void tail_drop_first(struct tail *tail)
 {
+    CHECK(tail->count > 0);
     struct raft_entry *entry = &tail->slots[tail->first];
     tail->bytes -= tail_entry_bytes(entry);
     tail->before = (struct log_position){ .index = entry->index, .term = entry->term, .chain = entry->chain };
@@ -128,7 +129,7 @@ void tail_tidy(struct tail *tail, log_index not_needed)
 {
     while (tail->count > 0 && tail->slots[tail->first].index <= not_needed &&
            (tail->count > tail->keep_entries || tail->bytes > tail->keep_bytes)) {
-        drop_first(tail);
+        tail_drop_first(tail);
     }
     if (tail->first + tail->count + TAIL_STEP_ENTRIES_MAX <= tail->slot_count) return;
     memmove(tail->slots, tail->slots + tail->first, tail->count * sizeof tail->slots[0]);

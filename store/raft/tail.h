@@ -41,6 +41,8 @@ bool tail_has_room(const struct tail *tail, uint32_t entries, size_t bytes);
 void tail_append(struct tail *tail, const struct raft_entry *entry);
 /* All after `last` go. `last` is the position that is then the last one. */
 void tail_truncate(struct tail *tail, const struct log_position *last);
+/* Lets the first entry go. CHECKs that there is one. */
+void tail_drop_first(struct tail *tail);
 /* Lets go entries <= not_needed above the limits, and makes slots for one step. */
 void tail_tidy(struct tail *tail, log_index not_needed);
 

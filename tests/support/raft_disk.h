@@ -1,0 +1,48 @@
+/* raft_disk: the log and hard state of one simulated replica: what is durable, and what was only written. A
+ * crash keeps a prefix of the unfinished batches. */
+#ifndef AETHER_TESTS_SUPPORT_RAFT_DISK_H
+#define AETHER_TESTS_SUPPORT_RAFT_DISK_H
+
+#include "store/raft/core.h"
+
+struct raft_log { /* Entries 1..count; entries[i].index == i + 1. */
+    struct raft_entry *entries;
+    uint64_t count;
+    uint64_t capacity;
+};
+
+void raft_log_append(struct raft_log *log, const struct raft_entry *entry); /* Takes a reference. */
+void raft_log_truncate(struct raft_log *log, log_index from);
+void raft_log_copy(struct raft_log *to, const struct raft_log *from);
+const struct raft_entry *raft_log_at(const struct raft_log *log, log_index index); /* NULL: not there. */
+struct log_position raft_log_last(const struct raft_log *log);
+void raft_log_fini(struct raft_log *log);
+
+struct raft_batch {
+    struct raft_batch *next;
+    uint64_t sequence;
+    bool hard_changed;
+    struct hard_state hard;
+    log_index truncate_from;
+    struct raft_log entries; /* Not from 1; only a list. */
+};
+
+struct raft_disk {
+    struct hard_state hard;
+    struct raft_log log;      /* Durable. */
+    struct raft_log written;  /* Durable and what is on its way. */
+    struct raft_batch *first; /* On their way, oldest first. */
+    struct raft_batch *last;
+    log_index applied; /* Of the state copy. */
+};
+
+void raft_disk_write(struct raft_disk *disk, const struct core_persist *persist);
+bool raft_disk_finish_one(struct raft_disk *disk, uint64_t *out_sequence); /* false: nothing on its way. */
+uint64_t raft_disk_crash(struct raft_disk *disk); /* The rest is lost; how many batches. */
+void raft_disk_fini(struct raft_disk *disk);
+
+/* What the core needs to start from this disk; the arrays are the caller's. */
+void raft_disk_init(const struct raft_disk *disk, struct core_term_run *runs,
+                    struct core_log_configuration *configurations, struct core_init *out_init);
+
+#endif
