@@ -6,7 +6,7 @@
 #include "actors/slice/endpoint_registry.h"
 
 #include "actors/slice/endpoint_table.h"
-#include "actors/slice/follow.h"
+#include "wire/follow.h"
 #include "runtime/base/check.h"
 #include "wire/kinds.h"
 #include "wire/proto/slice.pb-c.h"

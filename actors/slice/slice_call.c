@@ -9,7 +9,7 @@
 
 #include "actors/slice/call_outcomes.h"
 #include "actors/slice/endpoint_table.h"
-#include "actors/slice/follow.h"
+#include "wire/follow.h"
 #include "actors/slice/messages.h"
 #include "actors/slice/serving.h"
 #include "runtime/base/check.h"

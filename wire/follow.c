@@ -1,5 +1,5 @@
 /* follow: see the header. */
-#include "actors/slice/follow.h"
+#include "wire/follow.h"
 
 #include "wire/kinds.h"
 

@@ -1,8 +1,8 @@
 /* follow: one prefix of the agreed state, as an actor sees it: the present records first, then every change,
  * in order, each once (A6). Ended watches are taken up again where they ended. Belongs to the actor that
  * embeds it; several of one actor differ by watch_id. */
-#ifndef AETHER_ACTORS_SLICE_FOLLOW_H
-#define AETHER_ACTORS_SLICE_FOLLOW_H
+#ifndef AETHER_WIRE_FOLLOW_H
+#define AETHER_WIRE_FOLLOW_H
 
 #include "runtime/actor.h"
 #include "wire/proto/store.pb-c.h"
