@@ -1,5 +1,5 @@
 /* log_memory: a log without a disk, for tests and the simulator, with an explicit model of crashes. The disk
- * outlives the log: a node's crash is log->ops->close (or nothing at all), its start is log_memory_open on
+ * outlives the log: a node's crash is log->ops->close, its start is log_memory_open on
  * the same disk. A write that returned OK is durable; one that failed left exactly what its fault says. */
 #ifndef AETHER_STORE_MEMORY_LOG_MEMORY_H
 #define AETHER_STORE_MEMORY_LOG_MEMORY_H

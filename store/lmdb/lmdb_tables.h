@@ -1,0 +1,61 @@
+/* lmdb_tables: the environment of one replica and its sub-databases (consensus.md section 3), and the small
+ * records of `hard` and `sys`. Every call returns OK or IO with LMDB's own words, or CORRUPT. */
+#ifndef AETHER_STORE_LMDB_LMDB_TABLES_H
+#define AETHER_STORE_LMDB_LMDB_TABLES_H
+
+#include "store/log.h"
+
+#include <lmdb.h>
+
+enum lmdb_table {
+    TABLE_KV = COPY_RECORD, /* kv0; the spaces of the copy are tables of the same number. */
+    TABLE_SESSION = COPY_SESSION,
+    TABLE_HISTORY = COPY_HISTORY,
+    TABLE_LOG,
+    TABLE_CONFIGURATION,
+    TABLE_HARD,
+    TABLE_SYSTEM,
+    TABLE_COUNT
+};
+
+struct lmdb_tables {
+    MDB_env *environment;
+    MDB_dbi table[TABLE_COUNT];
+};
+
+struct lmdb_system { /* What `sys` and `hard` hold. */
+    struct log_identity identity;
+    struct hard_state hard;
+    struct log_position base; /* Just before the first entry of the log. */
+    struct log_position applied;
+    uint64_t history_first;
+    uint8_t state_hash[16];
+    uint64_t transaction; /* D4: the number of the transaction that wrote it. */
+};
+
+/* The environment in an existing directory; a fresh one has *out_fresh and no tables yet. */
+MUST_CHECK enum status lmdb_tables_open(struct lmdb_tables *tables, const char *directory, size_t map_bytes,
+                                        bool *out_fresh, struct error *error);
+void lmdb_tables_close(struct lmdb_tables *tables);
+
+MUST_CHECK enum status lmdb_tables_begin(struct lmdb_tables *tables, bool writes, MDB_txn **out_txn,
+                                         struct error *error);
+/* Takes the transaction; durable when it returns OK (a write's). */
+MUST_CHECK enum status lmdb_tables_commit(MDB_txn **txn, struct error *error);
+void lmdb_tables_abort(MDB_txn **txn); /* NULL content is fine. */
+
+/* Opens (or makes) the sub-databases in the first transaction. */
+MUST_CHECK enum status lmdb_tables_use(struct lmdb_tables *tables, MDB_txn *txn, bool make,
+                                       struct error *error);
+/* Writes all of it but hard, with the transaction's own number. */
+MUST_CHECK enum status lmdb_tables_put_system(struct lmdb_tables *tables, MDB_txn *txn,
+                                              struct lmdb_system *system, struct error *error);
+MUST_CHECK enum status lmdb_tables_put_hard(struct lmdb_tables *tables, MDB_txn *txn,
+                                            const struct hard_state *hard, struct error *error);
+/* CORRUPT: a checksum fails, the format is another, or D4: the environment is not where we left it. */
+MUST_CHECK enum status lmdb_tables_get_system(struct lmdb_tables *tables, MDB_txn *txn,
+                                              struct lmdb_system *out_system, struct error *error);
+
+enum status lmdb_tables_error(struct error *error, int code, const char *what); /* code: LMDB's or errno. */
+
+#endif
