@@ -40,7 +40,7 @@ static void nearest_try(struct nearest *nearest, const char *candidate)
 static struct nearest nearest_to(const char *wanted)
 {
     size_t size = strlen(wanted);
-    uint32_t far = size <= 3 ? 2 : NEAR_MAX + 1; /* Of a short word everything is near. */
+    uint32_t far = size < NEAR_MAX ? (uint32_t)size : NEAR_MAX; /* To a short word everything is near. */
     return (struct nearest){ .wanted = wanted, .distance = far };
 }
 

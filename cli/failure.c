@@ -52,6 +52,7 @@ void failure_words(struct text *out, const struct failure *failure)
     text_add(out, "error: ");
     if (failure->what != NULL) text_printf(out, "%s: ", failure->what);
     if (failure->unreachable) text_add(out, "no node can be reached");
+    else if (failure->what == NULL && failure->error.status == STATUS_INVALID) text_add(out, "wrong usage");
     else text_printf(out, "%s, %s", status_name(failure->error.status), status_text(failure->error.status));
     text_add(out, "\n");
     render_line(out, failure->error.message[0] != '\0' ? failure->error.message

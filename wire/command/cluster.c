@@ -115,6 +115,7 @@ const struct command cluster_commands[] = {
         .target = TO_PROPOSER,
         .role = ROLE_ADMIN,
         .flags = COMMAND_CHANGES | COMMAND_DESTROYS,
+        .omit_empty = FIELDS("deleted"),
         .arguments =
             ARGUMENTS({ .field = "key", .help = "which key", .positional = true },
                       { .field = "value", .help = "its value, JSON", .positional = true, .form = FORM_JSON },

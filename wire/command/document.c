@@ -64,7 +64,9 @@ enum status document_to_request(const struct command *command, const struct valu
 static bool is_empty(const struct value *value)
 {
     const char *string = value_string(value);
+    int64_t integer;
     if (string != NULL) return *string == '\0';
+    if (value_integer(value, &integer)) return integer == 0;
     return value == NULL || value_type(value) == VALUE_NULL;
 }
 
