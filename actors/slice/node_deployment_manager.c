@@ -7,7 +7,6 @@
  * instance; deadlines and retries by slice_lifecycle.h. */
 #include "actors/slice/node_deployment_manager.h"
 
-#include "actors/slice/follow.h"
 #include "actors/slice/managed.h"
 #include "actors/slice/messages.h"
 #include "runtime/base/check.h"
@@ -15,6 +14,7 @@
 #include "runtime/base/text.h"
 #include "store/schema/blueprint.h"
 #include "store/schema/slice.h"
+#include "wire/follow.h"
 #include "wire/kinds.h"
 #include "wire/proto/cluster.pb-c.h"
 #include "wire/proto/store.pb-c.h"
