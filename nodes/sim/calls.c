@@ -1,0 +1,256 @@
+/* calls: clients' requests, from story to actor and back, with what the checkers must hear of them. */
+#include "nodes/sim/checkers.h"
+#include "nodes/sim/world.h"
+#include "runtime/base/memory.h"
+#include "runtime/base/text.h"
+#include "wire/kinds.h"
+#include "wire/proto/cluster.pb-c.h"
+
+#include <string.h>
+
+static const int64_t timeout_default_ns = SECONDS(5);
+
+static struct sim_request *request_of(const struct sim *sim, struct sim_call call)
+{
+    CHECK(call.number < sim->request_count);
+    return sim->requests[call.number];
+}
+
+/* --- ends --- */
+
+static bool outcome_is_unknown(enum status status)
+{
+    return status == STATUS_UNKNOWN || status == STATUS_DEADLINE || status == STATUS_NODE_LOST ||
+           status == STATUS_CRASHED || status == STATUS_CANCELLED;
+}
+
+static void on_put_end(struct sim_request *request)
+{
+    struct checkers *checkers = request->sim->checkers;
+    if (request->call.status == STATUS_OK) {
+        const Pb__KvChangeReply *reply = request->call.reply->body;
+        checkers_on_acknowledged(checkers, request->key, request->value, reply->revision);
+    } else if (!outcome_is_unknown(request->call.status)) {
+        checkers_on_refused(checkers, request->value);
+    }
+}
+
+static void on_get_end(struct sim_request *request)
+{
+    struct checkers *checkers = request->sim->checkers;
+    if (request->call.status == STATUS_OK) {
+        const Pb__KvGetReply *reply = request->call.reply->body;
+        size_t size = reply->record->value.len;
+        request->got = memory_alloc(size + 1);
+        memcpy(request->got, reply->record->value.data, size);
+        request->got[size] = '\0';
+        uint64_t floor = request->stale ? 0 : request->floor;
+        checkers_on_read(checkers, request->key, floor, request->got, reply->record->revision);
+    } else if (request->call.status == STATUS_NOT_FOUND && !request->stale) {
+        checkers_on_read(checkers, request->key, request->floor, NULL, 0);
+    }
+}
+
+static void on_end(void *context, struct client_call *call)
+{
+    (void)call;
+    struct sim_request *request = context;
+    request->sim->open_count--;
+    if (request->value != NULL) on_put_end(request);
+    else if (request->key != NULL) on_get_end(request);
+}
+
+/* --- requests --- */
+
+static struct sim_request *request_create(struct sim *sim, struct sim_call *out_call)
+{
+    if (sim->request_count == sim->request_room) {
+        sim->request_room = sim->request_room == 0 ? 64 : sim->request_room * 2;
+        sim->requests = memory_realloc(sim->requests, sim->request_room * sizeof(struct sim_request *));
+    }
+    struct sim_request *request = memory_zalloc(sizeof *request);
+    request->sim = sim;
+    request->call.on_end = on_end;
+    request->call.context = request;
+    out_call->number = sim->request_count;
+    sim->requests[sim->request_count++] = request;
+    sim->open_count++;
+    return request;
+}
+
+static void send(struct sim *sim, uint32_t index, struct sim_request *request, uint32_t name,
+                 struct message **message, int64_t timeout_ns)
+{
+    struct sim_node *node = &sim->nodes[index];
+    if (timeout_ns <= 0) timeout_ns = timeout_default_ns;
+    struct message *order = client_message(&request->call, name, timeout_ns, message);
+    bool sent = node->runtime != NULL && runtime_send(node->runtime, node->client, &order) == STATUS_OK;
+    if (!sent) message_destroy(&order); /* The call ends: NODE_LOST. */
+}
+
+struct sim_call sim_ask(struct sim *sim, uint32_t node, uint32_t name, struct message **message,
+                        int64_t timeout_ns)
+{
+    struct sim_call call;
+    struct sim_request *request = request_create(sim, &call);
+    send(sim, node, request, name, message, timeout_ns);
+    return call;
+}
+
+struct sim_call sim_put(struct sim *sim, uint32_t node, const struct sim_put *put)
+{
+    struct sim_call call;
+    struct sim_request *request = request_create(sim, &call);
+    request->key = memory_strdup(put->key);
+    request->value = memory_strdup(put->value);
+    checkers_on_write(sim->checkers, put->key, put->value);
+    struct message *message = wire_message_create(KIND_KV_PUT_REQUEST);
+    Pb__KvPutRequest *body = message->body;
+    body->key = wire_string(message, put->key);
+    body->value = wire_string(message, put->value);
+    if (put->has_if_rev) {
+        body->has_if_rev_case = PB__KV_PUT_REQUEST__HAS_IF_REV_IF_REV;
+        body->if_rev = put->if_rev;
+    }
+    send(sim, node, request, TO_PROPOSER, &message, put->timeout_ns);
+    return call;
+}
+
+struct sim_call sim_get(struct sim *sim, uint32_t node, const struct sim_get *get)
+{
+    struct sim_call call;
+    struct sim_request *request = request_create(sim, &call);
+    request->key = memory_strdup(get->key);
+    request->stale = get->stale;
+    request->floor = checkers_read_floor(sim->checkers, get->key);
+    struct message *message = wire_message_create(KIND_KV_GET_REQUEST);
+    Pb__KvGetRequest *body = message->body;
+    body->key = wire_string(message, get->key);
+    body->stale = get->stale;
+    if (get->after != 0) {
+        body->has_after_case = PB__KV_GET_REQUEST__HAS_AFTER_AFTER;
+        body->after = get->after;
+    }
+    send(sim, node, request, TO_STATE, &message, get->timeout_ns);
+    return call;
+}
+
+/* --- commands as text --- */
+
+enum { WORDS_MAX = 8, COMMAND_MAX = 256 };
+
+static uint32_t split(char *text, const char **words)
+{
+    uint32_t count = 0;
+    char *rest = NULL;
+    for (char *word = strtok_r(text, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
+        CHECK(count < WORDS_MAX);
+        words[count++] = word;
+    }
+    return count;
+}
+
+static bool option(const char **words, uint32_t count, const char *name, uint64_t *out_number)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcmp(words[i], name) != 0) continue;
+        if (out_number != NULL) CHECK(i + 1 < count && text_to_u64(words[i + 1], out_number));
+        return true;
+    }
+    return false;
+}
+
+static struct sim_call delete_key(struct sim *sim, uint32_t node, const char *key)
+{
+    struct message *message = wire_message_create(KIND_KV_DELETE_REQUEST);
+    ((Pb__KvDeleteRequest *)message->body)->key = wire_string(message, key);
+    return sim_ask(sim, node, TO_PROPOSER, &message, 0);
+}
+
+struct sim_call sim_command(struct sim *sim, uint32_t node, const char *command)
+{
+    char text[COMMAND_MAX];
+    const char *words[WORDS_MAX] = { 0 };
+    CHECK(text_copy(text, sizeof text, command));
+    uint32_t count = split(text, words);
+    CHECK(count >= 3);
+    CHECK(strcmp(words[0], "kv") == 0);
+    if (strcmp(words[1], "put") == 0) {
+        CHECK(count >= 4);
+        struct sim_put put = { .key = words[2], .value = words[3] };
+        put.has_if_rev = option(words, count, "--if-rev", &put.if_rev);
+        return sim_put(sim, node, &put);
+    }
+    if (strcmp(words[1], "delete") == 0) return delete_key(sim, node, words[2]);
+    CHECK(strcmp(words[1], "get") == 0);
+    struct sim_get get = { .key = words[2] };
+    get.stale = option(words, count, "--stale", NULL);
+    (void)option(words, count, "--after", &get.after);
+    return sim_get(sim, node, &get);
+}
+
+/* --- results --- */
+
+static bool call_has_ended(void *context)
+{
+    return ((const struct sim_request *)context)->call.ended;
+}
+
+enum status sim_await(struct sim *sim, struct sim_call call, int64_t timeout_ns)
+{
+    struct sim_request *request = request_of(sim, call);
+    if (!world_await(sim, call_has_ended, request, timeout_ns)) return STATUS_DEADLINE;
+    return request->call.status;
+}
+
+bool sim_has_ended(const struct sim *sim, struct sim_call call)
+{
+    return request_of(sim, call)->call.ended;
+}
+
+enum status sim_call_status(const struct sim *sim, struct sim_call call)
+{
+    return request_of(sim, call)->call.status;
+}
+
+const struct error *sim_call_error(const struct sim *sim, struct sim_call call)
+{
+    return &request_of(sim, call)->call.error;
+}
+
+const struct message *sim_call_reply(const struct sim *sim, struct sim_call call)
+{
+    return request_of(sim, call)->call.reply;
+}
+
+uint64_t sim_call_revision(const struct sim *sim, struct sim_call call)
+{
+    const struct message *reply = sim_call_reply(sim, call);
+    if (reply == NULL) return 0;
+    if (reply->kind == KIND_KV_CHANGE_REPLY) return ((const Pb__KvChangeReply *)reply->body)->revision;
+    if (reply->kind == KIND_KV_GET_REPLY) return ((const Pb__KvGetReply *)reply->body)->record->revision;
+    return 0;
+}
+
+const char *sim_call_value(const struct sim *sim, struct sim_call call)
+{
+    return request_of(sim, call)->got;
+}
+
+bool world_has_open_calls(const struct sim *sim)
+{
+    return sim->open_count > 0;
+}
+
+void world_free_calls(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->request_count; i++) {
+        struct sim_request *request = sim->requests[i];
+        if (request->call.reply != NULL) message_destroy(&request->call.reply);
+        memory_free(request->key);
+        memory_free(request->value);
+        memory_free(request->got);
+        memory_free(request);
+    }
+    memory_free(sim->requests);
+}

@@ -1,0 +1,118 @@
+/* sim: a whole cluster in one process: the actors of the daemon on one thread with virtual time, a virtual
+ * network (network.h), disks that lose what was not committed (store/memory/log_memory.h), and checkers that
+ * look on after every turn (checkers.h). The same seed gives the same run, bit for bit.
+ *
+ * Nodes are numbered from 0 and named node-1, node-2... All calls stand outside of actors; time passes only
+ * inside sim_run and the functions that await something. */
+#ifndef AETHER_NODES_SIM_SIM_H
+#define AETHER_NODES_SIM_SIM_H
+
+#include "nodes/sim/network.h"
+#include "runtime/base/check.h"
+#include "runtime/base/error.h"
+#include "store/memory/log_memory.h"
+#include "store/raft/core.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SIM_NODES_MAX = 9, SIM_NOBODY = UINT32_MAX };
+
+struct sim_options {
+    uint64_t seed;
+    uint32_t voters; /* 0 = 3. */
+    int64_t latency_min_ns;
+    int64_t latency_max_ns;
+    uint32_t loss_permille;
+    uint32_t duplicate_permille;
+    uint32_t straggler_permille;
+    int64_t disk_delay_max_ns; /* Until a write begins; 0 = 1 ms. */
+    struct core_options core;  /* What differs from the defaults. */
+    /* For stories of founding: the bootstrap list of node i; NULL: all voters, for everybody. */
+    const char *const *(*bootstrap)(uint32_t node, uint32_t *out_count);
+    bool no_start; /* Nodes are started by sim_start. */
+    bool verbose;  /* Log lines to stderr. */
+};
+
+struct sim;
+struct sim *sim_create(const struct sim_options *options);
+void sim_destroy(struct sim **sim);
+
+/* --- time --- */
+void sim_run(struct sim *sim, int64_t duration_ns);
+int64_t sim_now_ns(const struct sim *sim);
+struct scheduler *sim_stepper(const struct sim *sim);
+uint64_t sim_trace_hash(const struct sim *sim);
+
+/* --- nodes --- */
+uint32_t sim_node_count(const struct sim *sim);
+const char *sim_node_name(const struct sim *sim, uint32_t node);
+bool sim_is_up(const struct sim *sim, uint32_t node);
+struct runtime *sim_runtime(const struct sim *sim, uint32_t node); /* NULL: down. */
+void sim_start(struct sim *sim, uint32_t node);
+void sim_kill(struct sim *sim, uint32_t node); /* SIGKILL. Its disk keeps what was committed. */
+/* Dies at its next write, before, within or after the transaction. */
+void sim_kill_at_write(struct sim *sim, uint32_t node, enum log_memory_fault fault);
+bool sim_stop(struct sim *sim, uint32_t node); /* Ordered; false: not within 10 s. */
+void sim_wipe(struct sim *sim, uint32_t node); /* A new, empty disk. The node is down. */
+
+/* --- network --- */
+void sim_cut(struct sim *sim, uint64_t nodes); /* Those of the mask from all others, both ways. */
+void sim_cut_link(struct sim *sim, uint32_t from, uint32_t to); /* One way. */
+void sim_heal(struct sim *sim);                                 /* All links; frames get through again. */
+
+/* --- what is so ---
+ * The node that leads in the highest term (its no-op committed), or SIM_NOBODY. */
+uint32_t sim_leader(const struct sim *sim);
+uint32_t sim_await_leader(struct sim *sim, int64_t timeout_ns);
+uint32_t sim_await_leader_other_than(struct sim *sim, uint32_t node, int64_t timeout_ns);
+/* Every live node has applied the same index, one leads, all agree on it, and no call is pending. */
+bool sim_settles(struct sim *sim, int64_t timeout_ns);
+void sim_status(const struct sim *sim, uint32_t node, struct core_status *out_status); /* Zeroed: no core. */
+log_index sim_applied(const struct sim *sim, uint32_t node);
+/* A disk holds an entry with this value (values are unique in a simulation). */
+bool sim_disk_holds(const struct sim *sim, uint32_t node, const char *value);
+bool sim_log_holds(const struct sim *sim, const char *value); /* Any disk. */
+
+/* --- calls: requests of clients, as they reach a node's actors --- */
+struct sim_call {
+    uint32_t number;
+};
+struct sim_put {
+    const char *key;
+    const char *value; /* JSON. */
+    bool has_if_rev;
+    uint64_t if_rev;
+    int64_t timeout_ns; /* 0 = 5 s. */
+};
+struct sim_get {
+    const char *key;
+    bool stale;
+    uint64_t after;
+    int64_t timeout_ns; /* 0 = 5 s. */
+};
+struct sim_call sim_put(struct sim *sim, uint32_t node, const struct sim_put *put);
+struct sim_call sim_get(struct sim *sim, uint32_t node, const struct sim_get *get);
+/* "kv put KEY VALUE [--if-rev N]", "kv get KEY [--stale] [--after N]", "kv delete KEY". */
+struct sim_call sim_command(struct sim *sim, uint32_t node, const char *command);
+/* Any request, to a well-known actor of the node. Takes the message. */
+struct sim_call sim_ask(struct sim *sim, uint32_t node, uint32_t name, struct message **message,
+                        int64_t timeout_ns);
+
+/* Runs until the call has ended, and says how: OK, a refusal, UNKNOWN when its node died under it; DEADLINE
+ * when it has not ended within the timeout. */
+enum status sim_await(struct sim *sim, struct sim_call call, int64_t timeout_ns);
+bool sim_has_ended(const struct sim *sim, struct sim_call call);
+enum status sim_call_status(const struct sim *sim, struct sim_call call);
+const struct error *sim_call_error(const struct sim *sim, struct sim_call call);
+const struct message *sim_call_reply(const struct sim *sim, struct sim_call call); /* NULL unless OK. */
+uint64_t sim_call_revision(const struct sim *sim,
+                           struct sim_call call); /* Of a put or a record got; 0: none. */
+const char *sim_call_value(const struct sim *sim, struct sim_call call); /* Of a get; NULL: none. */
+
+/* The first invariant that was broken, or NULL. With a failure the run is worthless: stop it. */
+const char *sim_failure(const struct sim *sim);
+void sim_fail(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,393 @@
+/* world: nodes that live and die, time, and the stories' view of it all. */
+#include "nodes/sim/sim.h"
+
+#include "nodes/sim/chance.h"
+#include "nodes/sim/checkers.h"
+#include "nodes/sim/world.h"
+#include "runtime/base/memory.h"
+#include "runtime/base/text.h"
+#include "wire/kinds.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const int64_t restart_ns = MILLISECONDS(300); /* The service manager, after an exit 70. */
+static const int64_t stop_ns = SECONDS(10);
+
+/* --- life of a node --- */
+
+static void print_log(void *context, const struct log_record *record)
+{
+    const struct sim *sim = context;
+    int64_t now_us = stepper_now_ns(sim->stepper) / 1000;
+    (void)fprintf(stderr, "%6" PRId64 ".%06" PRId64 " %s %s %s %s\n", now_us / 1000000, now_us % 1000000,
+                  record->node, record->actor, record->event, record->text);
+}
+
+static void fill_random(void *context, void *buffer, size_t size)
+{
+    struct chance *chance = context;
+    uint8_t *bytes = buffer;
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)chance_next(chance);
+}
+
+static void on_core(void *context, const struct core *core)
+{
+    struct sim_node *node = context;
+    core_status(core, &node->status);
+    checkers_on_core(node->sim->checkers, node->index, core, node->disk);
+}
+
+static void on_applied(void *context, const struct raft_entry *entry, const uint8_t state_hash[16])
+{
+    struct sim_node *node = context;
+    node->applied = entry->index;
+    memcpy(node->state_hash, state_hash, sizeof node->state_hash);
+    checkers_on_applied(node->sim->checkers, node->index, entry, state_hash);
+}
+
+static void bury(struct sim_node *node)
+{
+    network_down(node->sim->network, node->index);
+    runtime_destroy(&node->runtime);
+    world_free_actors(node);
+    node->log->ops->close(node->log);
+    node->log = NULL;
+    memset(&node->status, 0, sizeof node->status);
+    node->applied = 0;
+}
+
+static void on_restart(void *context, uint64_t life)
+{
+    struct sim_node *node = context;
+    if (node->runtime == NULL && node->life == life) sim_start(node->sim, node->index);
+}
+
+/* Exit 70, outside of the turn in which it was decided. */
+static void on_exit(void *context, uint64_t life)
+{
+    struct sim_node *node = context;
+    if (node->runtime == NULL || node->life != life) return;
+    bury(node);
+    struct scheduler *stepper = node->sim->stepper;
+    if (node->sim->restarts) {
+        stepper_call_at(stepper, stepper_now_ns(stepper) + restart_ns, on_restart, node, node->life);
+    }
+}
+
+static void on_failure(void *context, const struct error *error)
+{
+    struct sim_node *node = context;
+    struct scheduler *stepper = node->sim->stepper;
+    /* A fault of the disk ends a node; anything else that does is a bug. */
+    if (error->status != STATUS_IO) {
+        checkers_fail(node->sim->checkers, "%s ended: %s", node->name, error->message);
+    }
+    stepper_call_at(stepper, stepper_now_ns(stepper), on_exit, node, node->life);
+}
+
+void sim_start(struct sim *sim, uint32_t index)
+{
+    struct sim_node *node = &sim->nodes[index];
+    CHECK(node->runtime == NULL);
+    struct error error = { 0 };
+    struct random random = { .fill = fill_random, .context = &sim->identities };
+    enum status status = log_memory_open(node->disk, &random, &node->log, &error);
+    if (status != STATUS_OK) {
+        sim_fail(sim, "%s does not open its log: %s", node->name, error.message);
+        return;
+    }
+    node->life++;
+    checkers_on_start(sim->checkers, index, &node->log->boot);
+    node->applied = node->log->boot.applied.index;
+    node->runtime = runtime_create(&(struct runtime_options){
+        .scheduler = sim->stepper,
+        .node = node->name,
+        .log = sim->options.verbose ? print_log : NULL,
+        .log_context = sim,
+        .on_failure = on_failure,
+        .failure_context = node,
+    });
+    node->probe = (struct consensus_probe){ .on_core = on_core, .on_applied = on_applied, .context = node };
+    network_up(sim->network, index, node->runtime);
+    status = world_start_actors(node, &error);
+    if (status == STATUS_OK) {
+        status = runtime_spawn(node->runtime, &client_behavior, NULL, &node->client, &error);
+    }
+    if (status != STATUS_OK) sim_fail(sim, "%s does not start: %s", node->name, error.message);
+}
+
+void sim_kill(struct sim *sim, uint32_t index)
+{
+    if (sim->nodes[index].runtime != NULL) bury(&sim->nodes[index]);
+}
+
+void sim_kill_at_write(struct sim *sim, uint32_t index, enum log_memory_fault fault)
+{
+    log_memory_disk_set_fault(sim->nodes[index].disk, fault);
+}
+
+bool sim_stop(struct sim *sim, uint32_t index)
+{
+    struct sim_node *node = &sim->nodes[index];
+    CHECK(node->runtime != NULL);
+    bool stopped = runtime_stop(node->runtime, stop_ns);
+    bury(node);
+    return stopped;
+}
+
+void sim_wipe(struct sim *sim, uint32_t index)
+{
+    struct sim_node *node = &sim->nodes[index];
+    CHECK(node->runtime == NULL);
+    log_memory_disk_destroy(&node->disk);
+    node->disk = log_memory_disk_create();
+    checkers_on_wiped(sim->checkers, index);
+}
+
+/* --- the world --- */
+
+struct sim *sim_create(const struct sim_options *options)
+{
+    struct sim *sim = memory_zalloc(sizeof *sim);
+    sim->options = *options;
+    if (sim->options.voters == 0) sim->options.voters = 3;
+    if (sim->options.disk_delay_max_ns == 0) sim->options.disk_delay_max_ns = MILLISECONDS(1);
+    sim->node_count = sim->options.voters;
+    CHECK(sim->node_count <= SIM_NODES_MAX);
+    sim->restarts = true;
+    sim->identities = chance_of(options->seed, 100);
+    sim->stepper = stepper_create(&(struct stepper_options){
+        .seed = options->seed, .pinned_delay_max_ns = sim->options.disk_delay_max_ns });
+    sim->checkers = checkers_create();
+    sim->network_options = (struct network_options){
+        .stepper = sim->stepper,
+        .seed = options->seed,
+        .latency_min_ns = options->latency_min_ns,
+        .latency_max_ns = options->latency_max_ns,
+        .loss_permille = options->loss_permille,
+        .duplicate_permille = options->duplicate_permille,
+        .straggler_permille = options->straggler_permille,
+    };
+    sim->network = network_create(&sim->network_options);
+    for (uint32_t i = 0; i < sim->node_count; i++) {
+        struct sim_node *node = &sim->nodes[i];
+        node->sim = sim;
+        node->index = i;
+        (void)snprintf(node->name, sizeof node->name, "node-%u", i + 1);
+        sim->names[i] = node->name;
+        node->disk = log_memory_disk_create();
+        (void)network_add(sim->network, node->name);
+    }
+    for (uint32_t i = 0; i < sim->node_count && !options->no_start; i++)
+        sim_start(sim, i);
+    return sim;
+}
+
+void sim_destroy(struct sim **sim)
+{
+    struct sim *taken = *sim;
+    *sim = NULL;
+    if (taken == NULL) return;
+    for (uint32_t i = 0; i < taken->node_count; i++) {
+        sim_kill(taken, i);
+        log_memory_disk_destroy(&taken->nodes[i].disk);
+    }
+    network_destroy(&taken->network);
+    scheduler_destroy(&taken->stepper);
+    world_free_calls(taken);
+    checkers_destroy(&taken->checkers);
+    memory_free(taken);
+}
+
+/* --- time --- */
+
+void sim_run(struct sim *sim, int64_t duration_ns)
+{
+    stepper_run_until(sim->stepper, stepper_now_ns(sim->stepper) + duration_ns);
+}
+
+int64_t sim_now_ns(const struct sim *sim)
+{
+    return stepper_now_ns(sim->stepper);
+}
+
+struct scheduler *sim_stepper(const struct sim *sim)
+{
+    return sim->stepper;
+}
+
+uint64_t sim_trace_hash(const struct sim *sim)
+{
+    return stepper_trace_hash(sim->stepper);
+}
+
+/* --- nodes and links --- */
+
+uint32_t sim_node_count(const struct sim *sim)
+{
+    return sim->node_count;
+}
+
+const char *sim_node_name(const struct sim *sim, uint32_t node)
+{
+    return sim->nodes[node].name;
+}
+
+bool sim_is_up(const struct sim *sim, uint32_t node)
+{
+    return sim->nodes[node].runtime != NULL;
+}
+
+struct runtime *sim_runtime(const struct sim *sim, uint32_t node)
+{
+    return sim->nodes[node].runtime;
+}
+
+void sim_cut(struct sim *sim, uint64_t nodes)
+{
+    for (uint32_t a = 0; a < sim->node_count; a++) {
+        for (uint32_t b = 0; b < sim->node_count; b++) {
+            bool apart = ((nodes >> a) & 1) != ((nodes >> b) & 1);
+            if (apart) network_cut(sim->network, a, b, true);
+        }
+    }
+}
+
+void sim_cut_link(struct sim *sim, uint32_t from, uint32_t to)
+{
+    network_cut(sim->network, from, to, true);
+}
+
+void sim_heal(struct sim *sim)
+{
+    for (uint32_t a = 0; a < sim->node_count; a++) {
+        for (uint32_t b = 0; b < sim->node_count; b++)
+            network_cut(sim->network, a, b, false);
+    }
+    struct network_options calm = sim->network_options;
+    calm.loss_permille = 0;
+    calm.duplicate_permille = 0;
+    calm.straggler_permille = 0;
+    network_set_faults(sim->network, &calm);
+}
+
+/* --- what is so --- */
+
+uint32_t sim_leader(const struct sim *sim)
+{
+    uint32_t leader = SIM_NOBODY;
+    log_term term = 0;
+    for (uint32_t i = 0; i < sim->node_count; i++) {
+        const struct core_status *status = &sim->nodes[i].status;
+        if (status->role != CORE_LEADER || !status->ready || status->hard.term <= term) continue;
+        leader = i;
+        term = status->hard.term;
+    }
+    return leader;
+}
+
+struct leader_wish {
+    const struct sim *sim;
+    uint32_t other_than;
+};
+
+static bool has_leader(void *context)
+{
+    const struct leader_wish *wish = context;
+    uint32_t leader = sim_leader(wish->sim);
+    return leader != SIM_NOBODY && leader != wish->other_than;
+}
+
+bool world_await(struct sim *sim, bool (*done)(void *context), void *context, int64_t timeout_ns)
+{
+    int64_t end_ns = sim_now_ns(sim) + timeout_ns;
+    while (!done(context)) {
+        if (checkers_failure(sim->checkers) != NULL || sim_now_ns(sim) >= end_ns) return false;
+        if (!stepper_step(sim->stepper)) return false;
+    }
+    return true;
+}
+
+uint32_t sim_await_leader_other_than(struct sim *sim, uint32_t node, int64_t timeout_ns)
+{
+    struct leader_wish wish = { .sim = sim, .other_than = node };
+    return world_await(sim, has_leader, &wish, timeout_ns) ? sim_leader(sim) : SIM_NOBODY;
+}
+
+uint32_t sim_await_leader(struct sim *sim, int64_t timeout_ns)
+{
+    return sim_await_leader_other_than(sim, SIM_NOBODY, timeout_ns);
+}
+
+static bool is_settled(void *context)
+{
+    const struct sim *sim = context;
+    uint32_t leader = sim_leader(sim);
+    if (leader == SIM_NOBODY || world_has_open_calls(sim)) return false;
+    const struct core_status *of = &sim->nodes[leader].status;
+    for (uint32_t i = 0; i < sim->node_count; i++) {
+        const struct sim_node *node = &sim->nodes[i];
+        if (node->runtime == NULL) continue;
+        bool agrees = node->status.leader == of->leader && node->status.hard.term == of->hard.term;
+        bool level = node->applied == of->last.index && node->status.durable == of->last.index;
+        if (!agrees || !level) return false;
+    }
+    return true;
+}
+
+bool sim_settles(struct sim *sim, int64_t timeout_ns)
+{
+    if (!world_await(sim, is_settled, sim, timeout_ns)) return false;
+    for (uint32_t i = 0; i < sim->node_count; i++) {
+        if (sim->nodes[i].runtime != NULL) checkers_on_settled(sim->checkers, i, sim->nodes[i].disk);
+    }
+    return checkers_failure(sim->checkers) == NULL;
+}
+
+void sim_status(const struct sim *sim, uint32_t node, struct core_status *out_status)
+{
+    *out_status = sim->nodes[node].status;
+}
+
+log_index sim_applied(const struct sim *sim, uint32_t node)
+{
+    return sim->nodes[node].applied;
+}
+
+bool sim_disk_holds(const struct sim *sim, uint32_t node, const char *value)
+{
+    const struct log_memory_disk *disk = sim->nodes[node].disk;
+    for (log_index i = 1; i <= log_memory_disk_last(disk); i++) {
+        const struct raft_entry *entry = log_memory_disk_entry(disk, i);
+        if (entry == NULL || entry->payload == NULL) continue;
+        if (memmem(entry->payload->data, entry->payload->size, value, strlen(value)) != NULL) return true;
+    }
+    return false;
+}
+
+bool sim_log_holds(const struct sim *sim, const char *value)
+{
+    for (uint32_t i = 0; i < sim->node_count; i++) {
+        if (sim_disk_holds(sim, i, value)) return true;
+    }
+    return false;
+}
+
+const char *sim_failure(const struct sim *sim)
+{
+    return checkers_failure(sim->checkers);
+}
+
+void sim_fail(struct sim *sim, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    checkers_fail(sim->checkers, "%s", text);
+}

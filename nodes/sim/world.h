@@ -1,0 +1,69 @@
+/* world: what the files of this room share of a simulation. */
+#ifndef AETHER_NODES_SIM_WORLD_H
+#define AETHER_NODES_SIM_WORLD_H
+
+#include "nodes/assembly.h"
+#include "nodes/sim/chance.h"
+#include "nodes/sim/client.h"
+#include "nodes/sim/sim.h"
+
+struct checkers;
+
+struct sim_node {
+    struct sim *sim;
+    uint32_t index;
+    char name[NODE_NAME_MAX];
+    struct log_memory_disk *disk; /* Outlives the node's processes. */
+    uint64_t life;                /* Counts its starts. */
+    /* Of the running process; runtime NULL: there is none. */
+    struct runtime *runtime;
+    struct log *log;
+    struct node *actors;
+    struct node_options options;
+    struct network_transport_options transport;
+    struct consensus_probe probe;
+    struct actor_id client;
+    struct core_status status; /* As of the leader actor's last turn. */
+    log_index applied;
+    uint8_t state_hash[16];
+};
+
+/* A client's request, and what its checker has to know when it ends. */
+struct sim_request {
+    struct client_call call; /* First: the call's context is the request itself. */
+    struct sim *sim;
+    char *key;      /* A put or get; else NULL. */
+    char *value;    /* A put's. */
+    uint64_t floor; /* A get's: what it must not be older than. */
+    bool stale;
+    char *got; /* The value of the record that a get found. */
+};
+
+struct sim {
+    struct sim_options options;
+    struct network_options network_options;
+    struct scheduler *stepper;
+    struct network *network;
+    struct checkers *checkers;
+    struct chance identities; /* Replica ids. */
+    struct sim_node nodes[SIM_NODES_MAX];
+    const char *names[SIM_NODES_MAX];
+    uint32_t node_count;
+    bool restarts; /* After an exit 70. */
+    struct sim_request **requests;
+    uint32_t request_count;
+    uint32_t request_room;
+    uint32_t open_count;
+};
+
+bool world_await(struct sim *sim, bool (*done)(void *context), void *context, int64_t timeout_ns);
+
+/* actors.c: the set of actors that every node has. */
+MUST_CHECK enum status world_start_actors(struct sim_node *node, struct error *error);
+void world_free_actors(struct sim_node *node);
+
+/* calls.c */
+bool world_has_open_calls(const struct sim *sim);
+void world_free_calls(struct sim *sim);
+
+#endif
