@@ -149,6 +149,7 @@ void message_destroy(struct message **message)
     *message = NULL;
     if (taken == NULL) return;
     message_unlist(taken);
+    if (taken->release != NULL) taken->release(taken);
     bytes_unref(&taken->attachment);
     arena_fini(&taken->arena);
     block_give(taken);

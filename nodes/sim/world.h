@@ -6,6 +6,7 @@
 #include "nodes/sim/chance.h"
 #include "nodes/sim/client.h"
 #include "nodes/sim/sim.h"
+#include "runtime/port/transport.h"
 
 struct checkers;
 
