@@ -143,6 +143,7 @@ struct spawn_options {
     const char *label;   /* For people, beside the behavior's name: "slice_host[orders/2]". Copied. */
     uint32_t name;       /* Register under this well-known name; 0 = none. */
     uint32_t restarts;   /* How often it was started again before (supervisors); for people. */
+    bool monitored;      /* actor_spawn: the parent monitors it from its first moment. */
 };
 /* The child's init has run when this returns. It is the child of self: it is stopped before self ends. */
 MUST_CHECK enum status actor_spawn(struct actor *self, const struct behavior *behavior,

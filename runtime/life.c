@@ -93,6 +93,7 @@ enum status life_spawn(struct runtime *runtime, struct actor *parent, const stru
         return status;
     }
     __atomic_store_n(&actor->phase, ACTOR_RUNNING, __ATOMIC_RELAXED);
+    if (parent != NULL && options != NULL && options->monitored) life_monitored(actor, parent_id);
     if (parent != NULL) id_list_add(&parent->children, id);
     else runtime_root_add(runtime, id);
     hand_over(actor);

@@ -10,8 +10,9 @@
 #include <string.h>
 
 enum { BATCH_MAX = 8, CAPACITY_MIN = 64 };
-#define WALL_BEGIN_MS INT64_C(1800000000000) /* What the wall clock says at virtual time 0: early in 2027.   \
-                                              */
+#define WALL_BEGIN_MS                                                                                        \
+    INT64_C(1800000000000) /* What the wall clock says at virtual time 0: early in 2027.                     \
+                            */
 
 /* Something that happens at a time: a call, or a pinned actor that gets its thread. */
 struct event {

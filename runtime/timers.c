@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { DIGIT_BITS = 6, SLOTS = 64, LEVELS = 11, CHUNK_SIZE = 256, CHUNKS_MAX = 16384 };
+enum { DIGIT_BITS = 6, SLOTS = 64, LEVELS = 11, CHUNK_SIZE = 256, CHUNKS_MAX = 16384, SCAN_MAX = 64 };
 
 struct slot {
     uint32_t first, last; /* Index + 1; 0: empty. */
@@ -192,12 +192,27 @@ static uint64_t slot_begins(const struct timers *timers, uint32_t number)
     return above | digit << shift;
 }
 
+/* The first due time in a slot, so that who sleeps until then wakes once, not once a level. */
+static uint64_t earliest_in(const struct timers *timers, uint32_t number)
+{
+    if (number < SLOTS) return slot_begins(timers, number);
+    int64_t earliest_ns = INT64_MAX;
+    uint32_t link = timers->slots[number].first;
+    for (uint32_t seen = 0; link != 0; seen++) {
+        if (seen == SCAN_MAX) return slot_begins(timers, number);
+        const struct timer *timer = timer_at(timers, link);
+        if (timer->due_ns < earliest_ns) earliest_ns = timer->due_ns;
+        link = timer->next;
+    }
+    return (uint64_t)earliest_ns;
+}
+
 int64_t timers_next_ns(const struct timers *timers)
 {
     uint32_t number = first_slot(timers);
     if (number == UINT32_MAX) return INT64_MAX;
-    uint64_t begins = slot_begins(timers, number);
-    return (int64_t)(begins < timers->now ? timers->now : begins);
+    uint64_t next = earliest_in(timers, number);
+    return (int64_t)(next < timers->now ? timers->now : next);
 }
 
 /* The slot's time has come: moves its timers to the levels below. */
@@ -218,10 +233,12 @@ uint32_t timers_advance(struct timers *timers, int64_t now_ns,
 {
     CHECK(now_ns >= 0);
     uint32_t fired = 0;
-    for (int64_t next = timers_next_ns(timers); next <= now_ns; next = timers_next_ns(timers)) {
+    for (;;) {
         uint32_t number = first_slot(timers);
         if (number == UINT32_MAX) break;
-        timers->now = (uint64_t)next;
+        uint64_t begins = slot_begins(timers, number);
+        if (begins > (uint64_t)now_ns) break;
+        if (begins > timers->now) timers->now = begins;
         if (number >= SLOTS) {
             cascade(timers, number);
             continue;

@@ -42,7 +42,8 @@ void timers_cancel_all(struct timers *timers, uint32_t *list);
  */
 bool timers_deliver(struct timers *timers, uint64_t id, int64_t now_ns, uint32_t *list);
 
-/* No timer is due before this; INT64_MAX: there is none. A bound: advancing to it may fire nothing. */
+/* When the next timer is due; INT64_MAX: there is none. Where very many stand close together it may be a
+ * bound only: no timer is due before it, and advancing to it may fire none. */
 int64_t timers_next_ns(const struct timers *timers);
 /* Calls `fire` for each timer due at now_ns or before, in order of time. `fire` may not call timers. */
 uint32_t timers_advance(struct timers *timers, int64_t now_ns,

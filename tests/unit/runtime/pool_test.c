@@ -1,0 +1,382 @@
+/* Goal: on real threads, the promises that the stepper test checks (ACT1 to ACT5), pinned actors with a wait
+ * of their own, timers, ordered stops, and threads that end. Run under TSan, it must report nothing. Method:
+ * the crowd of tests/support/actor_model on pools of one, two and four threads; small scenes beside it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include "runtime/os/clock.h"
+#include "runtime/os/random.h"
+#include "tests/support/actor_model.h"
+
+#include <pthread.h>
+#include <string.h>
+
+enum { KIND_GO = 1000, KIND_NOTE };
+
+/* The main thread waits here for what actors tell it. */
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    uint32_t opened;
+};
+
+static void gate_init(struct gate *gate)
+{
+    pthread_mutex_init(&gate->lock, NULL);
+    pthread_cond_init(&gate->changed, NULL);
+    gate->opened = 0;
+}
+
+static void gate_open(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    gate->opened++;
+    pthread_cond_broadcast(&gate->changed);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+static void gate_await(struct gate *gate, uint32_t count)
+{
+    pthread_mutex_lock(&gate->lock);
+    while (gate->opened < count) {
+        pthread_cond_wait(&gate->changed, &gate->lock);
+    }
+    pthread_mutex_unlock(&gate->lock);
+}
+
+static struct scheduler *pool_with(uint32_t threads)
+{
+    return pool_create(
+        &(struct pool_options){ .threads = { threads, 1, 1 }, .clock = &clock_os, .random = &random_os });
+}
+
+static struct runtime *runtime_on(struct scheduler *scheduler)
+{
+    return runtime_create(&(struct runtime_options){ .scheduler = scheduler, .node = "n1" });
+}
+
+static void end_all(struct scheduler *scheduler, struct runtime *runtime)
+{
+    assert_true(runtime_stop(runtime, SECONDS(60)));
+    runtime_destroy(&runtime);
+    scheduler_destroy(&scheduler);
+}
+
+/* --- the crowd ---------------------------------------------------------------------------------------- */
+
+/* Looks once a millisecond whether the crowd is quiet. */
+struct watcher_options {
+    struct model *model;
+    struct gate *gate;
+};
+
+static enum status watcher_init(struct actor *self, void *state, const void *options, struct error *error)
+{
+    (void)error;
+    *(struct watcher_options *)state = *(const struct watcher_options *)options;
+    (void)actor_every(self, MILLISECONDS(1), KIND_NOTE);
+    return STATUS_OK;
+}
+
+static void watcher_tick(struct actor *self, void *state, const struct message *message)
+{
+    (void)message;
+    struct watcher_options *watcher = state;
+    model_watch_bounds(watcher->model);
+    if (!model_is_quiet(watcher->model)) return;
+    gate_open(watcher->gate);
+    actor_stop(self, actor_self(self));
+}
+
+static const struct behavior_row watcher_rows[] = { { KIND_NOTE, watcher_tick } };
+static const struct behavior watcher_behavior = { .name = "watcher",
+                                                  .state_size = sizeof(struct watcher_options),
+                                                  .pool = POOL_CONSENSUS,
+                                                  .init = watcher_init,
+                                                  .rows = watcher_rows,
+                                                  .row_count = 1 };
+
+static void crowd_on(uint32_t threads)
+{
+    struct scheduler *pool = pool_with(threads);
+    struct runtime *runtime = runtime_on(pool);
+    struct model model = { 0 };
+    struct gate gate;
+    gate_init(&gate);
+    model_start(&model, runtime, 300, 60);
+    struct watcher_options watcher = { &model, &gate };
+    struct actor_id id;
+    assert_int_equal(
+        runtime_spawn(runtime, &watcher_behavior, &(struct spawn_options){ .options = &watcher }, &id, NULL),
+        STATUS_OK);
+    gate_await(&gate, 1);
+    assert_int_equal(model_violations(&model), 0);
+    assert_true(model.handled > 1000);
+    end_all(pool, runtime);
+    assert_true(model.completed == model.asked);
+}
+
+static void the_crowd_on_one_thread(void **unused)
+{
+    (void)unused;
+    crowd_on(1);
+}
+
+static void the_crowd_on_two_threads(void **unused)
+{
+    (void)unused;
+    crowd_on(2);
+}
+
+static void the_crowd_on_four_threads(void **unused)
+{
+    (void)unused;
+    crowd_on(4);
+}
+
+/* Stopped in the middle: mailboxes full, asks open, guests alive. */
+static void a_stop_in_the_middle(void **unused)
+{
+    (void)unused;
+    for (uint32_t round = 0; round < 20; round++) {
+        struct scheduler *pool = pool_with(2);
+        struct runtime *runtime = runtime_on(pool);
+        struct model model = { 0 };
+        model_start(&model, runtime, 300, 200);
+        end_all(pool, runtime);
+        assert_true(model.completed == model.asked); /* ACT5, CANCELLED among them. */
+        assert_int_equal(model_violations(&model), 0);
+    }
+}
+
+/* --- pinned actors with a wait of their own ------------------------------------------------------------ */
+
+struct poller { /* Waits on a condition variable, as an adapter waits in its library's poll. */
+    pthread_mutex_t lock;
+    pthread_cond_t woken;
+    bool wake;
+    struct gate *gate;
+    uint32_t handled;
+    uint32_t finished;
+};
+
+static enum status poller_init(struct actor *self, void *state, const void *options, struct error *error)
+{
+    (void)self, (void)error;
+    memcpy(state, &options, sizeof options);
+    return STATUS_OK;
+}
+
+static void poller_wait(struct actor *self, void *state, int64_t timeout_ns)
+{
+    (void)self, (void)timeout_ns;
+    struct poller *poller = *(struct poller **)state;
+    pthread_mutex_lock(&poller->lock);
+    while (!poller->wake) {
+        pthread_cond_wait(&poller->woken, &poller->lock);
+    }
+    poller->wake = false;
+    pthread_mutex_unlock(&poller->lock);
+}
+
+static void poller_wake(void *state)
+{
+    struct poller *poller = *(struct poller **)state;
+    pthread_mutex_lock(&poller->lock);
+    poller->wake = true;
+    pthread_cond_signal(&poller->woken);
+    pthread_mutex_unlock(&poller->lock);
+}
+
+static void poller_handle(struct actor *self, void *state, const struct message *message)
+{
+    (void)self, (void)message;
+    struct poller *poller = *(struct poller **)state;
+    poller->handled++;
+    gate_open(poller->gate);
+}
+
+static void poller_fini(void *state)
+{
+    struct poller *poller = *(struct poller **)state;
+    poller->finished++;
+}
+
+static const struct behavior poller_behavior = { .name = "poller",
+                                                 .state_size = sizeof(struct poller *),
+                                                 .home = ACTOR_PINNED,
+                                                 .init = poller_init,
+                                                 .otherwise = poller_handle,
+                                                 .fini = poller_fini,
+                                                 .wait = poller_wait,
+                                                 .wake = poller_wake };
+
+static void a_pinned_actor_is_woken_in_its_own_wait(void **unused)
+{
+    (void)unused;
+    struct scheduler *pool = pool_with(1);
+    struct runtime *runtime = runtime_on(pool);
+    struct gate gate;
+    gate_init(&gate);
+    struct poller poller = { .gate = &gate };
+    pthread_mutex_init(&poller.lock, NULL);
+    pthread_cond_init(&poller.woken, NULL);
+    struct actor_id id;
+    assert_int_equal(
+        runtime_spawn(runtime, &poller_behavior, &(struct spawn_options){ .options = &poller }, &id, NULL),
+        STATUS_OK);
+    enum { ROUNDS = 2000 };
+    for (uint32_t i = 1; i <= ROUNDS; i++) {
+        struct message *message = message_create(KIND_GO, 0);
+        assert_int_equal(runtime_send(runtime, id, &message), STATUS_OK);
+        if (i % 3 == 0) gate_await(&gate, i); /* Sometimes it rests, sometimes messages meet it awake. */
+    }
+    gate_await(&gate, ROUNDS);
+    end_all(pool, runtime);
+    assert_int_equal(poller.handled, ROUNDS);
+    assert_int_equal(poller.finished, 1);
+}
+
+/* --- timers ------------------------------------------------------------------------------------------- */
+
+struct ticker {
+    struct gate *gate;
+    int64_t began_ns;
+    uint32_t early;
+};
+
+static enum status ticker_init(struct actor *self, void *state, const void *options, struct error *error)
+{
+    (void)error;
+    memcpy(state, &options, sizeof options);
+    struct ticker *ticker = *(struct ticker **)state;
+    ticker->began_ns = actor_now_ns(self);
+    for (uint64_t i = 0; i < 50; i++) {
+        (void)actor_after(self, MILLISECONDS(20) - (int64_t)i * MICROSECONDS(300), KIND_NOTE,
+                          20000 - i * 300);
+    }
+    return STATUS_OK;
+}
+
+static void ticker_handle(struct actor *self, void *state, const struct message *message)
+{
+    struct ticker *ticker = *(struct ticker **)state;
+    if (actor_now_ns(self) - ticker->began_ns < (int64_t)message->tag * 1000) ticker->early++;
+    gate_open(ticker->gate);
+}
+
+static const struct behavior ticker_behavior = {
+    .name = "ticker", .state_size = sizeof(struct ticker *), .init = ticker_init, .otherwise = ticker_handle
+};
+
+static void timers_fire_and_never_early(void **unused)
+{
+    (void)unused;
+    struct scheduler *pool = pool_with(2);
+    struct runtime *runtime = runtime_on(pool);
+    struct gate gate;
+    gate_init(&gate);
+    struct ticker ticker = { .gate = &gate };
+    struct actor_id id;
+    assert_int_equal(
+        runtime_spawn(runtime, &ticker_behavior, &(struct spawn_options){ .options = &ticker }, &id, NULL),
+        STATUS_OK);
+    gate_await(&gate, 50);
+    end_all(pool, runtime);
+    assert_int_equal(ticker.early, 0);
+}
+
+/* --- many short lives --------------------------------------------------------------------------------- */
+
+/* Spawns children that answer once and end, a wave at a time; ids of the dead are sent to as well. */
+struct nursery {
+    struct gate *gate;
+    uint32_t waves;
+    uint32_t open;
+    struct actor_id last;
+};
+
+static void leaf_handle(struct actor *self, void *state, const struct message *message)
+{
+    (void)state;
+    struct message *reply = message_create(KIND_NOTE, 0);
+    actor_reply(self, message, &reply);
+    actor_stop(self, actor_self(self));
+}
+
+static const struct behavior leaf_behavior = { .name = "leaf", .otherwise = leaf_handle };
+static void start_wave(struct actor *self, struct nursery *nursery);
+
+static void on_leaf(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    (void)context, (void)result;
+    struct nursery *nursery = *(struct nursery **)state;
+    struct message *late = message_create(KIND_GO, 0);
+    actor_tell(self, nursery->last, &late);
+    if (--nursery->open == 0) start_wave(self, nursery);
+}
+
+static void start_wave(struct actor *self, struct nursery *nursery)
+{
+    if (nursery->waves-- == 0) {
+        gate_open(nursery->gate);
+        return;
+    }
+    for (uint32_t i = 0; i < 100; i++) {
+        enum status status = actor_spawn(self, &leaf_behavior, NULL, &nursery->last, NULL);
+        CHECK(status == STATUS_OK);
+        struct message *message = message_create(KIND_GO, 0);
+        nursery->open++;
+        actor_ask(self, nursery->last, &message, 0, on_leaf, NULL);
+    }
+}
+
+static void nursery_handle(struct actor *self, void *state, const struct message *message)
+{
+    (void)message;
+    start_wave(self, *(struct nursery **)state);
+}
+
+static const struct behavior nursery_behavior = { .name = "nursery",
+                                                  .state_size = sizeof(struct nursery *),
+                                                  .init = poller_init,
+                                                  .otherwise = nursery_handle };
+
+static void places_are_reused_safely(void **unused)
+{
+    (void)unused;
+    struct scheduler *pool = pool_with(2);
+    struct runtime *runtime = runtime_on(pool);
+    struct gate gate;
+    gate_init(&gate);
+    struct nursery nurseries[2] = { { .gate = &gate, .waves = 50 }, { .gate = &gate, .waves = 50 } };
+    for (uint32_t i = 0; i < 2; i++) {
+        struct actor_id id;
+        assert_int_equal(runtime_spawn(runtime, &nursery_behavior,
+                                       &(struct spawn_options){ .options = &nurseries[i] }, &id, NULL),
+                         STATUS_OK);
+        struct message *go = message_create(KIND_GO, 0);
+        assert_int_equal(runtime_send(runtime, id, &go), STATUS_OK);
+    }
+    gate_await(&gate, 2);
+    end_all(pool, runtime);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_crowd_on_one_thread),
+        cmocka_unit_test(the_crowd_on_two_threads),
+        cmocka_unit_test(the_crowd_on_four_threads),
+        cmocka_unit_test(a_stop_in_the_middle),
+        cmocka_unit_test(a_pinned_actor_is_woken_in_its_own_wait),
+        cmocka_unit_test(timers_fire_and_never_early),
+        cmocka_unit_test(places_are_reused_safely),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
