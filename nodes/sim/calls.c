@@ -6,6 +6,7 @@
 #include "wire/kinds.h"
 #include "wire/proto/cluster.pb-c.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const int64_t timeout_default_ns = SECONDS(5);
@@ -177,7 +178,9 @@ struct sim_call sim_command(struct sim *sim, uint32_t node, const char *command)
     CHECK(strcmp(words[0], "kv") == 0);
     if (strcmp(words[1], "put") == 0) {
         CHECK(count >= 4);
-        struct sim_put put = { .key = words[2], .value = words[3] };
+        char quoted[COMMAND_MAX];
+        (void)snprintf(quoted, sizeof quoted, "\"%s\"", words[3]);
+        struct sim_put put = { .key = words[2], .value = quoted };
         put.has_if_rev = option(words, count, "--if-rev", &put.if_rev);
         return sim_put(sim, node, &put);
     }

@@ -94,7 +94,8 @@ struct sim_get {
 };
 struct sim_call sim_put(struct sim *sim, uint32_t node, const struct sim_put *put);
 struct sim_call sim_get(struct sim *sim, uint32_t node, const struct sim_get *get);
-/* "kv put KEY VALUE [--if-rev N]", "kv get KEY [--stale] [--after N]", "kv delete KEY". */
+/* "kv put KEY WORD [--if-rev N]" (the value is the word as a JSON string), "kv get KEY [--stale] [--after
+ * N]", "kv delete KEY". */
 struct sim_call sim_command(struct sim *sim, uint32_t node, const char *command);
 /* Any request, to a well-known actor of the node. Takes the message. */
 struct sim_call sim_ask(struct sim *sim, uint32_t node, uint32_t name, struct message **message,
