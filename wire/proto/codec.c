@@ -49,17 +49,17 @@ void codec_pack(const void *body, uint8_t *to)
 /* --- text fields: protobuf-c takes any bytes
  * ---------------------------------------------------------------- */
 
-static bool is_text(const ProtobufCMessage *body);
+static bool is_sound(const ProtobufCMessage *body);
 
-static bool is_part_text(const ProtobufCFieldDescriptor *field, const void *part)
+static bool is_part_sound(const ProtobufCFieldDescriptor *field, const void *part)
 {
     const void *pointer = *(void *const *)part;
     if (pointer == NULL) return true;
-    if (field->type == PROTOBUF_C_TYPE_MESSAGE) return is_text(pointer);
+    if (field->type == PROTOBUF_C_TYPE_MESSAGE) return is_sound(pointer);
     return text_is_utf8(pointer, strlen(pointer));
 }
 
-static bool is_field_text(const ProtobufCMessage *body, const ProtobufCFieldDescriptor *field)
+static bool is_field_sound(const ProtobufCMessage *body, const ProtobufCFieldDescriptor *field)
 {
     const uint8_t *member = (const uint8_t *)body + field->offset;
     const void *quantifier = (const uint8_t *)body + field->quantifier_offset;
@@ -67,21 +67,23 @@ static bool is_field_text(const ProtobufCMessage *body, const ProtobufCFieldDesc
         size_t count = *(const size_t *)quantifier;
         const uint8_t *parts = *(const uint8_t *const *)(const void *)member;
         for (size_t i = 0; i < count; i++)
-            if (!is_part_text(field, parts + i * sizeof(void *))) return false;
+            if (!is_part_sound(field, parts + i * sizeof(void *))) return false;
         return true;
     }
     bool in_oneof = (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0;
     if (in_oneof && *(const uint32_t *)quantifier != field->id) return true; /* Another member is set. */
-    return is_part_text(field, member);
+    return is_part_sound(field, member);
 }
 
 /* No message type contains itself, so the recursion ends with the types. */
-static bool is_text(const ProtobufCMessage *body)
+static bool is_sound(const ProtobufCMessage *body)
 {
+    for (unsigned i = 0; i < body->n_unknown_fields; i++)
+        if (body->unknown_fields[i].tag == 0) return false;
     for (unsigned i = 0; i < body->descriptor->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &body->descriptor->fields[i];
         bool inspect = field->type == PROTOBUF_C_TYPE_STRING || field->type == PROTOBUF_C_TYPE_MESSAGE;
-        if (inspect && !is_field_text(body, field)) return false;
+        if (inspect && !is_field_sound(body, field)) return false;
     }
     return true;
 }
@@ -96,8 +98,9 @@ enum status codec_unpack(struct arena *arena, const ProtobufCMessageDescriptor *
     ProtobufCMessage *body = protobuf_c_message_unpack(descriptor, &allocator, size, data);
     if (body == NULL)
         return error_set(error, STATUS_CORRUPT, "%zu bytes that are no %s", size, descriptor->short_name);
-    if (!is_text(body))
-        return error_set(error, STATUS_CORRUPT, "a %s with text that is not UTF-8", descriptor->short_name);
+    if (!is_sound(body))
+        return error_set(error, STATUS_CORRUPT, "a %s with text that is not UTF-8, or a field 0",
+                         descriptor->short_name);
     *out_body = body;
     return STATUS_OK;
 }
