@@ -9,7 +9,6 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -17,7 +16,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from cluster import Cluster, Failure, HttpRepository, await_true, build_dir, example_slice, publish_artifact  # noqa: E402
+from cluster import Cluster, HttpRepository, await_true, example_slice, publish_artifact  # noqa: E402
 
 os.environ.setdefault("AETHER_BUILD", str(pathlib.Path(__file__).resolve().parents[2] / "build" / "dev"))
 
@@ -59,6 +58,18 @@ class Caller(threading.Thread):
             self.outcomes[outcome] += 1
             if outcome not in ALLOWED:
                 self.unexpected.append(out + err)
+
+
+def processes():
+    """(pid, parent) of every live aether-slice-host."""
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            before, after = path.read_text().rsplit(")", 1)
+        except OSError:
+            continue  # It ended meanwhile.
+        name, state, parent = before.split("(", 1)[1], after.split()[0], int(after.split()[1])
+        if name == "aether-slice-host"[:15] and state != "Z":
+            yield int(path.parent.name), parent
 
 
 class FailureTest(unittest.TestCase):
@@ -120,10 +131,9 @@ class FailureTest(unittest.TestCase):
         self.assertTrue(any("crash" in t.lower() for t in types), types)
 
     def hosts(self):
+        """Process ids of the slice hosts of this cluster's nodes."""
         parents = {n.process.pid for n in self.cluster.nodes if n.alive()}
-        out = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-        rows = [line.split(None, 2) for line in out.splitlines()]
-        return sorted(int(pid) for pid, ppid, args in rows if int(ppid) in parents and "aether-slice-host" in args)
+        return sorted(pid for pid, parent in processes() if parent in parents)
 
     def test_3_no_leader(self):
         """Two of three stopped: running instances serve, stale reads work, changes answer NO_LEADER."""
