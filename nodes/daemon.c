@@ -1,0 +1,234 @@
+/* daemon: see the header. The main thread only starts, waits for a signal, and stops: all work is done by
+ * actors. What can't go on ends the process at once, wherever it is noticed: nothing more may leave (F1), and
+ * the log brings the node back. */
+#include "nodes/daemon.h"
+
+#include "actors/slice/doorbell.h"
+#include "actors/slice/instance.h"
+#include "nodes/assembly.h"
+#include "nodes/log_print.h"
+#include "runtime/base/check.h"
+#include "runtime/base/memory.h"
+#include "runtime/base/text.h"
+#include "runtime/os/clock.h"
+#include "runtime/os/library.h"
+#include "runtime/os/process.h"
+#include "runtime/os/random.h"
+#include "store/lmdb/lmdb_log.h"
+#include "wire/json/value.h"
+#include "wire/kinds.h"
+#include "wire/zmq/node_socket.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { STOP_TIMEOUT_S = 10 };
+
+/* Everything that one node as a process holds; what options point to lives here. */
+struct daemon {
+    const struct config *config;
+    struct arena arena;
+    struct log_print print;
+    struct log *log;
+    struct scheduler *scheduler;
+    struct runtime *runtime;
+    struct node *node;
+    struct node_peer peers[CONFIG_LIST_MAX];
+    struct node_socket_options socket;
+    struct doorbell_options doorbell;
+    struct slice_adapters adapters;
+};
+
+static void say(const struct daemon *daemon, int level, const char *event, const char *text)
+{
+    const struct log_record record = { .level = level,
+                                       .wall_ms = clock_os.wall_ms(clock_os.context),
+                                       .node = daemon->config->node_id,
+                                       .actor = "daemon",
+                                       .event = event,
+                                       .text = text };
+    log_print((void *)(uintptr_t)&daemon->print, &record);
+}
+
+/* Any thread. */
+static void on_runtime_failure(void *context, const struct error *error)
+{
+    say(context, 3, "daemon.failed", error->message);
+    _exit(DAEMON_EXIT_RESTART);
+}
+
+static void on_check_failure(const char *text)
+{
+    (void)text; /* check_failed has printed it. */
+    _exit(DAEMON_EXIT_RESTART);
+}
+
+static enum status open_directory(const char *path, struct error *error)
+{
+    struct stat entry;
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        enum status status = error_set(error, STATUS_IO, "node.data: mkdir %s: %s", path, strerror(errno));
+        error_hint(error, "make its parent, or set node.data to a directory that this user may write");
+        return status;
+    }
+    if (stat(path, &entry) != 0 || !S_ISDIR(entry.st_mode))
+        return error_set(error, STATUS_IO, "node.data: %s is no directory", path);
+    return STATUS_OK;
+}
+
+static const char *labels_json(struct daemon *daemon, const char **out_zone)
+{
+    struct value *labels = value_new_object();
+    *out_zone = "";
+    for (uint32_t i = 0; i < daemon->config->node_labels.count; i++) {
+        const struct config_pair *pair = &daemon->config->node_labels.pairs[i];
+        value_set_string(labels, pair->key, pair->value);
+        if (strcmp(pair->key, "zone") == 0) *out_zone = pair->value;
+    }
+    char *text = value_dump(labels);
+    const char *copy = arena_strdup(&daemon->arena, text);
+    memory_free(text);
+    value_free(&labels);
+    return copy;
+}
+
+/* The slice host lies beside us. */
+static const char *host_program(struct daemon *daemon)
+{
+    char path[4096];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length <= 0) return "aether-slice-host";
+    path[length] = '\0';
+    char *slash = strrchr(path, '/');
+    if (slash != NULL) *slash = '\0';
+    return arena_printf(&daemon->arena, "%s/aether-slice-host", path);
+}
+
+static void fill_adapters(struct daemon *daemon)
+{
+    const struct config *config = daemon->config;
+    daemon->socket = (struct node_socket_options){
+        .node = config->node_id,
+        .listen = config->cluster_listen,
+        .client_listen = config->client_listen,
+        .client_ipc = arena_printf(&daemon->arena, "ipc://%s/client.sock", config->node_data),
+    };
+    daemon->doorbell = (struct doorbell_options){ .processes = &process_os };
+    daemon->adapters = (struct slice_adapters){ .node = config->node_id,
+                                                .host_program = host_program(daemon),
+                                                .processes = &process_os,
+                                                .libraries = &library_os };
+}
+
+/* Unique among the starts of this node, whatever the clock does, and exact in a JSON number (below 2^53). */
+static uint64_t new_incarnation(void)
+{
+    uint64_t now_ms = (uint64_t)clock_os.wall_ms(clock_os.context);
+    return ((now_ms << 10) | (random_u64(&random_os) & 1023)) & ((UINT64_C(1) << 53) - 1);
+}
+
+static enum status start(struct daemon *daemon, struct error *error)
+{
+    const struct config *config = daemon->config;
+    uint32_t peer_count = 0;
+    for (uint32_t i = 0; i < config->cluster_peers.count; i++) {
+        const struct config_pair *pair = &config->cluster_peers.pairs[i];
+        if (strcmp(pair->key, config->node_id) == 0) continue;
+        daemon->peers[peer_count++] = (struct node_peer){ pair->key, pair->value };
+    }
+    fill_adapters(daemon);
+    struct pool_options pool = { .clock = &clock_os, .random = &random_os };
+    pool.threads[POOL_GENERAL] = (uint32_t)config->limits_threads;
+    daemon->scheduler = pool_create(&pool);
+    daemon->runtime =
+        runtime_create(&(struct runtime_options){ .scheduler = daemon->scheduler,
+                                                  .node = config->node_id,
+                                                  .log = log_print,
+                                                  .log_context = &daemon->print,
+                                                  .log_level = log_print_level(config->logging_level),
+                                                  .on_failure = on_runtime_failure,
+                                                  .failure_context = daemon });
+    const char *zone;
+    const char *labels = labels_json(daemon, &zone);
+    struct node_options options = {
+        .node = config->node_id,
+        .cluster_name = config->cluster_name,
+        .address = config->cluster_advertise,
+        .labels_json = labels,
+        .zone = zone,
+        .bootstrap = config->cluster_bootstrap.items,
+        .bootstrap_count = config->cluster_bootstrap.count,
+        .peers = daemon->peers,
+        .peer_count = peer_count,
+        .lost_after_ns = config->limits_lost_after_ns,
+        .incarnation = new_incarnation(),
+        .log = daemon->log,
+        .transport = { &node_socket_behavior, &daemon->socket, NULL, TO_TRANSPORT, CHILD_NEVER },
+        .doorbell = { &doorbell_behavior, &daemon->doorbell, NULL, TO_DOORBELL, CHILD_NEVER },
+    };
+    return node_start(daemon->runtime, &options, &daemon->node, error);
+}
+
+/* SIGTERM or SIGINT; blocked in every thread, so they can only be taken here. */
+static void await_signal(const sigset_t *signals)
+{
+    int number;
+    do {
+        number = sigwaitinfo(signals, NULL);
+    } while (number < 0 && errno == EINTR);
+}
+
+static int stop(struct daemon *daemon)
+{
+    say(daemon, 1, "daemon.stopping", "asked to stop");
+    if (!runtime_stop(daemon->runtime, SECONDS(STOP_TIMEOUT_S))) {
+        say(daemon, 3, "daemon.stop_timeout", "an actor did not end in time; leaving it behind");
+        _exit(DAEMON_EXIT_RESTART);
+    }
+    runtime_destroy(&daemon->runtime);
+    scheduler_destroy(&daemon->scheduler);
+    node_free(&daemon->node);
+    daemon->log->ops->close(daemon->log);
+    say(daemon, 1, "daemon.stopped", "everything is on disk");
+    return DAEMON_EXIT_OK;
+}
+
+static int refuse(const struct daemon *daemon, const struct error *error)
+{
+    say(daemon, 3, "daemon.not_started", error->message);
+    if (error->hint[0] != '\0') say(daemon, 3, "daemon.hint", error->hint);
+    return DAEMON_EXIT_OPERATOR;
+}
+
+int daemon_run(const struct config *config)
+{
+    struct daemon daemon = { .config = config, .print.json = strcmp(config->logging_format, "json") == 0 };
+    struct error error = { 0 };
+    sigset_t signals;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigprocmask(SIG_BLOCK, &signals, NULL); /* Before any thread, which inherits it. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    check_on_failure(on_check_failure);
+    struct lmdb_log_options log = { .directory = config->node_data,
+                                    .random = &random_os,
+                                    .map_bytes = (size_t)config->limits_map_bytes };
+    enum status status = open_directory(config->node_data, &error);
+    if (status == STATUS_OK) status = lmdb_log_open(&log, &daemon.log, &error);
+    if (status != STATUS_OK) return refuse(&daemon, &error);
+    say(&daemon, 1, "daemon.starting", "aether-node " AETHER_VERSION);
+    status = start(&daemon, &error);
+    if (status != STATUS_OK) {
+        int code = refuse(&daemon, &error);
+        _exit(code); /* Half a node is not worth an ordered stop: nothing of it was promised to anybody. */
+    }
+    await_signal(&signals);
+    int code = stop(&daemon);
+    arena_fini(&daemon.arena);
+    return code;
+}
