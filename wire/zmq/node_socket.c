@@ -23,8 +23,9 @@
 #include <unistd.h>
 
 enum {
-    PEERS_MAX = 64,
-    TURN_MAX = 128, /* Frames of one socket before the others have their turn. */
+    PEERS_MAX = 256,
+    STRANGERS_MAX = 128, /* Of them may have come by themselves; the rest is kept for those we are told of. */
+    TURN_MAX = 128,      /* Frames of one socket before the others have their turn. */
     BUDGET_CONSENSUS = 16 * 1024 * 1024,
     BUDGET_DATA = 64 * 1024 * 1024,
     REFUSAL_MAX = 256,
@@ -150,10 +151,10 @@ static void answer_greeting(struct node_socket *sockets, const struct socket_ide
 /* --- peers
  * -------------------------------------------------------------------------------------------------- */
 
-static struct peer *peer_find_or_add(struct node_socket *sockets, const char *node)
+static struct peer *peer_find_or_add(struct node_socket *sockets, const char *node, uint32_t peers_max)
 {
     struct peer *peer = map_get(&sockets->peers, node);
-    if (peer != NULL || sockets->peers.count == PEERS_MAX) return peer;
+    if (peer != NULL || sockets->peers.count >= peers_max) return peer;
     peer = memory_zalloc(sizeof *peer);
     bool whole = text_copy(peer->node, sizeof peer->node, node);
     CHECK(whole);
@@ -238,7 +239,7 @@ static void on_peer(struct actor *self, void *state, const struct message *messa
     struct node_socket *sockets = state;
     const struct transport_peer *order = message->body;
     if (order->node[0] == 0 || strcmp(order->node, sockets->node) == 0) return;
-    struct peer *peer = peer_find_or_add(sockets, order->node);
+    struct peer *peer = peer_find_or_add(sockets, order->node, PEERS_MAX);
     if (peer == NULL) {
         log_error(self, "transport.too_many_peers", "node=%s max=%d", order->node, PEERS_MAX);
         return;
@@ -322,7 +323,7 @@ static void on_hello_in(struct node_socket *sockets, struct actor *self, const c
 {
     struct message *message = NULL;
     struct error error;
-    struct peer *peer = peer_find_or_add(sockets, node);
+    struct peer *peer = peer_find_or_add(sockets, node, STRANGERS_MAX);
     if (peer == NULL) {
         remote_drop(sockets->remote, self, node, "too many peers");
     } else if (read_hello(sockets, node, channel, frame, &message, &error) == STATUS_OK) {

@@ -68,11 +68,23 @@ static bool is_on_this_machine(const char *endpoint)
     return false;
 }
 
+/* The library takes a port modulo 65536. */
+static bool is_port_good(const char *endpoint)
+{
+    if (!text_starts_with(endpoint, "tcp://")) return true;
+    const char *colon = strrchr(endpoint, ':');
+    uint64_t port = 0;
+    if (strcmp(colon + 1, "*") == 0) return true; /* Bind only: the library refuses it elsewhere. */
+    return text_to_u64(colon + 1, &port) && port <= UINT16_MAX;
+}
+
 /* The place of CURVE: with keys, their half of the handshake is set here and any address will do. */
 static enum status secure_socket(void *socket, const char *endpoint, const struct socket_keys *keys,
                                  struct error *error)
 {
     CHECK(socket != NULL);
+    if (!is_port_good(endpoint))
+        return error_set(error, STATUS_INVALID, "%s has no port from 0 to 65535", endpoint);
     if (keys == NULL && is_on_this_machine(endpoint)) return STATUS_OK;
     enum status status =
         error_set(error, STATUS_INVALID, "%s is not on this machine, and there are no keys", endpoint);
