@@ -159,6 +159,8 @@ enum kind_flag {
     /* 1300-1399 local: cluster */                                                                           \
     LOCAL(1300, MEMBERSHIP_TICK)                                                                             \
     LOCAL(1301, LEASE_TICK)                                                                                  \
+    LOCAL(1302, PRESENCE_TICK)                                                                               \
+    LOCAL(1303, MEMBERSHIP_FENCE)                                                                            \
     /* 1400-1499 local: slice (actors/slice/messages.h) */                                                   \
     LOCAL(1400, INSTANCE_LOAD)                                                                               \
     LOCAL(1401, INSTANCE_ACTIVATE)                                                                           \

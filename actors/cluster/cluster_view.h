@@ -1,0 +1,32 @@
+/* cluster_view: what nodes/, slices/ and blueprints/ say, as followed: the source of the cluster's tables and
+ * counts. Pure. */
+#ifndef AETHER_ACTORS_CLUSTER_CLUSTER_VIEW_H
+#define AETHER_ACTORS_CLUSTER_CLUSTER_VIEW_H
+
+#include "runtime/base/tree.h"
+#include "wire/json/value.h"
+#include "wire/proto/store.pb-c.h"
+
+struct cluster_view { /* A zeroed view is empty and valid. Each: key after its prefix -> document. */
+    struct tree nodes;
+    struct tree slices;
+    struct tree blueprints;
+};
+
+/* One event of a follow (NULL: all records come anew) of `prefix`, into one of the trees. What is no JSON
+ * object counts as absent. */
+void cluster_view_accept(struct tree *documents, const char *prefix, const Pb__KvEvent *event);
+void cluster_view_fini(struct cluster_view *view);
+
+const struct value *cluster_view_node(const struct cluster_view *view, const char *node); /* NULL: unknown. */
+/* for (const char *key = NULL; (document = cluster_view_next(&view->nodes, &key)) != NULL;) in key order. */
+const struct value *cluster_view_next(const struct tree *documents, const char **key);
+
+uint32_t cluster_view_wanted(const struct cluster_view *view); /* Instances, by all blueprints. */
+uint32_t cluster_view_active(const struct cluster_view *view);
+/* Calls visit for each instance that has a record on this node (NULL: on any), in order. */
+void cluster_view_instances(const struct cluster_view *view, const char *node,
+                            void (*visit)(void *context, const char *artifact, const struct value *instance),
+                            void *context);
+
+#endif

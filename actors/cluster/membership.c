@@ -1,0 +1,672 @@
+/* membership: this node's incarnation and presence, and, while it leads, the presence of all.
+ * Learns  nodes/, slices/ and blueprints/ from the state, its role from the leader actor, broken connections
+ *         from the transport; so a restart loses nothing but the time that passed.
+ * Owns    the table of presence, the view, and the requests that wait for a barrier or a page.
+ * Limits  WAITING_MAX such requests; one more is refused with OVERLOADED.
+ * Two clocks make A8 safe: a node counts its time from when it sent a renewal, the leader from when it had
+ * confirmed it, which is later; and the node gives up a second before the leader declares it lost. */
+#include "actors/cluster/membership.h"
+
+#include "actors/cluster/cluster_answers.h"
+#include "actors/cluster/cluster_view.h"
+#include "actors/cluster/presence.h"
+#include "runtime/base/memory.h"
+#include "runtime/base/text.h"
+#include "store/schema/event.h"
+#include "wire/follow.h"
+#include "wire/frame.h"
+#include "wire/kinds.h"
+#include "wire/local.h"
+#include "wire/proto/codec.h"
+#include "wire/remote.h"
+
+#include <string.h>
+
+#define NODES_PREFIX      "nodes/"
+#define SLICES_PREFIX     "slices/"
+#define BLUEPRINTS_PREFIX "blueprints/"
+
+enum { WATCH_NODES = 1, WATCH_SLICES = 2, WATCH_BLUEPRINTS = 3, WAITING_MAX = 1024 };
+
+static const int64_t lost_after_default_ns = SECONDS(3);
+static const int64_t fence_margin_ns = SECONDS(1);
+static const int64_t judge_every_ns = MILLISECONDS(100);
+static const int64_t start_timeout_ns = SECONDS(5);
+static const int64_t decide_timeout_ns = SECONDS(2);
+static const int64_t consensus_timeout_ns = SECONDS(2);
+
+struct waiting { /* For an ask of ours; in a list, so that nothing is lost when the actor ends. */
+    struct waiting *next;
+    struct waiting **link;
+    struct message *request; /* Kept, and owed an answer; NULL for a decision of our own: */
+    char node[NODE_NAME_MAX];
+    enum presence_state to;
+    struct message *reply; /* Being gathered: event list. */
+};
+
+struct membership {
+    const struct membership_options *options;
+    int64_t lost_after_ns;
+    uint64_t incarnation;
+    bool started;  /* Our incarnation is written. */
+    bool starting; /* Its command is under way. */
+    struct role_changed role;
+    struct follow nodes;
+    struct follow slices;
+    struct follow blueprints;
+    struct cluster_view view;
+    struct presence presence;
+    struct timer_id judge_timer;
+    int64_t confirmed_ns; /* When the last confirmed renewal was sent. */
+    bool fenced;
+    struct timer_id fence_timer;
+    struct waiting *waiting;
+    uint32_t waiting_count;
+};
+
+/* --- requests that wait
+ * ------------------------------------------------------------------------------------- */
+
+static struct waiting *wait_add(struct membership *membership)
+{
+    struct waiting *waiting = memory_zalloc(sizeof *waiting);
+    waiting->next = membership->waiting;
+    waiting->link = &membership->waiting;
+    if (waiting->next != NULL) waiting->next->link = &waiting->next;
+    membership->waiting = waiting;
+    membership->waiting_count++;
+    return waiting;
+}
+
+/* Keeps the message being handled; NULL (it is refused then): too many wait already. */
+static struct waiting *wait_begin(struct actor *self, struct membership *membership,
+                                  const struct message *message)
+{
+    if (membership->waiting_count >= WAITING_MAX) {
+        actor_refuse(self, message, STATUS_OVERLOADED);
+        return NULL;
+    }
+    struct waiting *waiting = wait_add(membership);
+    waiting->request = actor_keep(self);
+    return waiting;
+}
+
+static void wait_end(struct membership *membership, struct waiting **waiting)
+{
+    struct waiting *taken = *waiting;
+    *waiting = NULL;
+    *taken->link = taken->next;
+    if (taken->next != NULL) taken->next->link = taken->link;
+    membership->waiting_count--;
+    message_destroy(&taken->request);
+    message_destroy(&taken->reply);
+    memory_free(taken);
+}
+
+static void wait_refuse(struct actor *self, struct membership *membership, struct waiting **waiting,
+                        const struct error *error)
+{
+    actor_refuse_error(self, (*waiting)->request, error);
+    wait_end(membership, waiting);
+}
+
+/* --- proposals
+ * ------------------------------------------------------------------------------------------------ */
+
+/* A command with one operation, whose case and body the caller sets. */
+static struct message *new_proposal(Pb__Origin origin, Pb__Operation **out_operation)
+{
+    struct message *message = wire_message_create(KIND_PROPOSE_REQUEST);
+    Pb__ProposeRequest *request = message->body;
+    Pb__Command *command = codec_create(&message->arena, &pb__command__descriptor);
+    Pb__Operation **list = arena_array(&message->arena, 1, sizeof *list);
+    list[0] = codec_create(&message->arena, &pb__operation__descriptor);
+    command->origin = origin;
+    command->success = list;
+    command->n_success = 1;
+    request->command = command;
+    *out_operation = list[0];
+    return message;
+}
+
+static Pb__Command *command_of(struct message *proposal)
+{
+    return ((Pb__ProposeRequest *)proposal->body)->command;
+}
+
+/* What came of a proposal: the application's status, or the refusal's. */
+static enum status proposal_status(const struct ask_result *result)
+{
+    if (result->status != STATUS_OK) return result->status;
+    return status_from_number((int)((const Pb__ProposeReply *)result->message->body)->status);
+}
+
+/* --- our own incarnation
+ * ---------------------------------------------------------------------------------------- */
+
+/* Strictly newer than any that was ours or is recorded. */
+static void choose_incarnation(struct actor *self, struct membership *membership)
+{
+    const struct value *record = cluster_view_node(&membership->view, membership->options->node);
+    uint64_t recorded = (uint64_t)value_get_integer(record, "incarnation", 0);
+    uint64_t next = (uint64_t)actor_wall_ms(self);
+    if (next <= membership->incarnation) next = membership->incarnation + 1;
+    if (next <= recorded) next = recorded + 1;
+    membership->incarnation = next;
+    membership->started = false;
+}
+
+static void set_facts(const struct membership_options *options, struct message *message,
+                      Pb__OpNodeStarted *started)
+{
+    struct value *facts = value_new_object();
+    struct value *labels = NULL;
+    const char *json = options->labels_json == NULL ? "{}" : options->labels_json;
+    value_set_string(facts, "address", options->address);
+    if (value_parse_json(json, strlen(json), &labels, NULL) == STATUS_OK) value_set(facts, "labels", labels);
+    value_set_string(facts, "zone", options->zone == NULL ? "" : options->zone);
+    struct value *protocol = value_new_array();
+    value_append(protocol, value_new_integer(PROTOCOL_MIN));
+    value_append(protocol, value_new_integer(PROTOCOL_MAX));
+    value_set(facts, "protocol", protocol);
+    value_set_string(facts, "role", options->role == NULL ? "voter" : options->role);
+    char *text = value_dump(facts);
+    started->facts.len = strlen(text);
+    started->facts.data = arena_memdup(&message->arena, text, started->facts.len);
+    memory_free(text);
+    value_free(&facts);
+}
+
+static void renew(struct actor *self, struct membership *membership);
+
+static void on_start_done(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct membership *membership = state;
+    uint64_t tried = (uint64_t)(uintptr_t)context;
+    enum status status = proposal_status(result);
+    membership->starting = false;
+    if (tried != membership->incarnation) return; /* Another was chosen meanwhile. */
+    if (status == STATUS_OK) {
+        membership->started = true;
+        log_info(self, "cluster.node_started", "incarnation=%llu", (unsigned long long)tried);
+        renew(self, membership);
+    } else if (status == STATUS_CONFLICT) { /* Not newer than what is recorded. */
+        choose_incarnation(self, membership);
+    } else {
+        log_debug(self, "cluster.start_not_written", "%s",
+                  status_name(status)); /* The next tick tries again. */
+    }
+}
+
+/* Idempotent by its incarnation (A7), so trying again after UNKNOWN is harmless. */
+static void start(struct actor *self, struct membership *membership)
+{
+    if (membership->started || membership->starting) return;
+    Pb__Operation *operation = NULL;
+    struct message *message = new_proposal(PB__ORIGIN__ORIGIN_NODE, &operation);
+    Pb__OpNodeStarted *started = codec_create(&message->arena, &pb__op_node_started__descriptor);
+    started->node = wire_string(message, membership->options->node);
+    started->incarnation = membership->incarnation;
+    set_facts(membership->options, message, started);
+    operation->op_case = PB__OPERATION__OP_NODE_STARTED;
+    operation->node_started = started;
+    Pb__Command *command = command_of(message);
+    command->node = started->node;
+    command->incarnation = membership->incarnation;
+    membership->starting = true;
+    actor_ask_name(self, TO_PROPOSER, &message, start_timeout_ns, on_start_done,
+                   (void *)(uintptr_t)membership->incarnation);
+}
+
+/* Declared lost though we live, or another start of this node wrote after us: we start over, and whoever runs
+ * instances here sees the new incarnation in nodes/ and does too. */
+static void check_own_record(struct actor *self, struct membership *membership)
+{
+    const struct value *record = cluster_view_node(&membership->view, membership->options->node);
+    if (record == NULL || !membership->started) return;
+    uint64_t recorded = (uint64_t)value_get_integer(record, "incarnation", 0);
+    bool lost = presence_from_name(value_get_string(record, "presence", "")) == PRESENCE_LOST;
+    bool superseded = recorded > membership->incarnation;
+    if (!superseded && !(lost && recorded == membership->incarnation)) return;
+    log_warn(self, "cluster.node_starts_over", "incarnation=%llu %s",
+             (unsigned long long)membership->incarnation,
+             superseded ? "was superseded" : "was declared lost");
+    choose_incarnation(self, membership);
+    start(self, membership);
+}
+
+static void on_incarnation(struct actor *self, void *state, const struct message *message)
+{
+    const struct membership *membership = state;
+    struct message *reply = wire_message_create(KIND_NODE_INCARNATION_REPLY);
+    ((Pb__NodeIncarnationReply *)reply->body)->incarnation = membership->incarnation;
+    actor_reply(self, message, &reply);
+}
+
+/* --- renewing our presence
+ * ------------------------------------------------------------------------------------- */
+
+static void tell_fenced(struct actor *self, const struct membership *membership, uint32_t name)
+{
+    struct message *message = wire_message_create(KIND_NODE_FENCED);
+    ((Pb__NodeFenced *)message->body)->fenced = membership->fenced;
+    actor_tell_name(self, name, &message);
+}
+
+static void set_fenced(struct actor *self, struct membership *membership, bool fenced)
+{
+    if (membership->fenced == fenced) return;
+    membership->fenced = fenced;
+    if (fenced) log_warn(self, "cluster.cut_off", "no renewal was confirmed in time");
+    else log_info(self, "cluster.confirmed_again", "leader=%s", membership->role.leader);
+    tell_fenced(self, membership, TO_NODE_DEPLOYMENT_MANAGER);
+    tell_fenced(self, membership, TO_SLICE_CALL);
+}
+
+static void arm_fence(struct actor *self, struct membership *membership)
+{
+    int64_t end_ns = membership->confirmed_ns + membership->lost_after_ns - fence_margin_ns;
+    int64_t left_ns = end_ns - actor_now_ns(self);
+    actor_cancel(self, &membership->fence_timer);
+    if (left_ns > 0) membership->fence_timer = actor_after(self, left_ns, KIND_MEMBERSHIP_FENCE, 0);
+    set_fenced(self, membership, left_ns <= 0); /* A confirmation can come too late to count. */
+}
+
+static void on_fence(struct actor *self, void *state, const struct message *message)
+{
+    (void)message;
+    arm_fence(self, state);
+}
+
+static void on_renewed(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct membership *membership = state;
+    int64_t sent_ns = (int64_t)(intptr_t)context;
+    if (result->status != STATUS_OK) return;
+    if (sent_ns > membership->confirmed_ns) membership->confirmed_ns = sent_ns;
+    arm_fence(self, membership);
+}
+
+static void renew(struct actor *self, struct membership *membership)
+{
+    if (!membership->started || membership->role.leader[0] == '\0') return;
+    void *sent = (void *)(intptr_t)actor_now_ns(self);
+    if (strcmp(membership->role.leader, membership->options->node) == 0) {
+        struct message *barrier = message_create(KIND_READ_BARRIER, 0); /* The same round, but here. */
+        actor_ask_name(self, TO_STATE, &barrier, membership->lost_after_ns, on_renewed, sent);
+        return;
+    }
+    struct message *message = wire_message_create(KIND_PRESENCE_RENEW);
+    Pb__PresenceRenew *renewal = message->body;
+    renewal->node = wire_string(message, membership->options->node);
+    renewal->incarnation = membership->incarnation;
+    wire_ask(self, membership->role.leader, CHANNEL_CONSENSUS, &message, membership->lost_after_ns,
+             on_renewed, sent);
+}
+
+static void on_tick(struct actor *self, void *state, const struct message *message)
+{
+    (void)message;
+    struct membership *membership = state;
+    start(self, membership);
+    renew(self, membership);
+    if (!membership->fenced) return;
+    tell_fenced(self, membership, TO_NODE_DEPLOYMENT_MANAGER); /* They may have been restarted since. */
+    tell_fenced(self, membership, TO_SLICE_CALL);
+}
+
+/* --- the leader: confirming
+ * ------------------------------------------------------------------------------------- */
+
+static void on_barrier(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct membership *membership = state;
+    struct waiting *waiting = context;
+    const Pb__PresenceRenew *renewal = waiting->request->body;
+    struct error error = { 0 };
+    if (result->status != STATUS_OK) {
+        wait_refuse(self, membership, &waiting, result->error);
+        return;
+    }
+    /* Looked at again: its loss may have been decided while the round ran. */
+    bool may = membership->role.leading &&
+               presence_may_renew(&membership->presence, renewal->node, renewal->incarnation);
+    if (!may) {
+        (void)error_set(&error, STATUS_CONFLICT, "incarnation %llu of %s is not present here",
+                        (unsigned long long)renewal->incarnation, renewal->node);
+        wait_refuse(self, membership, &waiting, &error);
+        return;
+    }
+    presence_renewed(&membership->presence, renewal->node, renewal->incarnation, actor_now_ns(self));
+    struct message *reply = wire_message_create(KIND_PRESENCE_RENEWED);
+    ((Pb__PresenceRenewed *)reply->body)->term = membership->role.term;
+    actor_reply(self, waiting->request, &reply);
+    wait_end(membership, &waiting);
+}
+
+static void on_renew(struct actor *self, void *state, const struct message *message)
+{
+    struct membership *membership = state;
+    const Pb__PresenceRenew *renewal = message->body;
+    struct error error = { 0 };
+    if (message->from_node == NULL || strcmp(message->from_node, renewal->node) != 0) {
+        actor_refuse(self, message, STATUS_DENIED); /* Everybody renews for itself. */
+        return;
+    }
+    if (!membership->role.leading) {
+        actor_refuse(self, message, STATUS_NOT_LEADER);
+        return;
+    }
+    if (!presence_may_renew(&membership->presence, renewal->node, renewal->incarnation)) {
+        (void)error_set(&error, STATUS_CONFLICT, "incarnation %llu of %s is not present here",
+                        (unsigned long long)renewal->incarnation, renewal->node);
+        actor_refuse_error(self, message, &error);
+        return;
+    }
+    struct waiting *waiting = wait_begin(self, membership, message);
+    if (waiting == NULL) return;
+    struct message *barrier = message_create(KIND_READ_BARRIER, 0);
+    actor_ask_name(self, TO_STATE, &barrier, membership->lost_after_ns, on_barrier, waiting);
+}
+
+/* --- the leader: judging
+ * ----------------------------------------------------------------------------------------- */
+
+static void on_decided(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct membership *membership = state;
+    struct waiting *waiting = context;
+    enum status status = proposal_status(result);
+    const char *to = presence_name(waiting->to);
+    presence_decided(&membership->presence, waiting->node);
+    if (status == STATUS_OK) log_info(self, "cluster.presence", "node=%s presence=%s", waiting->node, to);
+    else /* The next look decides again, if we still lead. */
+        log_warn(self, "cluster.presence_not_written", "node=%s presence=%s %s", waiting->node, to,
+                 status_name(status));
+    wait_end(membership, &waiting);
+}
+
+static void set_operation(struct message *message, Pb__Operation *operation,
+                          const struct presence_decision *decision)
+{
+    if (decision->to == PRESENCE_LOST) {
+        operation->op_case = PB__OPERATION__OP_NODE_LOST;
+        operation->node_lost = codec_create(&message->arena, &pb__op_node_lost__descriptor);
+        operation->node_lost->node = wire_string(message, decision->name);
+        operation->node_lost->incarnation = decision->incarnation;
+        operation->node_lost->reason = wire_string(message, "no renewal in time");
+        return;
+    }
+    operation->op_case = PB__OPERATION__OP_NODE_PRESENCE;
+    operation->node_presence = codec_create(&message->arena, &pb__op_node_presence__descriptor);
+    operation->node_presence->node = wire_string(message, decision->name);
+    operation->node_presence->incarnation = decision->incarnation;
+    operation->node_presence->presence = wire_string(message, presence_name(decision->to));
+}
+
+static void decide(struct actor *self, struct membership *membership,
+                   const struct presence_decision *decision)
+{
+    Pb__Operation *operation = NULL;
+    struct message *message = new_proposal(PB__ORIGIN__ORIGIN_MANAGER, &operation);
+    struct waiting *waiting = wait_add(membership);
+    (void)text_copy(waiting->node, sizeof waiting->node, decision->name);
+    waiting->to = decision->to;
+    set_operation(message, operation, decision);
+    command_of(message)->leader_term = membership->role.term; /* A5: nobody acts for a former leader. */
+    actor_ask_name(self, TO_PROPOSER, &message, decide_timeout_ns, on_decided, waiting);
+}
+
+static void judge(struct actor *self, struct membership *membership)
+{
+    struct presence_decision decision;
+    if (!membership->role.leading) return;
+    for (size_t i = 0; presence_next(&membership->presence, &i, actor_now_ns(self), membership->options->node,
+                                     &decision);) {
+        decide(self, membership, &decision);
+    }
+}
+
+static void on_judge(struct actor *self, void *state, const struct message *message)
+{
+    (void)message;
+    judge(self, state);
+}
+
+static void on_peer_down(struct actor *self, void *state, const struct message *message)
+{
+    struct membership *membership = state;
+    const struct transport_peer_change *change = message->body;
+    presence_disconnected(&membership->presence, change->node);
+    judge(self, membership); /* SUSPECT at once: callers avoid it from now on. */
+}
+
+static void on_role(struct actor *self, void *state, const struct message *message)
+{
+    struct membership *membership = state;
+    const struct role_changed *role = message->body;
+    bool begins = role->leading && (!membership->role.leading || membership->role.term != role->term);
+    bool other = strcmp(membership->role.leader, role->leader) != 0;
+    membership->role = *role;
+    actor_cancel(self, &membership->judge_timer);
+    if (begins) presence_lead(&membership->presence, actor_now_ns(self));
+    if (role->leading) membership->judge_timer = actor_every(self, judge_every_ns, KIND_PRESENCE_TICK);
+    start(self, membership);
+    if (other) renew(self, membership); /* A new leader hears of us before it must ask itself. */
+}
+
+/* --- what the state says
+ * ----------------------------------------------------------------------------------------- */
+
+struct visit {
+    struct membership *membership;
+    int64_t now_ns;
+};
+
+static void visit_node(void *context, const Pb__KvEvent *event)
+{
+    const struct visit *visit = context;
+    struct membership *membership = visit->membership;
+    cluster_view_accept(&membership->view.nodes, NODES_PREFIX, event);
+    if (event == NULL) {
+        presence_forget_all(&membership->presence);
+        return;
+    }
+    const char *name = event->record->key + strlen(NODES_PREFIX);
+    const struct value *record = cluster_view_node(&membership->view, name);
+    if (record == NULL) {
+        presence_forget(&membership->presence, name);
+        return;
+    }
+    presence_set(&membership->presence, name, (uint64_t)value_get_integer(record, "incarnation", 0),
+                 presence_from_name(value_get_string(record, "presence", "")), visit->now_ns);
+}
+
+static void visit_slice(void *context, const Pb__KvEvent *event)
+{
+    struct membership *membership = context;
+    cluster_view_accept(&membership->view.slices, SLICES_PREFIX, event);
+}
+
+static void visit_blueprint(void *context, const Pb__KvEvent *event)
+{
+    struct membership *membership = context;
+    cluster_view_accept(&membership->view.blueprints, BLUEPRINTS_PREFIX, event);
+}
+
+static void on_changed(struct actor *self, void *state, const struct message *message)
+{
+    struct membership *membership = state;
+    struct visit visit = { membership, actor_now_ns(self) };
+    if (follow_accept(self, &membership->slices, message, visit_slice, membership)) return;
+    if (follow_accept(self, &membership->blueprints, message, visit_blueprint, membership)) return;
+    if (!follow_accept(self, &membership->nodes, message, visit_node, &visit)) return;
+    presence_sweep(&membership->presence);
+    check_own_record(self, membership);
+}
+
+/* --- commands
+ * --------------------------------------------------------------------------------------------------- */
+
+static void on_consensus(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct membership *membership = state;
+    struct waiting *waiting = context;
+    if (result->status != STATUS_OK) {
+        wait_refuse(self, membership, &waiting, result->error);
+        return;
+    }
+    const struct consensus_status_reply *consensus = result->message->body;
+    bool status = waiting->request->kind == KIND_CLUSTER_STATUS_REQUEST;
+    struct message *reply =
+        status ? cluster_answers_status(&membership->view, membership->options->cluster_name, consensus)
+               : cluster_answers_members(&membership->view, consensus);
+    actor_reply(self, waiting->request, &reply);
+    wait_end(membership, &waiting);
+}
+
+/* cluster status and cluster members: this replica's own view, with or without a leader. */
+static void on_cluster(struct actor *self, void *state, const struct message *message)
+{
+    struct waiting *waiting = wait_begin(self, state, message);
+    if (waiting == NULL) return;
+    struct message *ask = message_create(KIND_CONSENSUS_STATUS, 0);
+    actor_ask_name(self, TO_LEADER, &ask, consensus_timeout_ns, on_consensus, waiting);
+}
+
+static void on_node_list(struct actor *self, void *state, const struct message *message)
+{
+    const struct membership *membership = state;
+    struct message *reply = cluster_answers_nodes(&membership->view, membership->role.leader);
+    actor_reply(self, message, &reply);
+}
+
+static void on_node_show(struct actor *self, void *state, const struct message *message)
+{
+    const struct membership *membership = state;
+    const Pb__NodeShowRequest *request = message->body;
+    if (cluster_view_node(&membership->view, request->node) == NULL) {
+        struct error error = { 0 };
+        (void)error_set(&error, STATUS_NOT_FOUND, "there is no node %.64s", request->node);
+        error_hint(&error, "aether node list shows them all");
+        actor_refuse_error(self, message, &error);
+        return;
+    }
+    struct message *reply = cluster_answers_node(&membership->view, membership->role.leader, request->node);
+    actor_reply(self, message, &reply);
+}
+
+static void read_events(struct actor *self, struct waiting *waiting, const char *start_after);
+
+static void on_events_read(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct membership *membership = state;
+    struct waiting *waiting = context;
+    const Pb__EventListRequest *request = waiting->request->body;
+    if (result->status != STATUS_OK) {
+        wait_refuse(self, membership, &waiting, result->error);
+        return;
+    }
+    const Pb__KvReadReply *page = result->message->body;
+    cluster_answers_add_events(waiting->reply, page);
+    if (page->more && page->n_records > 0) {
+        read_events(self, waiting, page->records[page->n_records - 1]->key);
+        return;
+    }
+    bool has_from = request->has_from_case != PB__EVENT_LIST_REQUEST__HAS_FROM__NOT_SET;
+    bool has_limit = request->has_limit_case != PB__EVENT_LIST_REQUEST__HAS_LIMIT__NOT_SET;
+    cluster_answers_end_events(waiting->reply, has_from ? request->from : 0, has_limit ? request->limit : 0);
+    actor_reply(self, waiting->request, &waiting->reply);
+    wait_end(membership, &waiting);
+}
+
+/* Read here: the gateway's barrier came first, unless the caller asked for less. */
+static void read_events(struct actor *self, struct waiting *waiting, const char *start_after)
+{
+    const Pb__EventListRequest *request = waiting->request->body;
+    struct message *message = wire_message_create(KIND_KV_READ_REQUEST);
+    Pb__KvReadRequest *read = message->body;
+    char first[EVENT_KEY_SIZE];
+    bool has_from = request->has_from_case != PB__EVENT_LIST_REQUEST__HAS_FROM__NOT_SET;
+    event_key(first, has_from ? request->from : 0);
+    read->key = wire_string(message, first);
+    read->range_end = wire_string(message, "events0"); /* Just behind every key that starts with "events/". */
+    read->start_after = wire_string(message, start_after);
+    read->stale = true;
+    actor_ask_name(self, TO_STATE, &message, 0, on_events_read, waiting);
+}
+
+static void on_event_list(struct actor *self, void *state, const struct message *message)
+{
+    struct waiting *waiting = wait_begin(self, state, message);
+    if (waiting == NULL) return;
+    waiting->reply = cluster_answers_events();
+    read_events(self, waiting, "");
+}
+
+/* --- life
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static enum status membership_init(struct actor *self, void *state, const void *options, struct error *error)
+{
+    struct membership *membership = state;
+    const struct membership_options *given = options;
+    (void)error;
+    membership->options = given;
+    membership->lost_after_ns = given->lost_after_ns == 0 ? lost_after_default_ns : given->lost_after_ns;
+    membership->incarnation = given->incarnation;
+    if (membership->incarnation == 0) choose_incarnation(self, membership);
+    presence_init(&membership->presence, membership->lost_after_ns);
+    membership->nodes = (struct follow){ .prefix = NODES_PREFIX, .watch_id = WATCH_NODES };
+    membership->slices = (struct follow){ .prefix = SLICES_PREFIX, .watch_id = WATCH_SLICES };
+    membership->blueprints = (struct follow){ .prefix = BLUEPRINTS_PREFIX, .watch_id = WATCH_BLUEPRINTS };
+    follow_start(self, &membership->nodes);
+    follow_start(self, &membership->slices);
+    follow_start(self, &membership->blueprints);
+    struct message *subscribe = message_create(KIND_ROLE_SUBSCRIBE, 0);
+    actor_tell_name(self, TO_LEADER, &subscribe);
+    membership->confirmed_ns = actor_now_ns(self); /* The grace of a start. */
+    arm_fence(self, membership);
+    (void)actor_every(self, MILLISECONDS(PRESENCE_RENEW_MS), KIND_MEMBERSHIP_TICK);
+    start(self, membership);
+    return STATUS_OK;
+}
+
+static void membership_fini(void *state)
+{
+    struct membership *membership = state;
+    while (membership->waiting != NULL) {
+        struct waiting *waiting = membership->waiting;
+        wait_end(membership, &waiting);
+    }
+    presence_fini(&membership->presence);
+    cluster_view_fini(&membership->view);
+}
+
+static const struct behavior_row rows[] = {
+    { KIND_MEMBERSHIP_TICK, on_tick },
+    { KIND_MEMBERSHIP_FENCE, on_fence },
+    { KIND_PRESENCE_TICK, on_judge },
+    { KIND_PRESENCE_RENEW, on_renew },
+    { KIND_ROLE_CHANGED, on_role },
+    { KIND_PEER_DOWN, on_peer_down },
+    { KIND_STATE_CHANGED, on_changed },
+    { KIND_NODE_INCARNATION_REQUEST, on_incarnation },
+    { KIND_CLUSTER_STATUS_REQUEST, on_cluster },
+    { KIND_CLUSTER_MEMBERS_REQUEST, on_cluster },
+    { KIND_NODE_LIST_REQUEST, on_node_list },
+    { KIND_NODE_SHOW_REQUEST, on_node_show },
+    { KIND_EVENT_LIST_REQUEST, on_event_list },
+};
+const struct behavior membership_behavior = {
+    .name = "membership",
+    .state_size = sizeof(struct membership),
+    .home = ACTOR_POOLED,
+    .pool = POOL_CONSENSUS,
+    .mailbox_capacity = 4096,
+    .init = membership_init,
+    .fini = membership_fini,
+    .rows = rows,
+    .row_count = ARRAY_COUNT(rows),
+};

@@ -1,0 +1,22 @@
+/* membership: who is here (consensus.md A7, A8). On every node it writes nodes/{id} at its start and renews
+ * its presence; on the leader it also judges everybody's. Answers cluster status, cluster members, node list,
+ * node show, event list and NODE_INCARNATION_REQUEST. TO_MEMBERSHIP. */
+#ifndef AETHER_ACTORS_CLUSTER_MEMBERSHIP_H
+#define AETHER_ACTORS_CLUSTER_MEMBERSHIP_H
+
+#include "runtime/actor.h"
+
+struct membership_options { /* Borrowed for the actor's life. */
+    const char *node;
+    const char *cluster_name;
+    const char *address;     /* What peers connect to. */
+    const char *labels_json; /* A JSON object; NULL: none. */
+    const char *zone;        /* NULL: none. */
+    const char *role;        /* "voter" or "worker"; NULL: voter. */
+    uint64_t incarnation;  /* To start with; 0: by the wall clock. A higher one is taken where it must be. */
+    int64_t lost_after_ns; /* 0 = 3 s; at least 2 s. */
+};
+
+extern const struct behavior membership_behavior;
+
+#endif
