@@ -71,7 +71,8 @@ struct behavior {
 /* Who and when. */
 struct actor_id actor_self(const struct actor *self);
 struct runtime *actor_runtime(const struct actor *self);
-int64_t actor_now_ns(const struct actor *self);  /* Monotonic; read once a turn. */
+/* Monotonic; read once a turn; never before the due time of a timer that this turn has handled. */
+int64_t actor_now_ns(const struct actor *self);
 int64_t actor_wall_ms(const struct actor *self); /* Unix milliseconds; for people only. */
 uint64_t actor_random(struct actor *self);
 struct request_id actor_request_id_new(struct actor *self); /* Time-ordered, as UUIDv7 (RFC 9562). */

@@ -155,7 +155,7 @@ void scheduler_fini(struct scheduler *scheduler);
 uint64_t scheduler_timer_arm(struct actor *actor, const struct timer *what);
 void scheduler_timer_cancel(struct actor *actor, uint64_t id);
 void scheduler_timers_cancel_all(struct actor *actor);
-bool scheduler_timer_deliver(struct actor *actor, uint64_t id, int64_t now_ns);
+bool scheduler_timer_deliver(struct actor *actor, uint64_t id);
 /* Sends the message of each timer that is due. Returns how many. */
 uint32_t scheduler_fire_timers(struct scheduler *scheduler, int64_t now_ns);
 int64_t scheduler_next_timer_ns(struct scheduler *scheduler);

@@ -51,11 +51,11 @@ void scheduler_timers_cancel_all(struct actor *actor)
     pthread_mutex_unlock(&scheduler->timers_lock);
 }
 
-bool scheduler_timer_deliver(struct actor *actor, uint64_t id, int64_t now_ns)
+bool scheduler_timer_deliver(struct actor *actor, uint64_t id)
 {
     struct scheduler *scheduler = actor->runtime->scheduler;
     pthread_mutex_lock(&scheduler->timers_lock);
-    bool live = timers_deliver(scheduler->timers, id, now_ns, &actor->timers);
+    bool live = timers_deliver(scheduler->timers, id, &actor->turn->now_ns, &actor->timers);
     int64_t next_ns = timers_next_ns(scheduler->timers);
     if (scheduler->machine->timer_armed != NULL) scheduler->machine->timer_armed(scheduler, next_ns);
     pthread_mutex_unlock(&scheduler->timers_lock);

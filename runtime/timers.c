@@ -158,15 +158,16 @@ void timers_cancel_all(struct timers *timers, uint32_t *list)
     }
 }
 
-bool timers_deliver(struct timers *timers, uint64_t id, int64_t now_ns, uint32_t *list)
+bool timers_deliver(struct timers *timers, uint64_t id, int64_t *now_ns, uint32_t *list)
 {
     struct timer *timer = timer_find(timers, id);
     if (timer == NULL) return false;
+    if (*now_ns < timer->due_ns) *now_ns = timer->due_ns;
     if (timer->period_ns <= 0) {
         timer_free(timers, timer, list);
         return true;
     }
-    int64_t late_ns = now_ns > timer->due_ns ? now_ns - timer->due_ns : 0;
+    int64_t late_ns = *now_ns - timer->due_ns;
     timer->due_ns += (late_ns / timer->period_ns + 1) * timer->period_ns; /* What was missed is skipped. */
     wheel_link(timers, timer);
     return true;

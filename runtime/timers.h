@@ -39,8 +39,8 @@ void timers_cancel(struct timers *timers, uint64_t id, uint32_t *list); /* An un
 void timers_cancel_all(struct timers *timers, uint32_t *list);
 /* A timer's message has reached its owner: true unless it was cancelled meanwhile. One that fires once is
  * gone then; a periodic one is armed again for the first multiple of its period after now_ns, without drift.
- */
-bool timers_deliver(struct timers *timers, uint64_t id, int64_t now_ns, uint32_t *list);
+ * now_ns is raised to the due time where the owner's turn had begun before it: no timer is seen early. */
+bool timers_deliver(struct timers *timers, uint64_t id, int64_t *now_ns, uint32_t *list);
 
 /* When the next timer is due; INT64_MAX: there is none. Where very many stand close together it may be a
  * bound only: no timer is due before it, and advancing to it may fire none. */

@@ -234,7 +234,7 @@ static bool timer_is_live(struct actor *actor, struct message *message)
     uint64_t id = message->ask_id;
     message->ask_id = 0;
     message->flags = 0;
-    return scheduler_timer_deliver(actor, id, actor->turn->now_ns);
+    return scheduler_timer_deliver(actor, id);
 }
 
 /* true: the actor has ended. */
