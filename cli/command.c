@@ -58,7 +58,12 @@ int command_fail(const struct argv *argv, const struct failure *failure)
 
 static int fail(const struct argv *argv, const struct error *error, bool unreachable)
 {
-    struct failure failure = { .error = *error, .what = argv->command->name, .unreachable = unreachable };
+    struct failure failure = {
+        .error = *error,
+        .what = argv->command->name,
+        .unreachable = unreachable,
+        .harmless = (argv->command->flags & (COMMAND_CHANGES | COMMAND_CALLS)) == 0,
+    };
     return command_fail(argv, &failure);
 }
 

@@ -23,11 +23,13 @@ static const char *hint_of(const struct failure *failure)
     case STATUS_NO_ENDPOINT: return "aether endpoint list";
     case STATUS_CONFLICT: return "read it again, then repeat with the revision that you saw";
     case STATUS_DENIED:
-    case STATUS_UNAUTHENTICATED: return "aether agent status";
+    case STATUS_UNAUTHENTICATED: return "--force where the command has it, or somebody who may";
     case STATUS_DEADLINE:
     case STATUS_NODE_LOST:
     case STATUS_CRASHED:
-    case STATUS_UNKNOWN: return "look whether it happened before you repeat it";
+    case STATUS_UNKNOWN:
+        return failure->harmless ? "again, or with a longer --timeout"
+                                 : "look whether it happened before you repeat it";
     case STATUS_OVERLOADED:
     case STATUS_NOT_READY: return "again in a moment";
     default: return "aether event list";

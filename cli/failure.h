@@ -9,6 +9,7 @@ struct failure {
     struct error error;
     const char *what;      /* "kv get": the first line begins with it. */
     bool unreachable;      /* No node answered at all: exit 3 whatever the status. */
+    bool harmless;         /* A read: to repeat it can do no harm. */
     struct value *details; /* Borrowed; NULL: none. */
 };
 

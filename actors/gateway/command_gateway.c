@@ -179,6 +179,13 @@ static struct message *copy_request(const struct run *run)
 
 static void ask_target(struct actor *self, struct run *run)
 {
+    if (!actor_id_is_set(actor_find(self, run->command->target))) { /* Its NOT_FOUND would read as the answer. */
+        struct error error;
+        error_set(&error, STATUS_NOT_READY, "%s: who answers this is not running on node %s",
+                  run->command->name, run->gateway->node);
+        refuse_run(self, run, &error);
+        return;
+    }
     struct message *request = copy_request(run);
     actor_ask_name(self, run->command->target, &request, left_ns(self, run), on_answer, run);
 }
