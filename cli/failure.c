@@ -2,6 +2,7 @@
 #include "cli/failure.h"
 
 #include "cli/render.h"
+#include "wire/command/document.h"
 
 enum { EXIT_UNREACHABLE = 3 };
 
@@ -36,16 +37,12 @@ static const char *hint_of(const struct failure *failure)
     }
 }
 
+/* As every surface says it (conformance/parity): the hint is the node's own, or none. */
 struct value *failure_document(const struct failure *failure)
 {
-    struct value *inner = value_new_object();
-    value_set_string(inner, "code", status_name(failure->error.status));
-    value_set_string(inner, "message", failure->error.message);
-    value_set_string(inner, "hint", hint_of(failure));
-    value_set(inner, "details",
-              failure->details != NULL ? value_clone(failure->details) : value_new_object());
-    struct value *document = value_new_object();
-    value_set(document, "error", inner);
+    struct value *document = document_from_error(&failure->error);
+    if (failure->details != NULL)
+        value_set(value_edit(document, "error"), "details", value_clone(failure->details));
     return document;
 }
 

@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+"""parity_test: every row of the table of commands, over the CLI and over MCP, against a running node: the same
+document, the same error, the same effect. What both print is checked against the tool's own schemas; a row that no
+case drives fails the test. (DEP11)"""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from cluster import Cluster, Failure, await_true, example_slice, publish_artifact  # noqa: E402
+
+os.environ.setdefault("AETHER_BUILD", str(pathlib.Path(__file__).resolve().parents[2] / "build" / "dev"))
+
+PRICING = "org.example:pricing:1.0.0"
+BLUEPRINT = {"name": "shop", "slices": [{"artifact": PRICING, "instances": 1, "config": {"tax-percent": 7}}]}
+QUOTE = {"net-cents": 1000, "quantity": 2}
+# What two requests one after the other rightly say differently.
+VOLATILE = {"revision", "create-revision", "next-revision", "index", "next-index", "commit-index", "applied-index",
+            "timestamp", "since", "left-ms", "elapsed-us", "request-id", "lag", "match-index", "instance", "fence"}
+EXITS = {"INVALID": 2, "NO_LEADER": 3, "NOT_FOUND": 4, "NO_ENDPOINT": 4, "CONFLICT": 5, "DENIED": 6, "DEADLINE": 7}
+META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "parity", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {}}
+
+
+def masked(value):
+    if isinstance(value, dict):
+        return {k: "*" if k in VOLATILE else masked(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [masked(v) for v in value]
+    return value
+
+
+def check(schema, value, path="$"):
+    """As much of JSON Schema 2020-12 as our schemas use; anything else in a schema is a failure of its own."""
+    known = {"type", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "minimum",
+             "description"}
+    assert set(schema) <= known, f"{path}: unknown keywords {set(schema) - known}"
+    types = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float)}
+    wanted = schema.get("type")
+    if wanted is not None:
+        names = wanted if isinstance(wanted, list) else [wanted]
+        fits = [n for n in names if isinstance(value, types[n]) and not (n != "boolean" and isinstance(value, bool))]
+        assert fits, f"{path}: {value!r} is no {wanted}"
+    if "minimum" in schema:
+        assert value >= schema["minimum"], f"{path}: {value} < {schema['minimum']}"
+    if "enum" in schema:
+        assert value in schema["enum"], f"{path}: {value!r} is not in {schema['enum']}"
+    if isinstance(value, dict):
+        for name in schema.get("required", []):
+            assert name in value, f"{path}: {name} is missing"
+        for name, member in value.items():
+            if name in schema.get("properties", {}):
+                check(schema["properties"][name], member, f"{path}.{name}")
+            else:
+                assert schema.get("additionalProperties", True), f"{path}: {name} is not allowed"
+    if isinstance(value, list):
+        for i, element in enumerate(value):
+            check(schema.get("items", {}), element, f"{path}[{i}]")
+    if "anyOf" in schema:
+        def passes(option):
+            try:
+                check(option, value, path)
+                return True
+            except AssertionError:
+                return False
+        assert any(passes(option) for option in schema["anyOf"]), f"{path}: fits none of {schema['anyOf']}"
+
+
+class Mcp:
+    """`aether mcp`, spoken to as an agent would; era 2026-07-28 unless `meta` is None."""
+
+    def __init__(self, cluster, name="parity"):
+        self.process = subprocess.Popen([str(cluster.bin / "aether"), "-e", cluster.nodes[0].client, "mcp",
+                                         "--principal", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.last = 0
+
+    def ask(self, method, params=None, meta=META):
+        self.last += 1
+        params = dict(params or {})
+        if meta is not None:
+            params["_meta"] = meta
+        self.send({"jsonrpc": "2.0", "id": self.last, "method": method, "params": params})
+        answer = json.loads(self.process.stdout.readline())
+        assert answer["id"] == self.last, answer
+        return answer
+
+    def send(self, message):
+        self.process.stdin.write((message if isinstance(message, str) else json.dumps(message)) + "\n")
+        self.process.stdin.flush()
+
+    def call(self, tool, arguments, meta=META):
+        return self.ask("tools/call", {"name": tool, "arguments": arguments}, meta)["result"]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(timeout=30)
+        self.process.stdout.close()
+        return self.process.returncode
+
+
+class ParityTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = pathlib.Path(tempfile.mkdtemp(prefix="aether-parity-"))
+        repository = cls.directory / "repository"
+        repository.mkdir()
+        publish_artifact(repository, example_slice("pricing"), PRICING)
+        cls.cluster = Cluster(1, repositories=[{"id": "local", "url": f"file://{repository}"}], directory=cls.directory)
+        cls.cluster.__enter__()
+        cls.addClassCleanup(cls.cluster.__exit__)
+        cls.cluster.leader()
+        cls.mcp = Mcp(cls.cluster)
+        cls.addClassCleanup(cls.mcp.close)
+        cls.tools = {tool["name"]: tool for tool in cls.mcp.ask("tools/list")["result"]["tools"]}
+        cls.driven = set()
+
+    # --- how one row is driven ------------------------------------------------------------------------------
+    def cli(self, *words, stdin=None):
+        code, out, err = self.cluster.run(*words, stdin=stdin)
+        self.assertTrue(out, f"aether {words}: exit {code}: {err}")
+        return code, json.loads(out)
+
+    def tool(self, name, arguments):
+        self.driven.add(name)
+        tool = self.tools[name]
+        result = self.mcp.call(name, arguments)
+        content = result["structuredContent"]
+        self.assertEqual(json.loads(result["content"][0]["text"]), content)
+        self.assertEqual(result["resultType"], "complete")
+        check(tool["outputSchema"], content)
+        self.assertEqual(result["isError"], "error" in content)
+        if not result["isError"]:
+            check(tool["inputSchema"], arguments)
+        return content
+
+    def same(self, words, name, arguments, stdin=None):
+        """Both ways, the same document; returned is the CLI's."""
+        code, document = self.cli(*words, stdin=stdin)
+        self.assertEqual(code, 0, document)
+        check(self.tools[name]["outputSchema"], document)
+        self.assertEqual(masked(document), masked(self.tool(name, arguments)))
+        return document
+
+    def same_failure(self, words, name, arguments, code):
+        exit_code, document = self.cli(*words)
+        error = document["error"]
+        self.assertEqual((exit_code, error["code"]), (EXITS[code], code), error)
+        self.assertEqual(document, self.tool(name, arguments))
+
+    # --- rows ---------------------------------------------------------------------------------------------------
+    def test_cluster_and_nodes(self):
+        status = self.same(["cluster", "status"], "cluster_status", {})
+        self.assertEqual((status["leader"], status["health"], status["voters"]), ("node-1", "ok", 1))
+        members = self.same(["cluster", "members"], "cluster_members", {})
+        self.assertEqual([m["node"] for m in members["members"]], ["node-1"])
+        nodes = self.same(["node", "list"], "node_list", {})
+        self.assertEqual([n["node"] for n in nodes["nodes"]], ["node-1"])
+        self.same(["node", "list", "--stale"], "node_list", {"stale": True})
+        self.same(["node", "show", "node-1"], "node_show", {"node": "node-1"})
+        self.same_failure(["node", "show", "node-9"], "node_show", {"node": "node-9"}, "NOT_FOUND")
+
+    def test_kv(self):
+        for put, key in ((self.cli_put, "config/cli"), (self.tool_put, "config/mcp")):
+            first = put(key, {"a": [1, None, True, "é"]}, 0)
+            self.assertEqual(set(first), {"revision"})
+            second = put(key, "red", first["revision"])
+            self.assertGreater(second["revision"], first["revision"])
+        self.same_failure(["kv", "put", "config/cli", "1", "--if-rev", "0"], "kv_put",
+                          {"key": "config/cli", "value": 1, "if-rev": 0}, "CONFLICT")
+        self.same_failure(["kv", "put", "slices/x/y", "1"], "kv_put", {"key": "slices/x/y", "value": 1}, "DENIED")
+        for key in ("config/cli", "config/mcp"):
+            record = self.same(["kv", "get", key], "kv_get", {"key": key})
+            self.assertEqual((record["value"], record["version"]), ("red", 2))
+            self.assertEqual(set(record), {"key", "value", "create-revision", "revision", "version", "term"})
+        self.same(["kv", "get", "config/cli", "--stale"], "kv_get", {"key": "config/cli", "stale": True})
+        self.same_failure(["kv", "get", "config/none"], "kv_get", {"key": "config/none"}, "NOT_FOUND")
+        listed = self.same(["kv", "list", "config/", "--limit", "1"], "kv_list", {"prefix": "config/", "limit": 1})
+        self.assertTrue(listed["more"])
+        self.same(["kv", "list", "config/", "--start-after", "config/cli"], "kv_list",
+                  {"prefix": "config/", "start-after": "config/cli"})
+        code, deleted = self.cli("kv", "delete", "config/cli")
+        self.assertEqual((code, masked(deleted)), (0, masked(self.tool("kv_delete", {"key": "config/mcp"}))))
+        self.assertEqual(deleted["deleted"], 1)
+
+    def cli_put(self, key, value, rev):
+        code, document = self.cli("kv", "put", key, json.dumps(value), "--if-rev", rev)
+        self.assertEqual(code, 0, document)
+        return document
+
+    def tool_put(self, key, value, rev):
+        return self.tool("kv_put", {"key": key, "value": value, "if-rev": rev})
+
+    def test_kv_watch(self):
+        first = self.cluster.ask("kv", "put", "config/w/1", "1")["revision"]
+        self.cluster.ask("kv", "put", "config/w/2", '{"b":2}')
+        self.cluster.ask("kv", "delete", "config/w/1")
+        code, out, err = self.cluster.run("kv", "watch", "config/w/", "--from", first, "--limit", 3)
+        self.assertEqual(code, 0, err)
+        lines = [json.loads(line) for line in out.splitlines()]
+        watched = self.tool("kv_watch", {"prefix": "config/w/", "from": first, "limit": 3})
+        self.assertEqual(lines, watched["events"])
+        self.assertEqual([e["deleted"] for e in lines], [False, False, True])
+
+    def test_events_and_agent(self):
+        self.tool("kv_put", {"key": "config/e", "value": 1})  # So there is an agent, and an event of its lease.
+        events = self.same(["event", "list", "--from", "0", "--limit", "3"], "event_list", {"from": 0, "limit": 3})
+        self.assertTrue(events["events"])
+        status = self.same(["agent", "status"], "agent_status", {})
+        self.assertEqual((status["held"], status["holder"]), (True, "parity"))
+        # People's changes go on beside the agent's; another agent is told who holds the lease.
+        self.cluster.ask("kv", "put", "config/e", "2")
+        other = Mcp(self.cluster, "other")
+        refusal = other.call("kv_put", {"key": "config/e", "value": 3}, meta=None)
+        self.assertTrue(refusal["isError"])
+        error = refusal["structuredContent"]["error"]
+        self.assertEqual(error["code"], "DENIED")
+        self.assertRegex(error["message"], r"parity.*\d+ s")
+        self.assertEqual(other.call("kv_get", {"key": "config/e"}, meta=None)["structuredContent"]["value"], 2)
+        self.assertEqual(other.call("agent_release", {}, meta=None)["structuredContent"]["error"]["code"], "CONFLICT")
+        self.assertEqual(self.cluster.ask("agent", "release")["released"], True)
+        self.assertFalse(other.call("kv_put", {"key": "config/e", "value": 3}, meta=None)["isError"])
+        self.assertEqual(other.call("agent_release", {}, meta=None)["structuredContent"]["released"], True)
+        self.assertEqual(other.close(), 0)
+        self.tool("kv_put", {"key": "config/e", "value": 4})
+        self.assertEqual(self.tool("agent_release", {})["released"], True)
+        code, again = self.cli("agent", "release")
+        self.assertEqual((code, masked(again)), (0, masked(self.tool("agent_release", {}))))
+        self.assertEqual(again["released"], False)
+
+    def test_slices(self):
+        path = self.directory / "shop.json"
+        path.write_text(json.dumps(BLUEPRINT))
+        code, published = self.cli("blueprint", "publish", path)
+        self.assertEqual((code, published["complete"], published["changed"]), (0, True, True), published)
+        self.same(["blueprint", "publish", "-"], "blueprint_publish", {"document": BLUEPRINT}, stdin=path.read_text())
+        self.same(["blueprint", "publish", path, "--detach"], "blueprint_publish",
+                  {"document": path.read_text(), "detach": True})
+        listed = self.same(["blueprint", "list"], "blueprint_list", {})
+        self.assertEqual([b["name"] for b in listed["blueprints"]], ["shop"])
+        self.same(["blueprint", "get", "shop"], "blueprint_get", {"name": "shop"})
+        self.same_failure(["blueprint", "get", "none"], "blueprint_get", {"name": "none"}, "NOT_FOUND")
+        for words, arguments in ((["--blueprint", "shop"], {"blueprint": "shop"}), (["--stale"], {"stale": True})):
+            instances = self.same(["slice", "list", *words], "slice_list", arguments)["instances"]
+            self.assertEqual([i["state"] for i in instances], ["ACTIVE"])
+        self.same(["slice", "show", PRICING], "slice_show", {"artifact": PRICING})
+        self.same_failure(["slice", "show", "org.example:none"], "slice_show", {"artifact": "org.example:none"},
+                          "NOT_FOUND")
+        endpoints = self.same(["endpoint", "list", "org.example:pricing"], "endpoint_list",
+                              {"artifact": "org.example:pricing"})["endpoints"]
+        self.assertEqual([e["entry"] for e in endpoints], ["quote"])
+        called = self.same(["call", "org.example:pricing/quote", json.dumps(QUOTE)], "call",
+                           {"target": "org.example:pricing/quote", "payload": QUOTE})
+        self.assertEqual(called["payload"]["gross-cents"], 2140)
+        self.same_failure(["call", "org.example:none/quote", "{}"], "call",
+                          {"target": "org.example:none/quote", "payload": {}}, "NO_ENDPOINT")
+        broken = self.directory / "broken.json"
+        broken.write_text('{"name":"shop","slicez":[]}')
+        self.same_failure(["blueprint", "publish", broken], "blueprint_publish", {"document": broken.read_text()},
+                          "INVALID")
+        code, deleted = self.cli("blueprint", "delete", "shop")
+        self.assertEqual((code, deleted["complete"]), (0, True), deleted)
+        self.assertTrue(self.tool("blueprint_publish", {"document": BLUEPRINT})["complete"])
+        self.assertEqual(masked(deleted), masked(self.tool("blueprint_delete", {"name": "shop"})))
+        self.assertEqual(self.cluster.ask("slice", "list")["instances"], [])
+
+    # --- the protocol itself ------------------------------------------------------------------------------------
+    def test_both_eras(self):
+        mcp = Mcp(self.cluster)
+        hello = mcp.ask("initialize", {"protocolVersion": "2025-11-25", "capabilities": {},
+                                       "clientInfo": {"name": "old", "version": "1"}}, meta=None)["result"]
+        self.assertEqual(hello["protocolVersion"], "2025-11-25")
+        mcp.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        self.assertEqual(mcp.ask("ping", meta=None)["result"], {})
+        old = mcp.ask("tools/list", meta=None)["result"]
+        new = mcp.ask("server/discover")["result"]
+        self.assertIn("2026-07-28", new["supportedVersions"])
+        self.assertEqual(old["tools"], mcp.ask("tools/list")["result"]["tools"])
+        for text, code in (("{", -32700), ("[]", -32600), ('{"id":1}', -32600)):
+            mcp.send(text)
+            self.assertEqual(json.loads(mcp.process.stdout.readline())["error"]["code"], code)
+        self.assertEqual(mcp.ask("no/such", meta=None)["error"]["code"], -32601)
+        self.assertEqual(mcp.ask("tools/call", {"name": "no_such"})["error"]["code"], -32602)
+        wrong = mcp.call("kv_get", {"key": 7})
+        self.assertEqual(wrong["structuredContent"]["error"]["code"], "INVALID")
+        self.assertEqual(mcp.close(), 0)
+
+    def test_tools_are_the_rows(self):
+        code, out, _ = self.cluster.run("help", "--markdown")
+        rows = re.findall(r"MCP tool: `([a-z_]+)`", out)
+        self.assertEqual(code, 0)
+        self.assertEqual(sorted(rows), sorted(self.tools))
+
+    def test_zz_every_row_was_driven(self):  # Methods run in the order of their names.
+        self.assertEqual(sorted(set(self.tools) - self.driven), [])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
