@@ -56,7 +56,7 @@ static void print_response(struct bridge *bridge, struct value *response)
     value_free(&response);
 }
 
-/* Not the store's own JSON-RPC codes: MCP keeps their range for itself (2026-07-28, error codes). */
+/* The protocol's own "internal error"; our word for it is in the data. */
 static void print_failure(struct bridge *bridge, const struct value *id, const struct error *error)
 {
     struct value *data = value_new_object();
