@@ -12,7 +12,7 @@
 #include "actors/cluster/presence.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
-#include "store/schema/event.h"
+#include "store/schema/event_key.h"
 #include "wire/follow.h"
 #include "wire/frame.h"
 #include "wire/kinds.h"
@@ -590,7 +590,7 @@ static void read_events(struct actor *self, struct waiting *waiting, const char 
     bool has_from = request->has_from_case != PB__EVENT_LIST_REQUEST__HAS_FROM__NOT_SET;
     event_key(first, has_from ? request->from : 0);
     read->key = wire_string(message, first);
-    read->range_end = wire_string(message, "events0"); /* Just behind every key that starts with "events/". */
+    read->range_end = wire_string(message, EVENT_KEY_END);
     read->start_after = wire_string(message, start_after);
     read->stale = true;
     actor_ask_name(self, TO_STATE, &message, 0, on_events_read, waiting);

@@ -1,33 +1,14 @@
 /* event: see the header. The next index follows from the last record, so nothing is counted beside them. */
 #include "store/schema/event.h"
 
-#include "runtime/base/text.h"
 #include "store/schema/document.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-
-enum { INDEX_DIGITS = 16 };
-
-void event_key(char key[EVENT_KEY_SIZE], uint64_t index)
-{
-    (void)snprintf(key, EVENT_KEY_SIZE, EVENT_PREFIX "%016" PRIu64, index);
-}
-
-bool event_key_parse(const char *key, uint64_t *out_index)
-{
-    if (!text_starts_with(key, EVENT_PREFIX)) return false;
-    const char *digits = key + strlen(EVENT_PREFIX);
-    if (strlen(digits) != INDEX_DIGITS || strspn(digits, "0123456789") != INDEX_DIGITS) return false;
-    return text_to_u64(digits, out_index);
-}
 
 static uint64_t last_index(struct kv_txn *txn)
 {
     uint64_t index = 0;
-    const struct kv_record *last = kv_txn_last(txn, EVENT_PREFIX);
+    const struct kv_record *last = kv_txn_last(txn, EVENT_KEY_PREFIX);
     return last != NULL && event_key_parse(last->key, &index) ? index : 0;
 }
 
@@ -35,7 +16,7 @@ static void drop_old(struct kv_txn *txn, uint64_t newest)
 {
     for (;;) {
         uint64_t index = 0;
-        const struct kv_record *first = kv_txn_first(txn, EVENT_PREFIX);
+        const struct kv_record *first = kv_txn_first(txn, EVENT_KEY_PREFIX);
         if (first == NULL || !event_key_parse(first->key, &index)) return;
         if (index + EVENTS_KEPT > newest) return;
         (void)kv_txn_delete(txn, first->key);

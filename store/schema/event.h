@@ -4,10 +4,10 @@
 #define AETHER_STORE_SCHEMA_EVENT_H
 
 #include "store/kv.h"
+#include "store/schema/event_key.h"
 #include "wire/json/value.h"
 
-enum { EVENTS_KEPT = 1000, EVENT_KEY_SIZE = 32, EVENT_TYPE_MAX = 64, EVENT_FIELDS_MAX = 16 * 1024 };
-#define EVENT_PREFIX "events/"
+enum { EVENTS_KEPT = 1000, EVENT_TYPE_MAX = 64, EVENT_FIELDS_MAX = 16 * 1024 };
 
 /* Adds {index, timestamp, revision, type, ...fields}. Takes `fields` (an object, or NULL for none); members
  * named as ours are dropped. `type` is "domain.what_happened". */
@@ -15,8 +15,5 @@ void event_add(struct kv_txn *txn, const struct kv_context *context, const char 
 /* The same with string fields: name, value, ..., NULL. */
 void event_add_text(struct kv_txn *txn, const struct kv_context *context, const char *type, ...)
     __attribute__((sentinel));
-
-void event_key(char key[EVENT_KEY_SIZE], uint64_t index);   /* "events/0000000000000042" */
-bool event_key_parse(const char *key, uint64_t *out_index); /* false: not such a key. */
 
 #endif

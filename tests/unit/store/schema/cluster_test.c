@@ -119,7 +119,7 @@ static const char *event_types(const struct fixture *fixture)
     static char types[4096];
     bool more = false;
     types[0] = '\0';
-    struct kv_range range = { .key = EVENT_PREFIX, .prefix = true };
+    struct kv_range range = { .key = EVENT_KEY_PREFIX, .prefix = true };
     assert_int_equal(kv_scan(fixture->kv, &range, add_type, types, &more, NULL), STATUS_OK);
     return types;
 }
