@@ -179,7 +179,8 @@ static struct message *copy_request(const struct run *run)
 
 static void ask_target(struct actor *self, struct run *run)
 {
-    if (!actor_id_is_set(actor_find(self, run->command->target))) { /* Its NOT_FOUND would read as the answer. */
+    if (!actor_id_is_set(actor_find(self, run->command->target))) {
+        /* The runtime's NOT_FOUND would read as the command's. */
         struct error error;
         error_set(&error, STATUS_NOT_READY, "%s: who answers this is not running on node %s",
                   run->command->name, run->gateway->node);
@@ -231,18 +232,18 @@ static void pass_on(struct actor *self, struct run *run)
 static void route(struct actor *self, struct run *run)
 {
     struct command_gateway *gateway = run->gateway;
+    bool late = left_ns(self, run) <= 0; /* Only a run that waited in vain comes here late. */
+    bool elsewhere = gateway->leader[0] != '\0' && strcmp(gateway->leader, gateway->node) != 0;
     run->waiting = false;
-    if (left_ns(self, run) <= 0) {
-        wait_for_leader(self, run); /* Says NO_LEADER: only a run that found none comes here late. */
-    } else if (!needs_leader(run) || gateway->leading) {
+    if (!late && (!needs_leader(run) || gateway->leading)) {
         run_here(self, run);
-    } else if (run->from_gateway) {
+    } else if (!late && run->from_gateway) {
         struct error error;
         error_set(&error, STATUS_NOT_LEADER, "node %s does not lead", gateway->node);
         refuse_run(self, run, &error);
-    } else if (gateway->leader[0] != '\0' && strcmp(gateway->leader, gateway->node) != 0) {
+    } else if (!late && elsewhere) {
         pass_on(self, run);
-    } else if ((run->command->flags & COMMAND_PREFERS_LEADER) != 0) {
+    } else if (!late && (run->command->flags & COMMAND_PREFERS_LEADER) != 0) {
         run->here = true;
         run_here(self, run);
     } else {
@@ -269,31 +270,45 @@ static enum status authorise(const char *principal, const struct command *comman
 }
 
 /* A row whose target answers at once, here, and whose outcome nobody records: handed over whole, so that a
- * call costs one hop. */
-static bool hand_over(struct actor *self, const struct command *command, const struct message *message)
+ * call costs one hop. Takes the request if it does. */
+static bool hand_over(struct actor *self, const struct command *command, struct message **request)
 {
     const uint32_t handled = COMMAND_CHANGES | COMMAND_ON_LEADER | COMMAND_PREFERS_LEADER | COMMAND_FRESH;
-    if ((command->flags & handled) != 0 || message->kind != command->request) return false;
+    if ((command->flags & handled) != 0 || (*request)->kind != command->request) return false;
     struct actor_id target = actor_find(self, command->target);
     if (!actor_id_is_set(target)) return false;
-    struct message *kept = actor_keep(self);
-    actor_forward(self, target, &kept);
+    actor_forward(self, target, request);
     return true;
 }
 
-static void start_run(struct actor *self, struct command_gateway *gateway, const struct command *command,
-                      const void *body, const char *principal, bool from_gateway)
+/* Takes the request. */
+static void refuse(struct actor *self, struct message **request, const struct error *error)
+{
+    actor_refuse_error(self, *request, error);
+    message_destroy(request);
+}
+
+struct order { /* A command as it came: from a client, or wrapped by a gateway or the MCP server. */
+    const struct command *command; /* NULL: there is no such command. */
+    const void *body;              /* In the request's arena. */
+    const char *principal;
+    bool from_gateway;
+};
+
+/* Takes the request. */
+static void start_run(struct actor *self, struct command_gateway *gateway, struct message *request,
+                      const struct order *order)
 {
     struct run *run = memory_zalloc(sizeof *run);
     run->gateway = gateway;
-    run->command = command;
-    run->body = body;
-    run->from_gateway = from_gateway;
-    (void)text_copy(run->principal, sizeof run->principal, principal);
-    run->request = actor_keep(self);
+    run->command = order->command;
+    run->body = order->body;
+    run->from_gateway = order->from_gateway;
+    (void)text_copy(run->principal, sizeof run->principal, order->principal);
+    run->request = request;
     int64_t now = actor_now_ns(self);
-    int64_t patience = (command->flags & COMMAND_WAITS) != 0 ? long_patience_ns : patience_ns;
-    int64_t asked = run->request->deadline_ns != 0 ? run->request->deadline_ns - now : patience;
+    int64_t patience = (run->command->flags & COMMAND_WAITS) != 0 ? long_patience_ns : patience_ns;
+    int64_t asked = request->deadline_ns != 0 ? request->deadline_ns - now : patience;
     int64_t margin = asked / 8 < answer_margin_ns ? asked / 8 : answer_margin_ns;
     run->deadline_ns = now + asked - margin;
     run->next = gateway->runs;
@@ -302,51 +317,63 @@ static void start_run(struct actor *self, struct command_gateway *gateway, const
     route(self, run);
 }
 
-static void begin(struct actor *self, struct command_gateway *gateway, const struct message *message,
-                  const struct command *command, const void *body, const char *principal, bool from_gateway)
+/* Takes the request. */
+static void begin(struct actor *self, struct command_gateway *gateway, struct message *request,
+                  const struct order *order)
 {
     struct error error;
-    if (command == NULL) {
-        error_set(&error, STATUS_INVALID, "%s is no command", kind_name(message->kind));
-        actor_refuse_error(self, message, &error);
+    if (order->command == NULL) {
+        error_set(&error, STATUS_INVALID, "%s is no command", kind_name(request->kind));
+        refuse(self, &request, &error);
         return;
     }
-    if (authorise(principal, command, &error) != STATUS_OK) {
-        actor_refuse_error(self, message, &error);
+    if (authorise(order->principal, order->command, &error) != STATUS_OK) {
+        refuse(self, &request, &error);
         return;
     }
-    if (hand_over(self, command, message)) return;
+    if (hand_over(self, order->command, &request)) return;
     if (gateway->run_count == RUNS_MAX) {
         error_set(&error, STATUS_OVERLOADED, "%d commands are in flight on this node", RUNS_MAX);
-        actor_refuse_error(self, message, &error);
+        refuse(self, &request, &error);
         return;
     }
-    start_run(self, gateway, command, body, principal, from_gateway);
+    start_run(self, gateway, request, order);
 }
 
 /* --- messages ----------------------------------------------------------------------------------------- */
 static void on_request(struct actor *self, void *state, const struct message *message)
 {
-    begin(self, state, message, command_find_request(message->kind), message->body, "local", false);
+    (void)message;
+    struct message *request = actor_keep(self);
+    const struct order order = {
+        .command = command_find_request(request->kind),
+        .body = request->body,
+        .principal = "local",
+    };
+    begin(self, state, request, &order);
 }
 
 static void on_forward(struct actor *self, void *state, const struct message *message)
 {
-    const Pb__GatewayForward *forward = message->body;
-    const struct command *command = command_find_request(forward->kind);
+    (void)message;
+    struct message *request = actor_keep(self);
+    const Pb__GatewayForward *forward = request->body;
+    struct order order = {
+        .command = command_find_request(forward->kind),
+        .principal = forward->principal,
+        /* Only another node's gateway passes on; whoever asks here goes through all of the path. */
+        .from_gateway = request->from_node != NULL,
+    };
     void *body = NULL;
     struct error error;
-    if (command != NULL) {
-        /* Into the message's own arena: it lives as long as the run, which keeps the message. */
-        struct arena *arena = &((struct message *)(uintptr_t)message)->arena;
-        if (codec_unpack(arena, command_request_descriptor(command), forward->request.data,
-                         forward->request.len, &body, &error) != STATUS_OK) {
-            actor_refuse_error(self, message, &error);
-            return;
-        }
+    if (order.command != NULL &&
+        codec_unpack(&request->arena, command_request_descriptor(order.command), forward->request.data,
+                     forward->request.len, &body, &error) != STATUS_OK) {
+        refuse(self, &request, &error);
+        return;
     }
-    /* Only another node's gateway passes on; whoever asks here goes through all of the path. */
-    begin(self, state, message, command, body, forward->principal, message->from_node != NULL);
+    order.body = body;
+    begin(self, state, request, &order);
 }
 
 static void on_role_changed(struct actor *self, void *state, const struct message *message)
