@@ -95,12 +95,12 @@ struct message *wire_refusal_create(const struct error *error)
     return message;
 }
 
-void wire_refusal_read(const struct message *message, struct error *out_error)
+void wire_refusal_read(const struct message *refusal, struct error *out_error)
 {
-    CHECK(message->kind == KIND_REFUSAL);
-    const Pb__Refusal *refusal = message->body;
-    enum status status = refusal->status < STATUS_COUNT ? (enum status)refusal->status : STATUS_UNKNOWN;
+    CHECK(refusal->kind == KIND_REFUSAL);
+    const Pb__Refusal *body = refusal->body;
+    enum status status = body->status < STATUS_COUNT ? (enum status)body->status : STATUS_UNKNOWN;
     if (status == STATUS_OK) status = STATUS_UNKNOWN; /* A refusal that says OK is none we understand. */
-    (void)error_set(out_error, status, "%s", refusal->message);
-    error_hint(out_error, "%s", refusal->hint);
+    (void)error_set(out_error, status, "%s", body->message);
+    error_hint(out_error, "%s", body->hint);
 }

@@ -19,7 +19,7 @@ __attribute__((constructor)) static void take_heap(void)
 
 static json_t *as_json(const struct value *value)
 {
-    return (json_t *)(uintptr_t)value; /* jansson's readers take json_t without const. */
+    return (json_t *)value; /* jansson's readers take json_t without const. */
 }
 
 static struct value *as_value(json_t *json)

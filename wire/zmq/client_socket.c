@@ -17,7 +17,9 @@ enum {
     OPEN_PER_CLIENT_MAX = 64,
     OPEN_BYTES_MAX = 64 * 1024 * 1024,
     ANSWER_BYTES_MAX = 64 * 1024 * 1024,
-    TURN_MAX = 128, /* Messages before other input has its turn. */
+    TURN_MAX = 128,    /* Messages before other input has its turn. */
+    UNREAD_MAX = 32,   /* Messages a client, up to 4 MiB each, that the library reads before we do. */
+    UNSENT_MAX = 1000, /* Messages to a client that doesn't read. */
 };
 
 static const int64_t patience_default_ns = SECONDS(30);
@@ -62,6 +64,8 @@ struct client_socket *client_socket_create(void *zmq, const struct socket_keys *
     clients->answers.max = ANSWER_BYTES_MAX;
     clients->open.next = clients->open.previous = &clients->open;
     clients->router = socket_io_create(zmq, ZMQ_ROUTER);
+    socket_io_set(clients->router, ZMQ_RCVHWM, UNREAD_MAX);
+    socket_io_set(clients->router, ZMQ_SNDHWM, UNSENT_MAX);
     socket_io_set(clients->router, ZMQ_ROUTER_MANDATORY, 1); /* An answer to one who left is noticed. */
     return clients;
 }

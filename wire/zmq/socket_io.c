@@ -10,6 +10,11 @@
 #include <errno.h>
 #include <string.h>
 
+/* libzmq is not compiled with TSan, so its hand-over of a frame from our thread to its own is told here.
+ * Present only where the program is linked with TSan. */
+__attribute__((weak)) void __tsan_acquire(void *address);
+__attribute__((weak)) void __tsan_release(void *address);
+
 enum {
     QUEUE_MAX = 10000, /* Messages; bytes are bounded by the budgets. */
     HANDSHAKE_MS = 3000,
@@ -181,6 +186,7 @@ static void landed(void *data, void *hint)
 {
     (void)data;
     struct in_flight *flight = hint;
+    if (__tsan_acquire != NULL) __tsan_acquire(flight);
     __atomic_fetch_sub(&flight->budget->used, flight->frame->size, __ATOMIC_RELAXED);
     bytes_unref(&flight->frame);
     memory_free(flight);
@@ -225,6 +231,7 @@ enum status socket_io_send(void *socket, const struct socket_identity *to, bool 
     int failed = zmq_msg_init_data(&body, (*frame)->data, size, landed, flight);
     CHECK(failed == 0);
     *frame = NULL;
+    if (__tsan_release != NULL) __tsan_release(flight);
     if (zmq_msg_send(&body, socket, ZMQ_DONTWAIT) >= 0) return STATUS_OK;
     if (to == NULL && has_room(socket) && zmq_msg_send(&body, socket, ZMQ_DONTWAIT) >= 0) return STATUS_OK;
     status = status_of_failure();
