@@ -1,6 +1,7 @@
 /* call_outcomes: see the header. Without a leader nothing can be written: the counts wait and grow. */
 #include "actors/slice/call_outcomes.h"
 
+#include "actors/slice/proposal.h"
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
@@ -67,23 +68,17 @@ void call_outcomes_tell(struct call_outcomes *outcomes, struct actor *self, cons
                         ask_completion *complete)
 {
     if (outcomes->count == 0 || outcomes->asking) return;
-    struct message *message = wire_message_create(KIND_PROPOSE_REQUEST);
-    Pb__ProposeRequest *request = message->body;
-    Pb__Command *command = arena_alloc(&message->arena, sizeof(*command));
-    pb__command__init(command);
-    command->origin = PB__ORIGIN__ORIGIN_SYSTEM;
-    command->success = arena_array(&message->arena, outcomes->count, sizeof(Pb__Operation *));
+    struct proposal proposal = proposal_begin(PB__ORIGIN__ORIGIN_SYSTEM, outcomes->count);
+    struct message *message = proposal.message;
     for (uint32_t i = 0; i < outcomes->count; i++) {
         struct call_outcome *outcome = &outcomes->list[i];
-        command->success[command->n_success++] =
-            event_operation(message, outcome, self_node, i == 0 ? outcomes->lost : 0);
+        proposal_add(&proposal, event_operation(message, outcome, self_node, i == 0 ? outcomes->lost : 0));
         outcome->sent = true;
         outcome->sent_count = outcome->count;
         log_warn(self, "call.failed", "outcome=%s target=%s node=%s count=%u first=%s",
                  status_name(outcome->status), outcome->target, outcome->node, outcome->count,
                  outcome->request_id);
     }
-    request->command = command;
     outcomes->asking = true;
     actor_ask_name(self, TO_PROPOSER, &message, SECONDS(5), complete, NULL);
 }

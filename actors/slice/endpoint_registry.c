@@ -6,8 +6,8 @@
 #include "actors/slice/endpoint_registry.h"
 
 #include "actors/slice/endpoint_table.h"
-#include "wire/follow.h"
 #include "runtime/base/check.h"
+#include "wire/follow.h"
 #include "wire/kinds.h"
 #include "wire/proto/slice.pb-c.h"
 

@@ -1,14 +1,15 @@
 /* node_deployment_manager: drives the instances that are allocated to this node through their lifecycle.
  * Learns  allocations, records, blueprints and this node's own record from the state's changes; what really
- * is from the slice store; the incarnation that this process stands for from membership. Owns    one
- * managed_instance each. Every move is first agreed as an entry (OpSliceFact under this node's incarnation
- * and the allocation's revision), then carried out; only a process that ended by itself is started again at
- * once, and the facts follow when a leader takes them. Limits  one proposal and one step at a time per
- * instance; deadlines and retries by slice_lifecycle.h. */
+ *         is from the slice store; the incarnation that this process stands for from membership.
+ * Owns    one managed_instance each. Every move is agreed as an entry first (OpSliceFact under this node's
+ *         incarnation and the allocation's revision), then carried out; only a process that ended by itself
+ *         is started again at once, and the facts follow when a leader takes them.
+ * Limits  one proposal and one step at a time per instance; deadlines and retries by slice_lifecycle.h. */
 #include "actors/slice/node_deployment_manager.h"
 
 #include "actors/slice/managed.h"
 #include "actors/slice/messages.h"
+#include "actors/slice/proposal.h"
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
@@ -123,21 +124,15 @@ static void on_recorded(struct actor *self, void *state, void *context, const st
 static void record(struct actor *self, struct node_deployment_manager *manager,
                    struct managed_instance *instance, enum slice_state to, enum slice_cause cause)
 {
-    struct message *message = wire_message_create(KIND_PROPOSE_REQUEST);
-    Pb__ProposeRequest *request = message->body;
-    Pb__Command *command = arena_alloc(&message->arena, sizeof(*command));
+    struct proposal proposal = proposal_begin(PB__ORIGIN__ORIGIN_NODE, 1);
+    struct message *message = proposal.message;
     Pb__Operation *operation = arena_alloc(&message->arena, sizeof(*operation));
-    pb__command__init(command);
     pb__operation__init(operation);
     operation->op_case = PB__OPERATION__OP_SLICE_FACT;
     operation->slice_fact = make_fact(self, message, instance, to, cause);
-    command->origin = PB__ORIGIN__ORIGIN_NODE;
-    command->node = wire_string(message, manager->node);
-    command->incarnation = manager->incarnation;
-    command->n_success = 1;
-    command->success = arena_array(&message->arena, 1, sizeof(Pb__Operation *));
-    command->success[0] = operation;
-    request->command = command;
+    proposal.command->node = wire_string(message, manager->node);
+    proposal.command->incarnation = manager->incarnation;
+    proposal_add(&proposal, operation);
     instance->proposing = true;
     instance->proposed = to;
     instance->proposed_rev = instance->rev;
@@ -174,21 +169,17 @@ static void on_recorded(struct actor *self, void *state, void *context, const st
 {
     struct node_deployment_manager *manager = state;
     struct managed_instance *instance = instance_of(manager, context);
-    enum status status = result->status;
-    const char *why = result->error == NULL ? "" : result->error->message;
+    struct error error = { 0 };
+    uint64_t revision = 0;
+    enum status status = proposal_outcome(result, &revision, &error);
     instance->proposing = false;
-    if (status == STATUS_OK) {
-        const Pb__ProposeReply *reply = result->message->body;
-        status = status_from_number((int)reply->status);
-        why = reply->message;
-        if (status == STATUS_OK) take_recorded(self, instance, reply->revision);
-    }
-    if (status !=
-        STATUS_OK) { /* NO_LEADER, or our view was old: the news will tell; until then, not at once. */
+    if (status == STATUS_OK) take_recorded(self, instance, revision);
+    if (status != STATUS_OK) { /* No leader, or our view was old: the news will tell, but not at once. */
         instance->held_ns = actor_now_ns(self) + refused_pause_ns +
                             (int64_t)(actor_random(self) % (uint64_t)refused_pause_ns);
         log_debug(self, "slice.move_refused", "instance=%s#%u to=%s status=%s why=%s", instance->key.artifact,
-                  instance->key.instance, slice_state_name(instance->proposed), status_name(status), why);
+                  instance->key.instance, slice_state_name(instance->proposed), status_name(status),
+                  error.message);
     }
     advance(self, manager, instance);
 }

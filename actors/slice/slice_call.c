@@ -1,15 +1,15 @@
-/* slice_call: finds an instance for a call, sends it there and answers with exactly one outcome of product.md
- * section 6. At most once: it is tried again only when it surely did not start, or when the entry point may
- * be called twice (READONLY, IDEMPOTENT), after a random pause and out of a bounded budget. Learns  endpoints
- * and nodes from the state's changes, connections from the transport, and this node's own instances from the
- * slice store. Owns    the calls under way and the queues of this node's instances. A call costs one hop to
- * an instance of this node and one frame to another node, whose slice_call is the only one to queue it.
+/* slice_call: finds an instance for a call, sends it there, answers with one outcome of product.md section 6.
+ * At most once: it is tried again only when it surely did not start, or when the entry point may be called
+ * twice (READONLY, IDEMPOTENT), after a random pause and out of a bounded budget.
+ * Learns  endpoints and nodes from the state's changes, connections from the transport, and this node's own
+ *         instances from the slice store.
+ * Owns    the calls under way and the queues of this node's instances. A call costs one hop to an instance
+ *         of this node and one frame to another node, whose slice_call alone queues it.
  * Limits  CALLS_MAX calls under way; per instance serving.h; more is refused OVERLOADED at once. */
 #include "actors/slice/slice_call.h"
 
 #include "actors/slice/call_outcomes.h"
 #include "actors/slice/endpoint_table.h"
-#include "wire/follow.h"
 #include "actors/slice/messages.h"
 #include "actors/slice/serving.h"
 #include "runtime/base/check.h"
@@ -17,6 +17,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "runtime/port/transport.h"
+#include "wire/follow.h"
 #include "wire/kinds.h"
 #include "wire/proto/cluster.pb-c.h"
 #include "wire/proto/slice.pb-c.h"

@@ -1,0 +1,214 @@
+/* cluster_queries: see the header. */
+#include "actors/slice/cluster_queries.h"
+
+#include "actors/slice/rollout.h"
+#include "runtime/base/text.h"
+#include "wire/kinds.h"
+
+#include <string.h>
+
+struct collecting {
+    struct message *reply;
+    const struct cluster_view *view;
+    Pb__InstanceView **views;
+    size_t count;
+    size_t room;
+};
+
+static void add(struct collecting *collecting, const char *artifact, const char *node, uint32_t number,
+                const struct slice_instance *instance)
+{
+    if (collecting->count == collecting->room) {
+        size_t room = collecting->room == 0 ? 16 : collecting->room * 2;
+        Pb__InstanceView **more = arena_array(&collecting->reply->arena, room, sizeof(Pb__InstanceView *));
+        for (size_t i = 0; i < collecting->count; i++)
+            more[i] = collecting->views[i];
+        collecting->views = more;
+        collecting->room = room;
+    }
+    Pb__InstanceView *view = arena_alloc(&collecting->reply->arena, sizeof(*view));
+    pb__instance_view__init(view);
+    view->artifact = wire_string(collecting->reply, artifact);
+    view->node = wire_string(collecting->reply, node);
+    view->instance = number;
+    view->state = wire_string(collecting->reply, instance == NULL ? "" : slice_state_name(instance->state));
+    if (instance != NULL) {
+        view->reason = wire_string(collecting->reply, instance->reason);
+        view->text = wire_string(collecting->reply, instance->text);
+        view->attempt = instance->attempt;
+        view->since = instance->since;
+    } else {
+        view->reason = wire_string(collecting->reply, "assigned, not begun");
+    }
+    collecting->views[collecting->count++] = view;
+}
+
+static void add_allocation(struct collecting *collecting, const struct view_allocation *allocation)
+{
+    for (uint32_t i = 0; i < allocation->allocation.instance_count; i++) {
+        uint32_t number = allocation->allocation.instances[i].instance;
+        add(collecting, allocation->artifact, allocation->node, number,
+            cluster_view_instance(collecting->view, allocation->node, allocation->artifact, number));
+    }
+}
+
+/* What is recorded without an allocation belongs to no blueprint any more; it is shown until it is gone. */
+static void add_leaving(struct collecting *collecting, const struct view_record *record)
+{
+    const struct view_allocation *allocation =
+        cluster_view_allocation(collecting->view, record->artifact, record->node);
+    for (uint32_t i = 0; i < record->record.instance_count; i++) {
+        const struct slice_instance *instance = &record->record.instances[i];
+        if (allocation != NULL && slice_allocation_find(&allocation->allocation, instance->instance) != NULL)
+            continue;
+        add(collecting, record->artifact, record->node, instance->instance, instance);
+    }
+}
+
+static int compare(const Pb__InstanceView *a, const Pb__InstanceView *b)
+{
+    int order = strcmp(a->artifact, b->artifact);
+    if (order != 0) return order;
+    if (a->instance != b->instance) return a->instance < b->instance ? -1 : 1;
+    return strcmp(a->node, b->node);
+}
+
+static void sort(struct collecting *collecting)
+{
+    for (size_t i = 1; i < collecting->count; i++) {
+        Pb__InstanceView *moved = collecting->views[i];
+        size_t at = i;
+        for (; at > 0 && compare(moved, collecting->views[at - 1]) < 0; at--)
+            collecting->views[at] = collecting->views[at - 1];
+        collecting->views[at] = moved;
+    }
+}
+
+void cluster_queries_instances(struct message *reply, const struct cluster_view *view, const char *blueprint,
+                               const char *artifact, Pb__InstanceView ***out_views, size_t *out_count)
+{
+    struct collecting collecting = { .reply = reply, .view = view };
+    const struct view_allocation *allocation = NULL;
+    const struct view_record *record = NULL;
+    const struct view_blueprint *of = blueprint[0] == '\0' ? NULL : cluster_view_blueprint(view, blueprint);
+    for (const char *key = ""; (allocation = cluster_view_next_allocation(view, &key)) != NULL;) {
+        if (blueprint[0] != '\0' && strcmp(allocation->allocation.blueprint, blueprint) != 0) continue;
+        if (artifact[0] == '\0' || strcmp(allocation->artifact, artifact) == 0)
+            add_allocation(&collecting, allocation);
+    }
+    for (const char *key = ""; (record = cluster_view_next_record(view, &key)) != NULL;) {
+        bool known = blueprint[0] == '\0' ||
+                     (of != NULL && blueprint_find_unversioned(&of->blueprint, record->artifact) != NULL);
+        if (!known) continue;
+        if (artifact[0] == '\0' || strcmp(record->artifact, artifact) == 0) add_leaving(&collecting, record);
+    }
+    sort(&collecting);
+    *out_views = collecting.views;
+    *out_count = collecting.count;
+}
+
+void cluster_queries_list_slices(struct message *reply, const struct cluster_view *view,
+                                 const char *blueprint)
+{
+    Pb__SliceListReply *list = reply->body;
+    cluster_queries_instances(reply, view, blueprint, "", &list->instances, &list->n_instances);
+}
+
+void cluster_queries_list_blueprints(struct message *reply, const struct cluster_view *view)
+{
+    Pb__BlueprintListReply *list = reply->body;
+    const struct view_blueprint *item = NULL;
+    list->blueprints = arena_array(&reply->arena, view->blueprints.count, sizeof(Pb__BlueprintSummary *));
+    for (const char *key = ""; (item = cluster_view_next_blueprint(view, &key)) != NULL;) {
+        Pb__BlueprintSummary *summary = arena_alloc(&reply->arena, sizeof(*summary));
+        pb__blueprint_summary__init(summary);
+        summary->name = wire_string(reply, item->name);
+        summary->revision = item->revision;
+        summary->slices = item->blueprint.slice_count;
+        summary->timestamp = item->blueprint.timestamp;
+        for (uint32_t i = 0; i < item->blueprint.slice_count; i++) {
+            struct rollout_count count;
+            rollout_count(view, item->blueprint.slices[i].artifact, 0, &count);
+            summary->instances_wanted += item->blueprint.slices[i].instances;
+            summary->instances_active += count.active;
+        }
+        list->blueprints[list->n_blueprints++] = summary;
+    }
+}
+
+static enum status not_found(struct error *error, const char *what, const char *name, const char *verb)
+{
+    enum status status = error_set(error, STATUS_NOT_FOUND, "there is no %s %.200s", what, name);
+    error_hint(error, "aether %s shows what there is", verb);
+    return status;
+}
+
+enum status cluster_queries_get_blueprint(struct message *reply, const struct cluster_view *view,
+                                          const char *name, struct error *error)
+{
+    Pb__BlueprintGetReply *get = reply->body;
+    const struct view_blueprint *item = cluster_view_blueprint(view, name);
+    if (item == NULL) {
+        bool named = coordinates_part_is_valid(name, BLUEPRINT_NAME_MAX);
+        return not_found(error, "blueprint", named ? name : "of that name", "blueprint list");
+    }
+    get->name = wire_string(reply, item->name);
+    get->revision = item->revision;
+    get->document = wire_string(reply, item->text);
+    return STATUS_OK;
+}
+
+struct wanted_slice {
+    const struct view_blueprint *blueprint;
+    const struct blueprint_slice *slice;
+};
+
+/* The slice that a blueprint asks for under these coordinates. */
+static struct wanted_slice find_wanted(const struct cluster_view *view, const struct coordinates *wanted)
+{
+    const struct view_blueprint *item = NULL;
+    for (const char *key = ""; (item = cluster_view_next_blueprint(view, &key)) != NULL;) {
+        for (uint32_t i = 0; i < item->blueprint.slice_count; i++) {
+            const struct blueprint_slice *slice = &item->blueprint.slices[i];
+            if (coordinates_match(wanted, slice->artifact)) return (struct wanted_slice){ item, slice };
+        }
+    }
+    return (struct wanted_slice){ 0 };
+}
+
+static void add_entries(struct message *reply, const struct endpoint_table *endpoints, const char *artifact)
+{
+    Pb__SliceShowReply *show = reply->body;
+    const struct endpoint *endpoint = NULL;
+    show->entries = arena_array(&reply->arena, SLICE_ENTRIES_MAX, sizeof(char *));
+    for (const char *key = ""; (endpoint = endpoint_table_next(endpoints, &key)) != NULL;) {
+        if (strcmp(endpoint->artifact, artifact) != 0) continue;
+        bool known = false;
+        for (size_t i = 0; i < show->n_entries && !known; i++)
+            known = strcmp(show->entries[i], endpoint->entry) == 0;
+        if (known || show->n_entries == SLICE_ENTRIES_MAX) continue;
+        show->entries[show->n_entries++] = wire_string(reply, endpoint->entry);
+    }
+}
+
+enum status cluster_queries_show_slice(struct message *reply, const struct cluster_view *view,
+                                       const struct endpoint_table *endpoints, const char *artifact,
+                                       struct error *error)
+{
+    Pb__SliceShowReply *show = reply->body;
+    struct coordinates wanted;
+    struct rollout_count count;
+    enum status status = coordinates_parse(artifact, COORDINATES_ANY, &wanted, error);
+    if (status != STATUS_OK) return status;
+    struct wanted_slice found = find_wanted(view, &wanted);
+    if (found.slice == NULL) return not_found(error, "slice", artifact, "slice list");
+    rollout_count(view, found.slice->artifact, 0, &count);
+    show->artifact = wire_string(reply, found.slice->artifact);
+    show->blueprint = wire_string(reply, found.blueprint->name);
+    show->sha256 = wire_string(reply, found.slice->sha256);
+    show->wanted = found.slice->instances;
+    show->active = count.active;
+    cluster_queries_instances(reply, view, "", found.slice->artifact, &show->instances, &show->n_instances);
+    add_entries(reply, endpoints, found.slice->artifact);
+    return STATUS_OK;
+}

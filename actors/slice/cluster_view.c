@@ -1,0 +1,214 @@
+/* cluster_view: see the header. */
+#include "actors/slice/cluster_view.h"
+
+#include "runtime/base/check.h"
+#include "runtime/base/memory.h"
+#include "runtime/base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define HISTORY "blueprint-history/"
+
+/* Every kind of item begins with its arena. */
+static void free_item(void *item)
+{
+    if (item == NULL) return;
+    arena_fini(item);
+    memory_free(item);
+}
+
+static void clear(struct tree *tree)
+{
+    const char *key = NULL;
+    void *item = NULL;
+    while (tree_at_or_after(tree, "", &key, &item)) {
+        char copy[SLICE_KEY_MAX];
+        (void)text_copy(copy, sizeof(copy), key);
+        free_item(tree_remove(tree, copy));
+    }
+}
+
+void cluster_view_fini(struct cluster_view *view)
+{
+    struct tree *const trees[] = { &view->blueprints, &view->history, &view->allocations, &view->records,
+                                   &view->nodes };
+    for (size_t i = 0; i < ARRAY_COUNT(trees); i++) {
+        clear(trees[i]);
+        tree_fini(trees[i]);
+    }
+}
+
+static void *next(const struct tree *tree, const char **key)
+{
+    void *item = NULL;
+    return tree_after(tree, *key, key, &item) ? item : NULL;
+}
+
+/* The snapshot's begin and deletions, the same for every kind. true: nothing is left to do. */
+static bool is_handled(struct tree *tree, const Pb__KvEvent *event)
+{
+    if (event == NULL) {
+        clear(tree);
+        return true;
+    }
+    free_item(tree_remove(tree, event->record->key));
+    return event->deleted;
+}
+
+/* Puts what was read, or drops what could not be. */
+static void settle(struct tree *tree, const Pb__KvEvent *event, void *item, bool good)
+{
+    if (good) free_item(tree_put(tree, event->record->key, item));
+    else free_item(item);
+}
+
+/* --- learning --------------------------------------------------------------------------------------------
+ */
+
+static void see_revision(struct tree *tree, const Pb__KvEvent *event, const char *name)
+{
+    const Pb__KvRecord *record = event->record;
+    struct view_blueprint *item = memory_zalloc(sizeof(*item));
+    item->name = arena_strdup(&item->arena, name);
+    item->text = arena_strndup(&item->arena, (const char *)record->value.data, record->value.len);
+    item->revision = record->revision;
+    settle(tree, event, item,
+           blueprint_read(&item->arena, item->name, record->value.data, record->value.len, &item->blueprint,
+                          NULL) == STATUS_OK);
+}
+
+void cluster_view_see_blueprint(void *context, const Pb__KvEvent *event)
+{
+    struct cluster_view *view = context;
+    const char *name = NULL;
+    if (is_handled(&view->blueprints, event)) return;
+    if (slice_key_blueprint_parse(event->record->key, &name)) see_revision(&view->blueprints, event, name);
+}
+
+void cluster_view_see_history(void *context, const Pb__KvEvent *event)
+{
+    struct cluster_view *view = context;
+    char name[BLUEPRINT_NAME_MAX];
+    if (is_handled(&view->history, event)) return;
+    const char *from = event->record->key + strlen(HISTORY);
+    size_t length = strcspn(from, "/");
+    if (length == 0 || length >= sizeof(name)) return;
+    memcpy(name, from, length);
+    name[length] = '\0';
+    see_revision(&view->history, event, name);
+}
+
+void cluster_view_see_allocation(void *context, const Pb__KvEvent *event)
+{
+    struct cluster_view *view = context;
+    if (is_handled(&view->allocations, event)) return;
+    const Pb__KvRecord *record = event->record;
+    struct view_allocation *item = memory_zalloc(sizeof(*item));
+    item->revision = record->revision;
+    settle(&view->allocations, event, item,
+           slice_key_allocation_parse(record->key, item->artifact, item->node) &&
+               slice_allocation_read(&item->arena, record->value.data, record->value.len, &item->allocation,
+                                     NULL) == STATUS_OK);
+}
+
+void cluster_view_see_record(void *context, const Pb__KvEvent *event)
+{
+    struct cluster_view *view = context;
+    if (is_handled(&view->records, event)) return;
+    const Pb__KvRecord *record = event->record;
+    struct view_record *item = memory_zalloc(sizeof(*item));
+    settle(&view->records, event, item,
+           slice_key_record_parse(record->key, item->node, item->artifact) &&
+               slice_record_read(&item->arena, record->value.data, record->value.len, &item->record, NULL) ==
+                   STATUS_OK);
+}
+
+void cluster_view_see_node(void *context, const Pb__KvEvent *event)
+{
+    struct cluster_view *view = context;
+    if (is_handled(&view->nodes, event)) return;
+    const Pb__KvRecord *record = event->record;
+    struct view_node *item = memory_zalloc(sizeof(*item));
+    settle(&view->nodes, event, item,
+           text_copy(item->name, sizeof(item->name), record->key + strlen("nodes/")) &&
+               slice_node_read(&item->arena, record->value.data, record->value.len, &item->node, NULL) ==
+                   STATUS_OK);
+}
+
+/* --- asking ----------------------------------------------------------------------------------------------
+ */
+
+const struct view_blueprint *cluster_view_blueprint(const struct cluster_view *view, const char *name)
+{
+    char key[SLICE_KEY_MAX];
+    if (!coordinates_part_is_valid(name, BLUEPRINT_NAME_MAX)) return NULL;
+    slice_key_blueprint(key, name);
+    return tree_get(&view->blueprints, key);
+}
+
+const struct view_allocation *cluster_view_allocation(const struct cluster_view *view, const char *artifact,
+                                                      const char *node)
+{
+    char key[SLICE_KEY_MAX];
+    slice_key_allocation(key, artifact, node);
+    return tree_get(&view->allocations, key);
+}
+
+const struct view_record *cluster_view_record(const struct cluster_view *view, const char *node,
+                                              const char *artifact)
+{
+    char key[SLICE_KEY_MAX];
+    slice_key_record(key, node, artifact);
+    return tree_get(&view->records, key);
+}
+
+const struct view_blueprint *cluster_view_next_blueprint(const struct cluster_view *view, const char **key)
+{
+    return next(&view->blueprints, key);
+}
+
+const struct view_allocation *cluster_view_next_allocation(const struct cluster_view *view, const char **key)
+{
+    return next(&view->allocations, key);
+}
+
+const struct view_record *cluster_view_next_record(const struct cluster_view *view, const char **key)
+{
+    return next(&view->records, key);
+}
+
+const struct view_node *cluster_view_next_node(const struct cluster_view *view, const char **key)
+{
+    return next(&view->nodes, key);
+}
+
+const struct slice_instance *cluster_view_instance(const struct cluster_view *view, const char *node,
+                                                   const char *artifact, uint32_t instance)
+{
+    const struct view_record *record = cluster_view_record(view, node, artifact);
+    return record == NULL ? NULL : slice_record_find(&record->record, instance);
+}
+
+uint64_t cluster_view_runs_since(const struct cluster_view *view, const struct view_blueprint *blueprint,
+                                 const struct blueprint_slice *slice)
+{
+    char prefix[SLICE_KEY_MAX];
+    uint64_t differed = 0; /* The newest revision under which it ran otherwise, or not at all. */
+    uint64_t since = 0;
+    const char *key = prefix;
+    (void)snprintf(prefix, sizeof(prefix), HISTORY "%s/", blueprint->name);
+    const struct view_blueprint *past = NULL;
+    while ((past = next(&view->history, &key)) != NULL && text_starts_with(key, prefix)) {
+        const struct blueprint_slice *then = blueprint_find(&past->blueprint, slice->artifact);
+        bool alike = then != NULL && blueprint_slice_runs_alike(then, slice);
+        if (!alike && past->revision > differed) differed = past->revision;
+    }
+    if (differed == 0) return 0;
+    key = prefix;
+    while ((past = next(&view->history, &key)) != NULL && text_starts_with(key, prefix)) {
+        bool earliest = since == 0 || past->revision < since;
+        if (past->revision > differed && earliest) since = past->revision;
+    }
+    return since;
+}

@@ -1,0 +1,131 @@
+/* failures: see the header. */
+#include "actors/slice/failures.h"
+
+#include "actors/slice/slice_lifecycle.h"
+#include "runtime/base/check.h"
+#include "runtime/base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { PLACE_SIZE = COORDINATES_TEXT_MAX + SLICE_NODE_MAX + 1 };
+static const int64_t excluded_ns = SECONDS(60);
+
+struct failure {
+    int64_t until_ns; /* Excluded that long; then whatever still failed there tries anew. */
+    bool over;
+};
+
+static void write_place(char *place, const char *artifact, const char *node)
+{
+    (void)snprintf(place, PLACE_SIZE, "%s/%s", artifact, node);
+}
+
+static struct failure *find(const struct failures *failures, const char *artifact, const char *node)
+{
+    char place[PLACE_SIZE];
+    write_place(place, artifact, node);
+    return map_get(&failures->by_place, place);
+}
+
+void failures_clear(struct failures *failures)
+{
+    const char *place = NULL;
+    void *failure = NULL;
+    for (size_t i = 0; map_next(&failures->by_place, &i, &place, &failure);) {
+        (void)map_remove(&failures->by_place, place);
+        memory_free(failure);
+    }
+}
+
+void failures_fini(struct failures *failures)
+{
+    failures_clear(failures);
+    map_fini(&failures->by_place);
+}
+
+/* FAILED under its present assignment, with no retry of its own to come. */
+static bool failed_for_good(const struct cluster_view *view, const struct view_record *record, bool fatal_too)
+{
+    const struct view_allocation *allocation = cluster_view_allocation(view, record->artifact, record->node);
+    for (uint32_t i = 0; allocation != NULL && i < record->record.instance_count; i++) {
+        const struct slice_instance *instance = &record->record.instances[i];
+        const struct allocation_instance *assigned =
+            slice_allocation_find(&allocation->allocation, instance->instance);
+        if (instance->state != SLICE_FAILED || assigned == NULL || assigned->rev != instance->rev) continue;
+        /* The same bytes would fail the same way elsewhere: a fatal failure excludes no node. */
+        if (instance->fatal ? fatal_too : instance->attempt >= SLICE_ATTEMPTS_MAX) return true;
+    }
+    return false;
+}
+
+static struct failure *note(struct failures *failures, const struct view_record *record, int64_t until_ns)
+{
+    char place[PLACE_SIZE];
+    struct failure *failure = memory_zalloc(sizeof(*failure));
+    failure->until_ns = until_ns;
+    write_place(place, record->artifact, record->node);
+    (void)map_put(&failures->by_place, place, failure);
+    return failure;
+}
+
+/* Time passed: whatever is still failed tries anew; where nothing is, nothing needs to be remembered. */
+static bool expire(struct failures *failures, const struct cluster_view *view, int64_t now_ns)
+{
+    const char *place = NULL;
+    void *value = NULL;
+    bool changed = false;
+    for (size_t i = 0; map_next(&failures->by_place, &i, &place, &value);) {
+        struct failure *failure = value;
+        char artifact[COORDINATES_TEXT_MAX];
+        size_t length = strcspn(place, "/");
+        if (now_ns < failure->until_ns || length >= sizeof(artifact)) continue;
+        memcpy(artifact, place, length);
+        artifact[length] = '\0';
+        const struct view_record *record = cluster_view_record(view, place + length + 1, artifact);
+        changed |= !failure->over;
+        failure->over = true;
+        if (record != NULL && failed_for_good(view, record, true)) continue;
+        (void)map_remove(&failures->by_place, place);
+        memory_free(failure);
+    }
+    return changed;
+}
+
+bool failures_update(struct failures *failures, const struct cluster_view *view, int64_t now_ns)
+{
+    const struct view_record *record = NULL;
+    bool changed = expire(failures, view, now_ns);
+    for (const char *key = ""; (record = cluster_view_next_record(view, &key)) != NULL;) {
+        if (!failed_for_good(view, record, false)) continue;
+        if (find(failures, record->artifact, record->node) != NULL) continue;
+        (void)note(failures, record, now_ns + excluded_ns);
+        changed = true;
+    }
+    return changed;
+}
+
+void failures_pardon(struct failures *failures, const struct cluster_view *view, const char *artifact,
+                     int64_t now_ns)
+{
+    const struct view_record *record = NULL;
+    for (const char *key = ""; (record = cluster_view_next_record(view, &key)) != NULL;) {
+        if (strcmp(record->artifact, artifact) != 0 || !failed_for_good(view, record, true)) continue;
+        struct failure *failure = find(failures, artifact, record->node);
+        if (failure == NULL) failure = note(failures, record, now_ns);
+        failure->until_ns = now_ns;
+        failure->over = true;
+    }
+}
+
+const char *failures_excluded(const struct failures *failures, const char *artifact, const char *node)
+{
+    const struct failure *failure = find(failures, artifact, node);
+    return failure != NULL && !failure->over ? "it failed there five times" : NULL;
+}
+
+bool failures_renews(const struct failures *failures, const char *artifact, const char *node)
+{
+    const struct failure *failure = find(failures, artifact, node);
+    return failure != NULL && failure->over;
+}
