@@ -145,6 +145,9 @@ struct spawn_options {
     uint32_t name;       /* Register under this well-known name; 0 = none. */
     uint32_t restarts;   /* How often it was started again before (supervisors); for people. */
     bool monitored;      /* actor_spawn: the parent monitors it from its first moment. */
+    /* actor_spawn: the sibling that counts as started after it, when they are stopped in reverse. Not set:
+     * none. */
+    struct actor_id before;
 };
 /* The child's init has run when this returns. It is the child of self: it is stopped before self ends. */
 MUST_CHECK enum status actor_spawn(struct actor *self, const struct behavior *behavior,

@@ -68,6 +68,16 @@ static void abandon_start(struct actor *actor, struct turn *turn)
     hand_over(actor); /* It has children, which go first. */
 }
 
+static void become_child(struct actor *actor, struct actor *parent, const struct spawn_options *options)
+{
+    if (options == NULL) {
+        id_list_add(&parent->children, id_of(actor));
+        return;
+    }
+    id_list_add_before(&parent->children, id_of(actor), options->before);
+    if (options->monitored) life_monitored(actor, id_of(parent));
+}
+
 enum status life_spawn(struct runtime *runtime, struct actor *parent, const struct behavior *behavior,
                        const struct spawn_options *options, struct actor_id *out_id, struct error *error)
 {
@@ -93,8 +103,7 @@ enum status life_spawn(struct runtime *runtime, struct actor *parent, const stru
         return status;
     }
     __atomic_store_n(&actor->phase, ACTOR_RUNNING, __ATOMIC_RELAXED);
-    if (parent != NULL && options != NULL && options->monitored) life_monitored(actor, parent_id);
-    if (parent != NULL) id_list_add(&parent->children, id);
+    if (parent != NULL) become_child(actor, parent, options);
     else runtime_root_add(runtime, id);
     hand_over(actor);
     *out_id = id;

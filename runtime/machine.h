@@ -228,6 +228,8 @@ void names_release(struct runtime *runtime, struct actor_id id);
 
 /* id_list.c */
 void id_list_add(struct id_list **list, struct actor_id id);
+void id_list_add_before(struct id_list **list, struct actor_id id,
+                        struct actor_id before); /* Absent: last. */
 bool id_list_remove(struct id_list *list, struct actor_id id);
 uint32_t id_list_count(const struct id_list *list);
 

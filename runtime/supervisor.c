@@ -49,6 +49,15 @@ static const char *name_of(const struct supervisor *supervisor, uint32_t index)
     return spec->label != NULL ? spec->label : spec->behavior->name;
 }
 
+/* Who is to stop just before the child does. */
+static struct actor_id next_running(const struct supervisor *supervisor, uint32_t index)
+{
+    for (uint32_t i = index + 1; i < supervisor->options.child_count; i++) {
+        if (actor_id_is_set(supervisor->children[i].id)) return supervisor->children[i].id;
+    }
+    return (struct actor_id){ 0, 0 };
+}
+
 static enum status start_child(struct actor *self, struct supervisor *supervisor, uint32_t index,
                                struct error *error)
 {
@@ -60,6 +69,7 @@ static enum status start_child(struct actor *self, struct supervisor *supervisor
         .name = spec->name,
         .restarts = child->restarts,
         .monitored = true,
+        .before = next_running(supervisor, index),
     };
     enum status status = actor_spawn(self, spec->behavior, &options, &child->id, error);
     if (status != STATUS_OK) return error_wrap(error, "start %s", name_of(supervisor, index));
