@@ -7,8 +7,8 @@
  * Limits  one command at a time per artifact; PUBLICATIONS_MAX commands of people under way. */
 #include "actors/slice/cluster_deployment_manager.h"
 
-#include "actors/slice/cluster_queries.h"
-#include "actors/slice/cluster_view.h"
+#include "actors/slice/deployment_queries.h"
+#include "actors/slice/deployment_view.h"
 #include "actors/slice/endpoint_table.h"
 #include "actors/slice/failures.h"
 #include "actors/slice/messages.h"
@@ -51,7 +51,7 @@ struct flight { /* One artifact's allocations being written. */
 };
 
 struct cluster_deployment_manager {
-    struct cluster_view view;
+    struct deployment_view view;
     struct endpoint_table endpoints;
     struct follow follows[FOLLOW_COUNT];
     bool leading;
@@ -159,7 +159,8 @@ static void reconcile_blueprint(struct actor *self, struct cluster_deployment_ma
 static void reconcile_orphans(struct actor *self, struct cluster_deployment_manager *manager)
 {
     const struct view_allocation *allocation = NULL;
-    for (const char *key = ""; (allocation = cluster_view_next_allocation(&manager->view, &key)) != NULL;) {
+    for (const char *key = "";
+         (allocation = deployment_view_next_allocation(&manager->view, &key)) != NULL;) {
         if (!rollout_is_orphan(&manager->view, allocation)) continue;
         struct arena arena = { 0 };
         struct rollout rollout;
@@ -199,7 +200,7 @@ static void reconcile(struct actor *self, struct cluster_deployment_manager *man
     if (!manager->leading || !knows_everything(manager)) return;
     const struct view_blueprint *blueprint = NULL;
     (void)failures_update(&manager->failures, &manager->view, actor_now_ns(self));
-    for (const char *key = ""; (blueprint = cluster_view_next_blueprint(&manager->view, &key)) != NULL;)
+    for (const char *key = ""; (blueprint = deployment_view_next_blueprint(&manager->view, &key)) != NULL;)
         reconcile_blueprint(self, manager, blueprint);
     reconcile_orphans(self, manager);
     forget_landed(manager);
@@ -229,8 +230,8 @@ static void answer_publish(struct actor *self, struct cluster_deployment_manager
     body->revision = publication->revision;
     body->changed = publication->changed;
     body->complete = complete;
-    cluster_queries_instances(reply, &manager->view, publication->name, "", &body->instances,
-                              &body->n_instances);
+    deployment_queries_instances(reply, &manager->view, publication->name, "", &body->instances,
+                                 &body->n_instances);
     actor_reply(self, publication->request, &reply);
 }
 
@@ -316,7 +317,7 @@ static void write_blueprint(struct actor *self, struct cluster_deployment_manage
 static void write_resolved(struct actor *self, struct cluster_deployment_manager *manager,
                            struct publication *publication)
 {
-    const struct view_blueprint *before = cluster_view_blueprint(&manager->view, publication->name);
+    const struct view_blueprint *before = deployment_view_blueprint(&manager->view, publication->name);
     publication->changed = before == NULL || !blueprint_equal(&before->blueprint, &publication->blueprint);
     if (before != NULL) {
         publication->previous = arena_strdup(&publication->arena, before->text);
@@ -351,7 +352,7 @@ static void resolve_next(struct actor *self, struct cluster_deployment_manager *
 static const char *known_sha256(const struct cluster_deployment_manager *manager,
                                 const struct publication *publication, const char *artifact)
 {
-    const struct view_blueprint *before = cluster_view_blueprint(&manager->view, publication->name);
+    const struct view_blueprint *before = deployment_view_blueprint(&manager->view, publication->name);
     const struct blueprint_slice *slice =
         before == NULL ? NULL : blueprint_find(&before->blueprint, artifact);
     return slice == NULL ? NULL : slice->sha256;
@@ -554,7 +555,7 @@ static void on_delete(struct actor *self, void *state, const struct message *mes
 {
     struct cluster_deployment_manager *manager = state;
     const Pb__BlueprintDeleteRequest *request = message->body;
-    const struct view_blueprint *blueprint = cluster_view_blueprint(&manager->view, request->name);
+    const struct view_blueprint *blueprint = deployment_view_blueprint(&manager->view, request->name);
     struct publication *publication = accept(self, manager, message, true);
     struct error error = { 0 };
     if (publication == NULL) return;
@@ -589,7 +590,7 @@ static void on_list(struct actor *self, void *state, const struct message *messa
 {
     const struct cluster_deployment_manager *manager = state;
     struct message *reply = wire_message_create(KIND_BLUEPRINT_LIST_REPLY);
-    cluster_queries_list_blueprints(reply, &manager->view);
+    deployment_queries_list_blueprints(reply, &manager->view);
     actor_reply(self, message, &reply);
 }
 
@@ -599,7 +600,7 @@ static void on_get(struct actor *self, void *state, const struct message *messag
     const Pb__BlueprintGetRequest *request = message->body;
     struct error error = { 0 };
     struct message *reply = wire_message_create(KIND_BLUEPRINT_GET_REPLY);
-    enum status status = cluster_queries_get_blueprint(reply, &manager->view, request->name, &error);
+    enum status status = deployment_queries_get_blueprint(reply, &manager->view, request->name, &error);
     reply_or_refuse(self, message, &reply, status, &error);
 }
 
@@ -608,7 +609,7 @@ static void on_slices(struct actor *self, void *state, const struct message *mes
     const struct cluster_deployment_manager *manager = state;
     const Pb__SliceListRequest *request = message->body;
     struct message *reply = wire_message_create(KIND_SLICE_LIST_REPLY);
-    cluster_queries_list_slices(reply, &manager->view, request->blueprint);
+    deployment_queries_list_slices(reply, &manager->view, request->blueprint);
     actor_reply(self, message, &reply);
 }
 
@@ -619,7 +620,7 @@ static void on_show(struct actor *self, void *state, const struct message *messa
     struct error error = { 0 };
     struct message *reply = wire_message_create(KIND_SLICE_SHOW_REPLY);
     enum status status =
-        cluster_queries_show_slice(reply, &manager->view, &manager->endpoints, request->artifact, &error);
+        deployment_queries_show_slice(reply, &manager->view, &manager->endpoints, request->artifact, &error);
     reply_or_refuse(self, message, &reply, status, &error);
 }
 
@@ -639,11 +640,11 @@ static void see_endpoint(void *context, const Pb__KvEvent *event)
 static void on_changed(struct actor *self, void *state, const struct message *message)
 {
     static follow_visit *const visits[FOLLOW_ENDPOINTS] = {
-        [FOLLOW_BLUEPRINTS] = cluster_view_see_blueprint,
-        [FOLLOW_HISTORY] = cluster_view_see_history,
-        [FOLLOW_ALLOCATIONS] = cluster_view_see_allocation,
-        [FOLLOW_RECORDS] = cluster_view_see_record,
-        [FOLLOW_NODES] = cluster_view_see_node,
+        [FOLLOW_BLUEPRINTS] = deployment_view_see_blueprint,
+        [FOLLOW_HISTORY] = deployment_view_see_history,
+        [FOLLOW_ALLOCATIONS] = deployment_view_see_allocation,
+        [FOLLOW_RECORDS] = deployment_view_see_record,
+        [FOLLOW_NODES] = deployment_view_see_node,
     };
     struct cluster_deployment_manager *manager = state;
     if (follow_accept(self, &manager->follows[FOLLOW_ENDPOINTS], message, see_endpoint, &manager->endpoints))
@@ -731,7 +732,7 @@ static void manager_fini(void *state)
         memory_free(flight);
     map_fini(&manager->flights);
     failures_fini(&manager->failures);
-    cluster_view_fini(&manager->view);
+    deployment_view_fini(&manager->view);
     endpoint_table_fini(&manager->endpoints);
 }
 

@@ -45,9 +45,11 @@ void failures_fini(struct failures *failures)
 }
 
 /* FAILED under its present assignment, with no retry of its own to come. */
-static bool failed_for_good(const struct cluster_view *view, const struct view_record *record, bool fatal_too)
+static bool failed_for_good(const struct deployment_view *view, const struct view_record *record,
+                            bool fatal_too)
 {
-    const struct view_allocation *allocation = cluster_view_allocation(view, record->artifact, record->node);
+    const struct view_allocation *allocation =
+        deployment_view_allocation(view, record->artifact, record->node);
     for (uint32_t i = 0; allocation != NULL && i < record->record.instance_count; i++) {
         const struct slice_instance *instance = &record->record.instances[i];
         const struct allocation_instance *assigned =
@@ -70,7 +72,7 @@ static struct failure *note(struct failures *failures, const struct view_record 
 }
 
 /* Time passed: whatever is still failed tries anew; where nothing is, nothing needs to be remembered. */
-static bool expire(struct failures *failures, const struct cluster_view *view, int64_t now_ns)
+static bool expire(struct failures *failures, const struct deployment_view *view, int64_t now_ns)
 {
     const char *place = NULL;
     void *value = NULL;
@@ -82,7 +84,7 @@ static bool expire(struct failures *failures, const struct cluster_view *view, i
         if (now_ns < failure->until_ns || length >= sizeof(artifact)) continue;
         memcpy(artifact, place, length);
         artifact[length] = '\0';
-        const struct view_record *record = cluster_view_record(view, place + length + 1, artifact);
+        const struct view_record *record = deployment_view_record(view, place + length + 1, artifact);
         changed |= !failure->over;
         failure->over = true;
         if (record != NULL && failed_for_good(view, record, true)) continue;
@@ -92,11 +94,11 @@ static bool expire(struct failures *failures, const struct cluster_view *view, i
     return changed;
 }
 
-bool failures_update(struct failures *failures, const struct cluster_view *view, int64_t now_ns)
+bool failures_update(struct failures *failures, const struct deployment_view *view, int64_t now_ns)
 {
     const struct view_record *record = NULL;
     bool changed = expire(failures, view, now_ns);
-    for (const char *key = ""; (record = cluster_view_next_record(view, &key)) != NULL;) {
+    for (const char *key = ""; (record = deployment_view_next_record(view, &key)) != NULL;) {
         if (!failed_for_good(view, record, false)) continue;
         if (find(failures, record->artifact, record->node) != NULL) continue;
         (void)note(failures, record, now_ns + excluded_ns);
@@ -105,11 +107,11 @@ bool failures_update(struct failures *failures, const struct cluster_view *view,
     return changed;
 }
 
-void failures_pardon(struct failures *failures, const struct cluster_view *view, const char *artifact,
+void failures_pardon(struct failures *failures, const struct deployment_view *view, const char *artifact,
                      int64_t now_ns)
 {
     const struct view_record *record = NULL;
-    for (const char *key = ""; (record = cluster_view_next_record(view, &key)) != NULL;) {
+    for (const char *key = ""; (record = deployment_view_next_record(view, &key)) != NULL;) {
         if (strcmp(record->artifact, artifact) != 0 || !failed_for_good(view, record, true)) continue;
         struct failure *failure = find(failures, artifact, record->node);
         if (failure == NULL) failure = note(failures, record, now_ns);

@@ -4,7 +4,7 @@
 #ifndef AETHER_ACTORS_SLICE_FAILURES_H
 #define AETHER_ACTORS_SLICE_FAILURES_H
 
-#include "actors/slice/cluster_view.h"
+#include "actors/slice/deployment_view.h"
 #include "runtime/base/map.h"
 
 struct failures {
@@ -15,9 +15,9 @@ void failures_fini(struct failures *failures);
 void failures_clear(struct failures *failures);
 /* Notes what failed for good in the view, forgets what recovered or whose time passed. true: something
  * changed. */
-bool failures_update(struct failures *failures, const struct cluster_view *view, int64_t now_ns);
+bool failures_update(struct failures *failures, const struct deployment_view *view, int64_t now_ns);
 /* A person asked for it again: every failed instance of the artifact may try anew at once. */
-void failures_pardon(struct failures *failures, const struct cluster_view *view, const char *artifact,
+void failures_pardon(struct failures *failures, const struct deployment_view *view, const char *artifact,
                      int64_t now_ns);
 const char *failures_excluded(const struct failures *failures, const char *artifact, const char *node);
 bool failures_renews(const struct failures *failures, const char *artifact, const char *node);

@@ -36,15 +36,15 @@ static void note_artifact(struct publication *publication, const char *artifact,
     publication->artifacts[publication->artifact_count++] = arena_strdup(&publication->arena, artifact);
 }
 
-void publication_note_artifacts(struct publication *publication, const struct cluster_view *view)
+void publication_note_artifacts(struct publication *publication, const struct deployment_view *view)
 {
-    const struct view_blueprint *blueprint = cluster_view_blueprint(view, publication->name);
+    const struct view_blueprint *blueprint = deployment_view_blueprint(view, publication->name);
     const struct view_allocation *allocation = NULL;
     size_t room = view->allocations.count + (blueprint == NULL ? 0 : blueprint->blueprint.slice_count);
     publication->artifacts = arena_array(&publication->arena, room, sizeof(char *));
     for (uint32_t i = 0; blueprint != NULL && i < blueprint->blueprint.slice_count; i++)
         note_artifact(publication, blueprint->blueprint.slices[i].artifact, room);
-    for (const char *key = ""; (allocation = cluster_view_next_allocation(view, &key)) != NULL;) {
+    for (const char *key = ""; (allocation = deployment_view_next_allocation(view, &key)) != NULL;) {
         if (strcmp(allocation->allocation.blueprint, publication->name) == 0)
             note_artifact(publication, allocation->artifact, room);
     }
@@ -53,11 +53,11 @@ void publication_note_artifacts(struct publication *publication, const struct cl
 /* --- judging ----------------------------------------------------------------------------------------------
  */
 
-static bool any_node_left(const struct cluster_view *view, const struct rollout_memory *memory,
+static bool any_node_left(const struct deployment_view *view, const struct rollout_memory *memory,
                           const char *artifact)
 {
     const struct view_node *node = NULL;
-    for (const char *key = ""; (node = cluster_view_next_node(view, &key)) != NULL;) {
+    for (const char *key = ""; (node = deployment_view_next_node(view, &key)) != NULL;) {
         bool takes = strcmp(node->node.state, "ON_DUTY") == 0 && strcmp(node->node.presence, "LOST") != 0;
         if (takes && memory->excluded(memory->context, artifact, node->name) == NULL) return true;
     }
@@ -65,12 +65,12 @@ static bool any_node_left(const struct cluster_view *view, const struct rollout_
 }
 
 /* An instance that can't become ACTIVE: no retry would help, or every node had its five. */
-static bool is_hopeless(const struct cluster_view *view, const struct rollout_memory *memory,
+static bool is_hopeless(const struct deployment_view *view, const struct rollout_memory *memory,
                         const struct view_allocation *allocation, const struct allocation_instance *assigned,
                         struct error *error)
 {
     const struct slice_instance *instance =
-        cluster_view_instance(view, allocation->node, allocation->artifact, assigned->instance);
+        deployment_view_instance(view, allocation->node, allocation->artifact, assigned->instance);
     if (instance == NULL || instance->state != SLICE_FAILED || instance->rev != assigned->rev) return false;
     bool exhausted = instance->attempt >= SLICE_ATTEMPTS_MAX;
     if (!instance->fatal && (!exhausted || any_node_left(view, memory, allocation->artifact))) return false;
@@ -82,18 +82,18 @@ static bool is_hopeless(const struct cluster_view *view, const struct rollout_me
 }
 
 /* What an instance that isn't there yet is doing, for those who wait. */
-static void tell_pending(const struct cluster_view *view, const struct blueprint_slice *slice,
+static void tell_pending(const struct deployment_view *view, const struct blueprint_slice *slice,
                          const struct rollout_count *count, struct error *error)
 {
     const struct view_allocation *allocation = NULL;
     (void)error_set(error, STATUS_NOT_READY, "%u of %u instances of %s are ACTIVE", count->active,
                     slice->instances, slice->artifact);
-    for (const char *key = ""; (allocation = cluster_view_next_allocation(view, &key)) != NULL;) {
+    for (const char *key = ""; (allocation = deployment_view_next_allocation(view, &key)) != NULL;) {
         if (strcmp(allocation->artifact, slice->artifact) != 0) continue;
         for (uint32_t i = 0; i < allocation->allocation.instance_count; i++) {
             uint32_t number = allocation->allocation.instances[i].instance;
             const struct slice_instance *instance =
-                cluster_view_instance(view, allocation->node, slice->artifact, number);
+                deployment_view_instance(view, allocation->node, slice->artifact, number);
             if (instance != NULL && instance->state == SLICE_ACTIVE) continue;
             (void)error_set(error, STATUS_NOT_READY,
                             "%u of %u instances of %s are ACTIVE; #%u on node %s is %s %s%s%s", count->active,
@@ -107,11 +107,11 @@ static void tell_pending(const struct cluster_view *view, const struct blueprint
     }
 }
 
-static bool any_hopeless(const struct cluster_view *view, const struct rollout_memory *memory,
+static bool any_hopeless(const struct deployment_view *view, const struct rollout_memory *memory,
                          const struct blueprint_slice *slice, struct error *error)
 {
     const struct view_allocation *allocation = NULL;
-    for (const char *key = ""; (allocation = cluster_view_next_allocation(view, &key)) != NULL;) {
+    for (const char *key = ""; (allocation = deployment_view_next_allocation(view, &key)) != NULL;) {
         if (strcmp(allocation->artifact, slice->artifact) != 0) continue;
         for (uint32_t i = 0; i < allocation->allocation.instance_count; i++) {
             if (is_hopeless(view, memory, allocation, &allocation->allocation.instances[i], error))
@@ -121,7 +121,7 @@ static bool any_hopeless(const struct cluster_view *view, const struct rollout_m
     return false;
 }
 
-static bool lacks_nodes(const struct cluster_view *view, const struct view_blueprint *blueprint,
+static bool lacks_nodes(const struct deployment_view *view, const struct view_blueprint *blueprint,
                         const struct blueprint_slice *slice, const struct rollout_memory *memory,
                         struct error *error)
 {
@@ -136,7 +136,7 @@ static bool lacks_nodes(const struct cluster_view *view, const struct view_bluep
 }
 
 static enum publication_verdict judge_slice(const struct publication *publication,
-                                            const struct cluster_view *view,
+                                            const struct deployment_view *view,
                                             const struct view_blueprint *blueprint,
                                             const struct blueprint_slice *slice,
                                             const struct rollout_memory *memory, int64_t now_ns,
@@ -144,7 +144,7 @@ static enum publication_verdict judge_slice(const struct publication *publicatio
 {
     struct rollout_count count;
     struct rollout_count others;
-    rollout_count(view, slice->artifact, cluster_view_runs_since(view, blueprint, slice), &count);
+    rollout_count(view, slice->artifact, deployment_view_runs_since(view, blueprint, slice), &count);
     rollout_count_others(view, slice->artifact, &others);
     bool there = count.assigned == slice->instances && count.active == slice->instances && count.stale == 0;
     bool nothing_else = count.leaving == 0 && others.assigned == 0 && others.leaving == 0;
@@ -163,11 +163,11 @@ static enum publication_verdict judge_slice(const struct publication *publicatio
 }
 
 static enum publication_verdict judge_publish(const struct publication *publication,
-                                              const struct cluster_view *view,
+                                              const struct deployment_view *view,
                                               const struct rollout_memory *memory, int64_t now_ns,
                                               bool *out_restorable, struct error *error)
 {
-    const struct view_blueprint *blueprint = cluster_view_blueprint(view, publication->name);
+    const struct view_blueprint *blueprint = deployment_view_blueprint(view, publication->name);
     enum publication_verdict all = PUBLICATION_DONE;
     if (blueprint == NULL || blueprint->revision != publication->revision) {
         (void)error_set(error, STATUS_CONFLICT, "blueprint %s was %s meanwhile", publication->name,
@@ -188,9 +188,9 @@ static enum publication_verdict judge_publish(const struct publication *publicat
 }
 
 static enum publication_verdict judge_delete(const struct publication *publication,
-                                             const struct cluster_view *view, struct error *error)
+                                             const struct deployment_view *view, struct error *error)
 {
-    if (cluster_view_blueprint(view, publication->name) != NULL) {
+    if (deployment_view_blueprint(view, publication->name) != NULL) {
         (void)error_set(error, STATUS_CONFLICT, "blueprint %s was published again meanwhile",
                         publication->name);
         return PUBLICATION_REPLACED;
@@ -207,7 +207,7 @@ static enum publication_verdict judge_delete(const struct publication *publicati
 }
 
 enum publication_verdict publication_judge(const struct publication *publication,
-                                           const struct cluster_view *view,
+                                           const struct deployment_view *view,
                                            const struct rollout_memory *memory, int64_t now_ns,
                                            bool *out_restorable, struct error *error)
 {
@@ -233,14 +233,14 @@ static bool node_matches(const struct slice_node *node, const struct blueprint_s
     return true;
 }
 
-enum status publication_check_nodes(const struct blueprint *blueprint, const struct cluster_view *view,
+enum status publication_check_nodes(const struct blueprint *blueprint, const struct deployment_view *view,
                                     struct error *error)
 {
     for (uint32_t i = 0; i < blueprint->slice_count; i++) {
         const struct blueprint_slice *slice = &blueprint->slices[i];
         const struct view_node *node = NULL;
         bool matched = slice->instances == 0;
-        for (const char *key = ""; !matched && (node = cluster_view_next_node(view, &key)) != NULL;)
+        for (const char *key = ""; !matched && (node = deployment_view_next_node(view, &key)) != NULL;)
             matched = node_matches(&node->node, slice);
         if (matched) continue;
         enum status status =

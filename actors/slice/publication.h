@@ -40,15 +40,15 @@ struct publication *publication_create(struct message *request, bool deletes); /
 void publication_destroy(struct publication *publication);
 
 /* What a deletion waits for: every artifact that is allocated or wanted for this blueprint. */
-void publication_note_artifacts(struct publication *publication, const struct cluster_view *view);
+void publication_note_artifacts(struct publication *publication, const struct deployment_view *view);
 /* Is it as it should be? FAILED and PENDING tell in `error` what is missing; `out_restorable`: that slice's
  * blueprint lets the former revision come back. */
 enum publication_verdict publication_judge(const struct publication *publication,
-                                           const struct cluster_view *view,
+                                           const struct deployment_view *view,
                                            const struct rollout_memory *memory, int64_t now_ns,
                                            bool *out_restorable, struct error *error);
 /* May some node take this slice, as far as labels and states say? Else INVALID: it can never be satisfied. */
 MUST_CHECK enum status publication_check_nodes(const struct blueprint *blueprint,
-                                               const struct cluster_view *view, struct error *error);
+                                               const struct deployment_view *view, struct error *error);
 
 #endif

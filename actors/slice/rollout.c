@@ -10,7 +10,7 @@
 
 struct situation { /* One artifact, as the planner needs it. */
     struct arena *arena;
-    const struct cluster_view *view;
+    const struct deployment_view *view;
     const char *artifact;
     struct placement_node *nodes;
     uint32_t node_count;
@@ -50,7 +50,7 @@ static void look_at_nodes(struct situation *situation, const struct rollout_memo
 {
     const struct view_node *node = NULL;
     situation->nodes = arena_array(situation->arena, situation->view->nodes.count, sizeof(*situation->nodes));
-    for (const char *key = ""; (node = cluster_view_next_node(situation->view, &key)) != NULL;) {
+    for (const char *key = ""; (node = deployment_view_next_node(situation->view, &key)) != NULL;) {
         situation->nodes[situation->node_count++] = (struct placement_node){
             .name = node->name,
             .state = node->node.state,
@@ -62,28 +62,30 @@ static void look_at_nodes(struct situation *situation, const struct rollout_memo
         };
     }
     const struct view_allocation *allocation = NULL;
-    for (const char *key = ""; (allocation = cluster_view_next_allocation(situation->view, &key)) != NULL;) {
+    for (const char *key = "";
+         (allocation = deployment_view_next_allocation(situation->view, &key)) != NULL;) {
         uint32_t i = node_index(situation, allocation->node);
         if (i != PLACEMENT_NOWHERE) situation->nodes[i].load += allocation->allocation.instance_count;
     }
 }
 
 /* The first allocation of the artifact, then each next one: key starts as "". */
-static const struct view_allocation *next_of(const struct cluster_view *view, const char *artifact,
+static const struct view_allocation *next_of(const struct deployment_view *view, const char *artifact,
                                              const char **key, char *start)
 {
     if (**key == '\0') {
         slice_key_allocation(start, artifact, "");
         *key = start;
     }
-    const struct view_allocation *allocation = cluster_view_next_allocation(view, key);
+    const struct view_allocation *allocation = deployment_view_next_allocation(view, key);
     return allocation != NULL && strcmp(allocation->artifact, artifact) == 0 ? allocation : NULL;
 }
 
-static bool is_active(const struct cluster_view *view, const char *node, const char *artifact,
+static bool is_active(const struct deployment_view *view, const char *node, const char *artifact,
                       const struct allocation_instance *assigned)
 {
-    const struct slice_instance *instance = cluster_view_instance(view, node, artifact, assigned->instance);
+    const struct slice_instance *instance =
+        deployment_view_instance(view, node, artifact, assigned->instance);
     return instance != NULL && instance->state == SLICE_ACTIVE && instance->rev == assigned->rev;
 }
 
@@ -119,9 +121,9 @@ static void look_at_leaving(struct situation *situation)
 {
     for (uint32_t n = 0; n < situation->node_count; n++) {
         const char *node = situation->nodes[n].name;
-        const struct view_record *record = cluster_view_record(situation->view, node, situation->artifact);
+        const struct view_record *record = deployment_view_record(situation->view, node, situation->artifact);
         const struct view_allocation *allocation =
-            cluster_view_allocation(situation->view, situation->artifact, node);
+            deployment_view_allocation(situation->view, situation->artifact, node);
         for (uint32_t i = 0; record != NULL && i < record->record.instance_count; i++) {
             uint32_t number = record->record.instances[i].instance;
             if (allocation != NULL && slice_allocation_find(&allocation->allocation, number) != NULL)
@@ -132,7 +134,7 @@ static void look_at_leaving(struct situation *situation)
     }
 }
 
-static struct situation look(struct arena *arena, const struct cluster_view *view, const char *artifact,
+static struct situation look(struct arena *arena, const struct deployment_view *view, const char *artifact,
                              const struct rollout_memory *memory)
 {
     struct situation situation = { .arena = arena, .view = view, .artifact = artifact };
@@ -145,7 +147,7 @@ static struct situation look(struct arena *arena, const struct cluster_view *vie
     return situation;
 }
 
-void rollout_count(const struct cluster_view *view, const char *artifact, uint64_t runs_since,
+void rollout_count(const struct deployment_view *view, const char *artifact, uint64_t runs_since,
                    struct rollout_count *out_count)
 {
     struct arena arena = { 0 };
@@ -180,13 +182,13 @@ static bool is_other_version(const char *artifact, const char *other)
     return strncmp(artifact, other, length) == 0;
 }
 
-void rollout_count_others(const struct cluster_view *view, const char *artifact,
+void rollout_count_others(const struct deployment_view *view, const char *artifact,
                           struct rollout_count *out_count)
 {
     struct rollout_count sum = { 0 };
     const struct view_allocation *allocation = NULL;
     const struct view_record *record = NULL;
-    for (const char *key = ""; (allocation = cluster_view_next_allocation(view, &key)) != NULL;) {
+    for (const char *key = ""; (allocation = deployment_view_next_allocation(view, &key)) != NULL;) {
         if (!is_other_version(artifact, allocation->artifact)) continue;
         if (!rollout_is_orphan(view, allocation)) continue; /* Another blueprint's own. */
         sum.assigned += allocation->allocation.instance_count;
@@ -195,9 +197,10 @@ void rollout_count_others(const struct cluster_view *view, const char *artifact,
             sum.active += is_active(view, allocation->node, allocation->artifact, assigned) ? 1 : 0;
         }
     }
-    for (const char *key = ""; (record = cluster_view_next_record(view, &key)) != NULL;) {
+    for (const char *key = ""; (record = deployment_view_next_record(view, &key)) != NULL;) {
         if (!is_other_version(artifact, record->artifact)) continue;
-        const struct view_allocation *there = cluster_view_allocation(view, record->artifact, record->node);
+        const struct view_allocation *there =
+            deployment_view_allocation(view, record->artifact, record->node);
         for (uint32_t i = 0; i < record->record.instance_count; i++) {
             uint32_t number = record->record.instances[i].instance;
             bool assigned = there != NULL && slice_allocation_find(&there->allocation, number) != NULL;
@@ -207,9 +210,10 @@ void rollout_count_others(const struct cluster_view *view, const char *artifact,
     *out_count = sum;
 }
 
-bool rollout_is_orphan(const struct cluster_view *view, const struct view_allocation *allocation)
+bool rollout_is_orphan(const struct deployment_view *view, const struct view_allocation *allocation)
 {
-    const struct view_blueprint *blueprint = cluster_view_blueprint(view, allocation->allocation.blueprint);
+    const struct view_blueprint *blueprint =
+        deployment_view_blueprint(view, allocation->allocation.blueprint);
     return blueprint == NULL || blueprint_find(&blueprint->blueprint, allocation->artifact) == NULL;
 }
 
@@ -236,7 +240,7 @@ static bool starts_anew(struct drafting *drafting, const char *node,
     const struct situation *situation = drafting->situation;
     if (drafting->memory == NULL) return false;
     const struct slice_instance *instance =
-        cluster_view_instance(situation->view, node, situation->artifact, assigned->instance);
+        deployment_view_instance(situation->view, node, situation->artifact, assigned->instance);
     bool failed = instance != NULL && instance->state == SLICE_FAILED && instance->rev == assigned->rev;
     if (failed && drafting->memory->renews(drafting->memory->context, situation->artifact, node)) return true;
     if (assigned->rev >= drafting->runs_since) return false;
@@ -287,7 +291,7 @@ static void draft_node(struct drafting *drafting, uint32_t node_place, const cha
 {
     bool assigns = false;
     const struct view_allocation *before =
-        cluster_view_allocation(drafting->situation->view, drafting->situation->artifact, node);
+        deployment_view_allocation(drafting->situation->view, drafting->situation->artifact, node);
     const struct allocation *allocation = draft(drafting, node_place, node, before, &assigns);
     if (before == NULL && allocation->instance_count == 0) return;
     if (before != NULL && same_instances(&before->allocation, allocation)) return;
@@ -329,7 +333,7 @@ static void draft_all(struct drafting *drafting, struct rollout *out_rollout)
  * ------------------------------------------------------------------------------------------------ */
 
 /* A slice that depends on others of its blueprint starts once each of them serves. */
-static bool waits_for_others(const struct cluster_view *view, const struct view_blueprint *blueprint,
+static bool waits_for_others(const struct deployment_view *view, const struct view_blueprint *blueprint,
                              const struct blueprint_slice *slice)
 {
     for (uint32_t d = 0; d < slice->depend_count; d++) {
@@ -379,7 +383,7 @@ static uint32_t restart_budget(const struct situation *situation, const struct b
     return most > down ? most - down : 0;
 }
 
-void rollout_slice(struct arena *arena, const struct cluster_view *view,
+void rollout_slice(struct arena *arena, const struct deployment_view *view,
                    const struct view_blueprint *blueprint, const struct blueprint_slice *slice,
                    const struct rollout_memory *memory, struct rollout *out_rollout)
 {
@@ -403,7 +407,7 @@ void rollout_slice(struct arena *arena, const struct cluster_view *view,
         .blueprint = blueprint->name,
         .sha256 = slice->sha256,
         .memory = memory,
-        .runs_since = cluster_view_runs_since(view, blueprint, slice),
+        .runs_since = deployment_view_runs_since(view, blueprint, slice),
         .restarts = restart_budget(&situation, slice),
     };
     draft_all(&drafting, out_rollout);
@@ -411,9 +415,9 @@ void rollout_slice(struct arena *arena, const struct cluster_view *view,
 
 /* What an old version may still have: as many as its successor can't serve for yet. Without room for a surge
  * one goes before its successor comes. */
-static uint32_t allowed_of_orphan(const struct cluster_view *view, const struct view_allocation *orphan)
+static uint32_t allowed_of_orphan(const struct deployment_view *view, const struct view_allocation *orphan)
 {
-    const struct view_blueprint *blueprint = cluster_view_blueprint(view, orphan->allocation.blueprint);
+    const struct view_blueprint *blueprint = deployment_view_blueprint(view, orphan->allocation.blueprint);
     if (blueprint == NULL) return 0;
     const struct blueprint_slice *successor =
         blueprint_find_unversioned(&blueprint->blueprint, orphan->artifact);
@@ -424,7 +428,7 @@ static uint32_t allowed_of_orphan(const struct cluster_view *view, const struct 
     return successor->instances > covered ? successor->instances - covered : 0;
 }
 
-void rollout_orphan(struct arena *arena, const struct cluster_view *view, const char *artifact,
+void rollout_orphan(struct arena *arena, const struct deployment_view *view, const char *artifact,
                     struct rollout *out_rollout)
 {
     char start[SLICE_KEY_MAX];

@@ -5,7 +5,7 @@
 #ifndef AETHER_ACTORS_SLICE_ROLLOUT_H
 #define AETHER_ACTORS_SLICE_ROLLOUT_H
 
-#include "actors/slice/cluster_view.h"
+#include "actors/slice/deployment_view.h"
 
 enum { ROLLOUT_CHANGES_MAX = 64 }; /* In one command; the rest follows. */
 
@@ -32,14 +32,14 @@ struct rollout {                          /* In the arena. */
 };
 
 /* For a slice that the blueprint asks for. */
-void rollout_slice(struct arena *arena, const struct cluster_view *view,
+void rollout_slice(struct arena *arena, const struct deployment_view *view,
                    const struct view_blueprint *blueprint, const struct blueprint_slice *slice,
                    const struct rollout_memory *memory, struct rollout *out_rollout);
 /* For an artifact that is allocated but not asked for (any more): withdrawn as its successor comes up. */
-void rollout_orphan(struct arena *arena, const struct cluster_view *view, const char *artifact,
+void rollout_orphan(struct arena *arena, const struct deployment_view *view, const char *artifact,
                     struct rollout *out_rollout);
 /* Does any blueprint ask for this allocation's artifact? */
-bool rollout_is_orphan(const struct cluster_view *view, const struct view_allocation *allocation);
+bool rollout_is_orphan(const struct deployment_view *view, const struct view_allocation *allocation);
 
 struct rollout_count {
     uint32_t assigned;
@@ -47,10 +47,10 @@ struct rollout_count {
     uint32_t stale;   /* Assigned, but started for an earlier form of the slice. */
     uint32_t leaving; /* Recorded, but not assigned (any more). */
 };
-void rollout_count(const struct cluster_view *view, const char *artifact, uint64_t runs_since,
+void rollout_count(const struct deployment_view *view, const char *artifact, uint64_t runs_since,
                    struct rollout_count *out_count);
 /* The same over all other versions of the slice. */
-void rollout_count_others(const struct cluster_view *view, const char *artifact,
+void rollout_count_others(const struct deployment_view *view, const char *artifact,
                           struct rollout_count *out_count);
 
 #endif

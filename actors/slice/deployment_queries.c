@@ -1,5 +1,5 @@
-/* cluster_queries: see the header. */
-#include "actors/slice/cluster_queries.h"
+/* deployment_queries: see the header. */
+#include "actors/slice/deployment_queries.h"
 
 #include "actors/slice/rollout.h"
 #include "runtime/base/text.h"
@@ -9,7 +9,7 @@
 
 struct collecting {
     struct message *reply;
-    const struct cluster_view *view;
+    const struct deployment_view *view;
     Pb__InstanceView **views;
     size_t count;
     size_t room;
@@ -48,7 +48,7 @@ static void add_allocation(struct collecting *collecting, const struct view_allo
     for (uint32_t i = 0; i < allocation->allocation.instance_count; i++) {
         uint32_t number = allocation->allocation.instances[i].instance;
         add(collecting, allocation->artifact, allocation->node, number,
-            cluster_view_instance(collecting->view, allocation->node, allocation->artifact, number));
+            deployment_view_instance(collecting->view, allocation->node, allocation->artifact, number));
     }
 }
 
@@ -56,7 +56,7 @@ static void add_allocation(struct collecting *collecting, const struct view_allo
 static void add_leaving(struct collecting *collecting, const struct view_record *record)
 {
     const struct view_allocation *allocation =
-        cluster_view_allocation(collecting->view, record->artifact, record->node);
+        deployment_view_allocation(collecting->view, record->artifact, record->node);
     for (uint32_t i = 0; i < record->record.instance_count; i++) {
         const struct slice_instance *instance = &record->record.instances[i];
         if (allocation != NULL && slice_allocation_find(&allocation->allocation, instance->instance) != NULL)
@@ -84,19 +84,21 @@ static void sort(struct collecting *collecting)
     }
 }
 
-void cluster_queries_instances(struct message *reply, const struct cluster_view *view, const char *blueprint,
-                               const char *artifact, Pb__InstanceView ***out_views, size_t *out_count)
+void deployment_queries_instances(struct message *reply, const struct deployment_view *view,
+                                  const char *blueprint, const char *artifact, Pb__InstanceView ***out_views,
+                                  size_t *out_count)
 {
     struct collecting collecting = { .reply = reply, .view = view };
     const struct view_allocation *allocation = NULL;
     const struct view_record *record = NULL;
-    const struct view_blueprint *of = blueprint[0] == '\0' ? NULL : cluster_view_blueprint(view, blueprint);
-    for (const char *key = ""; (allocation = cluster_view_next_allocation(view, &key)) != NULL;) {
+    const struct view_blueprint *of =
+        blueprint[0] == '\0' ? NULL : deployment_view_blueprint(view, blueprint);
+    for (const char *key = ""; (allocation = deployment_view_next_allocation(view, &key)) != NULL;) {
         if (blueprint[0] != '\0' && strcmp(allocation->allocation.blueprint, blueprint) != 0) continue;
         if (artifact[0] == '\0' || strcmp(allocation->artifact, artifact) == 0)
             add_allocation(&collecting, allocation);
     }
-    for (const char *key = ""; (record = cluster_view_next_record(view, &key)) != NULL;) {
+    for (const char *key = ""; (record = deployment_view_next_record(view, &key)) != NULL;) {
         bool known = blueprint[0] == '\0' ||
                      (of != NULL && blueprint_find_unversioned(&of->blueprint, record->artifact) != NULL);
         if (!known) continue;
@@ -107,19 +109,19 @@ void cluster_queries_instances(struct message *reply, const struct cluster_view 
     *out_count = collecting.count;
 }
 
-void cluster_queries_list_slices(struct message *reply, const struct cluster_view *view,
-                                 const char *blueprint)
+void deployment_queries_list_slices(struct message *reply, const struct deployment_view *view,
+                                    const char *blueprint)
 {
     Pb__SliceListReply *list = reply->body;
-    cluster_queries_instances(reply, view, blueprint, "", &list->instances, &list->n_instances);
+    deployment_queries_instances(reply, view, blueprint, "", &list->instances, &list->n_instances);
 }
 
-void cluster_queries_list_blueprints(struct message *reply, const struct cluster_view *view)
+void deployment_queries_list_blueprints(struct message *reply, const struct deployment_view *view)
 {
     Pb__BlueprintListReply *list = reply->body;
     const struct view_blueprint *item = NULL;
     list->blueprints = arena_array(&reply->arena, view->blueprints.count, sizeof(Pb__BlueprintSummary *));
-    for (const char *key = ""; (item = cluster_view_next_blueprint(view, &key)) != NULL;) {
+    for (const char *key = ""; (item = deployment_view_next_blueprint(view, &key)) != NULL;) {
         Pb__BlueprintSummary *summary = arena_alloc(&reply->arena, sizeof(*summary));
         pb__blueprint_summary__init(summary);
         summary->name = wire_string(reply, item->name);
@@ -143,11 +145,11 @@ static enum status not_found(struct error *error, const char *what, const char *
     return status;
 }
 
-enum status cluster_queries_get_blueprint(struct message *reply, const struct cluster_view *view,
-                                          const char *name, struct error *error)
+enum status deployment_queries_get_blueprint(struct message *reply, const struct deployment_view *view,
+                                             const char *name, struct error *error)
 {
     Pb__BlueprintGetReply *get = reply->body;
-    const struct view_blueprint *item = cluster_view_blueprint(view, name);
+    const struct view_blueprint *item = deployment_view_blueprint(view, name);
     if (item == NULL) {
         bool named = coordinates_part_is_valid(name, BLUEPRINT_NAME_MAX);
         return not_found(error, "blueprint", named ? name : "of that name", "blueprint list");
@@ -164,10 +166,10 @@ struct wanted_slice {
 };
 
 /* The slice that a blueprint asks for under these coordinates. */
-static struct wanted_slice find_wanted(const struct cluster_view *view, const struct coordinates *wanted)
+static struct wanted_slice find_wanted(const struct deployment_view *view, const struct coordinates *wanted)
 {
     const struct view_blueprint *item = NULL;
-    for (const char *key = ""; (item = cluster_view_next_blueprint(view, &key)) != NULL;) {
+    for (const char *key = ""; (item = deployment_view_next_blueprint(view, &key)) != NULL;) {
         for (uint32_t i = 0; i < item->blueprint.slice_count; i++) {
             const struct blueprint_slice *slice = &item->blueprint.slices[i];
             if (coordinates_match(wanted, slice->artifact)) return (struct wanted_slice){ item, slice };
@@ -191,9 +193,9 @@ static void add_entries(struct message *reply, const struct endpoint_table *endp
     }
 }
 
-enum status cluster_queries_show_slice(struct message *reply, const struct cluster_view *view,
-                                       const struct endpoint_table *endpoints, const char *artifact,
-                                       struct error *error)
+enum status deployment_queries_show_slice(struct message *reply, const struct deployment_view *view,
+                                          const struct endpoint_table *endpoints, const char *artifact,
+                                          struct error *error)
 {
     Pb__SliceShowReply *show = reply->body;
     struct coordinates wanted;
@@ -208,7 +210,8 @@ enum status cluster_queries_show_slice(struct message *reply, const struct clust
     show->sha256 = wire_string(reply, found.slice->sha256);
     show->wanted = found.slice->instances;
     show->active = count.active;
-    cluster_queries_instances(reply, view, "", found.slice->artifact, &show->instances, &show->n_instances);
+    deployment_queries_instances(reply, view, "", found.slice->artifact, &show->instances,
+                                 &show->n_instances);
     add_entries(reply, endpoints, found.slice->artifact);
     return STATUS_OK;
 }

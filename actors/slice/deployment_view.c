@@ -1,5 +1,5 @@
-/* cluster_view: see the header. */
-#include "actors/slice/cluster_view.h"
+/* deployment_view: see the header. */
+#include "actors/slice/deployment_view.h"
 
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
@@ -29,7 +29,7 @@ static void clear(struct tree *tree)
     }
 }
 
-void cluster_view_fini(struct cluster_view *view)
+void deployment_view_fini(struct deployment_view *view)
 {
     struct tree *const trees[] = { &view->blueprints, &view->history, &view->allocations, &view->records,
                                    &view->nodes };
@@ -78,17 +78,17 @@ static void see_revision(struct tree *tree, const Pb__KvEvent *event, const char
                           NULL) == STATUS_OK);
 }
 
-void cluster_view_see_blueprint(void *context, const Pb__KvEvent *event)
+void deployment_view_see_blueprint(void *context, const Pb__KvEvent *event)
 {
-    struct cluster_view *view = context;
+    struct deployment_view *view = context;
     const char *name = NULL;
     if (is_handled(&view->blueprints, event)) return;
     if (slice_key_blueprint_parse(event->record->key, &name)) see_revision(&view->blueprints, event, name);
 }
 
-void cluster_view_see_history(void *context, const Pb__KvEvent *event)
+void deployment_view_see_history(void *context, const Pb__KvEvent *event)
 {
-    struct cluster_view *view = context;
+    struct deployment_view *view = context;
     char name[BLUEPRINT_NAME_MAX];
     if (is_handled(&view->history, event)) return;
     const char *from = event->record->key + strlen(HISTORY);
@@ -99,9 +99,9 @@ void cluster_view_see_history(void *context, const Pb__KvEvent *event)
     see_revision(&view->history, event, name);
 }
 
-void cluster_view_see_allocation(void *context, const Pb__KvEvent *event)
+void deployment_view_see_allocation(void *context, const Pb__KvEvent *event)
 {
-    struct cluster_view *view = context;
+    struct deployment_view *view = context;
     if (is_handled(&view->allocations, event)) return;
     const Pb__KvRecord *record = event->record;
     struct view_allocation *item = memory_zalloc(sizeof(*item));
@@ -112,9 +112,9 @@ void cluster_view_see_allocation(void *context, const Pb__KvEvent *event)
                                      NULL) == STATUS_OK);
 }
 
-void cluster_view_see_record(void *context, const Pb__KvEvent *event)
+void deployment_view_see_record(void *context, const Pb__KvEvent *event)
 {
-    struct cluster_view *view = context;
+    struct deployment_view *view = context;
     if (is_handled(&view->records, event)) return;
     const Pb__KvRecord *record = event->record;
     struct view_record *item = memory_zalloc(sizeof(*item));
@@ -124,9 +124,9 @@ void cluster_view_see_record(void *context, const Pb__KvEvent *event)
                    STATUS_OK);
 }
 
-void cluster_view_see_node(void *context, const Pb__KvEvent *event)
+void deployment_view_see_node(void *context, const Pb__KvEvent *event)
 {
-    struct cluster_view *view = context;
+    struct deployment_view *view = context;
     if (is_handled(&view->nodes, event)) return;
     const Pb__KvRecord *record = event->record;
     struct view_node *item = memory_zalloc(sizeof(*item));
@@ -139,7 +139,7 @@ void cluster_view_see_node(void *context, const Pb__KvEvent *event)
 /* --- asking ----------------------------------------------------------------------------------------------
  */
 
-const struct view_blueprint *cluster_view_blueprint(const struct cluster_view *view, const char *name)
+const struct view_blueprint *deployment_view_blueprint(const struct deployment_view *view, const char *name)
 {
     char key[SLICE_KEY_MAX];
     if (!coordinates_part_is_valid(name, BLUEPRINT_NAME_MAX)) return NULL;
@@ -147,51 +147,54 @@ const struct view_blueprint *cluster_view_blueprint(const struct cluster_view *v
     return tree_get(&view->blueprints, key);
 }
 
-const struct view_allocation *cluster_view_allocation(const struct cluster_view *view, const char *artifact,
-                                                      const char *node)
+const struct view_allocation *deployment_view_allocation(const struct deployment_view *view,
+                                                         const char *artifact, const char *node)
 {
     char key[SLICE_KEY_MAX];
     slice_key_allocation(key, artifact, node);
     return tree_get(&view->allocations, key);
 }
 
-const struct view_record *cluster_view_record(const struct cluster_view *view, const char *node,
-                                              const char *artifact)
+const struct view_record *deployment_view_record(const struct deployment_view *view, const char *node,
+                                                 const char *artifact)
 {
     char key[SLICE_KEY_MAX];
     slice_key_record(key, node, artifact);
     return tree_get(&view->records, key);
 }
 
-const struct view_blueprint *cluster_view_next_blueprint(const struct cluster_view *view, const char **key)
+const struct view_blueprint *deployment_view_next_blueprint(const struct deployment_view *view,
+                                                            const char **key)
 {
     return next(&view->blueprints, key);
 }
 
-const struct view_allocation *cluster_view_next_allocation(const struct cluster_view *view, const char **key)
+const struct view_allocation *deployment_view_next_allocation(const struct deployment_view *view,
+                                                              const char **key)
 {
     return next(&view->allocations, key);
 }
 
-const struct view_record *cluster_view_next_record(const struct cluster_view *view, const char **key)
+const struct view_record *deployment_view_next_record(const struct deployment_view *view, const char **key)
 {
     return next(&view->records, key);
 }
 
-const struct view_node *cluster_view_next_node(const struct cluster_view *view, const char **key)
+const struct view_node *deployment_view_next_node(const struct deployment_view *view, const char **key)
 {
     return next(&view->nodes, key);
 }
 
-const struct slice_instance *cluster_view_instance(const struct cluster_view *view, const char *node,
-                                                   const char *artifact, uint32_t instance)
+const struct slice_instance *deployment_view_instance(const struct deployment_view *view, const char *node,
+                                                      const char *artifact, uint32_t instance)
 {
-    const struct view_record *record = cluster_view_record(view, node, artifact);
+    const struct view_record *record = deployment_view_record(view, node, artifact);
     return record == NULL ? NULL : slice_record_find(&record->record, instance);
 }
 
-uint64_t cluster_view_runs_since(const struct cluster_view *view, const struct view_blueprint *blueprint,
-                                 const struct blueprint_slice *slice)
+uint64_t deployment_view_runs_since(const struct deployment_view *view,
+                                    const struct view_blueprint *blueprint,
+                                    const struct blueprint_slice *slice)
 {
     char prefix[SLICE_KEY_MAX];
     uint64_t differed = 0; /* The newest revision under which it ran otherwise, or not at all. */
