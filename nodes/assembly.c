@@ -2,6 +2,8 @@
  * first message on. The store's actors and the transport are never restarted in place (consensus.md C3). */
 #include "nodes/assembly.h"
 
+#include "actors/cluster/lease_keeper.h"
+#include "actors/cluster/membership.h"
 #include "actors/consensus/leader.h"
 #include "actors/consensus/log_writer.h"
 #include "actors/consensus/proposer.h"
@@ -25,6 +27,7 @@ struct node {
     struct state_options state;
     struct log_writer_options log_writer;
     struct proposer_options proposer;
+    struct membership_options membership;
     struct slice_call_options slice_call;
     struct command_gateway_options command_gateway;
     struct child_spec children[CHILDREN_MAX];
@@ -58,6 +61,20 @@ static void add_store(struct node *node, const struct node_options *options)
     add(node, (struct child_spec){ &state_behavior, &node->state, NULL, TO_STATE, CHILD_NEVER });
     add(node, (struct child_spec){ &leader_behavior, &node->leader, NULL, TO_LEADER, CHILD_NEVER });
     add(node, (struct child_spec){ &proposer_behavior, &node->proposer, NULL, TO_PROPOSER, CHILD_NEVER });
+}
+
+static void add_cluster(struct node *node, const struct node_options *options)
+{
+    node->membership = (struct membership_options){ .node = options->node,
+                                                    .cluster_name = options->cluster_name,
+                                                    .address = options->address,
+                                                    .labels_json = options->labels_json,
+                                                    .zone = options->zone,
+                                                    .incarnation = options->incarnation,
+                                                    .lost_after_ns = options->lost_after_ns };
+    add(node,
+        (struct child_spec){ &membership_behavior, &node->membership, NULL, TO_MEMBERSHIP, CHILD_PERMANENT });
+    add(node, (struct child_spec){ &lease_keeper_behavior, NULL, NULL, TO_LEASE_KEEPER, CHILD_PERMANENT });
 }
 
 static void add_slices(struct node *node, const struct node_options *options)
@@ -107,6 +124,7 @@ enum status node_start(struct runtime *runtime, const struct node_options *optio
     }
     add(node, options->transport);
     add_store(node, options);
+    add_cluster(node, options);
     add_slices(node, options);
     add_gateway(node, options);
     node->supervisor = (struct supervisor_options){
