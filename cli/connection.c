@@ -68,8 +68,9 @@ static enum status add_given(struct endpoints *endpoints, const char *given, str
 
 static enum status find_endpoints(struct endpoints *endpoints, const char *given, struct error *error)
 {
-    if (given == NULL) given = getenv("AETHER_ENDPOINT");
-    if (given != NULL && *given != '\0') return add_given(endpoints, given, error);
+    const char *usual = getenv("AETHER_ENDPOINT"); /* Empty: as good as not set. */
+    if (given == NULL && usual != NULL && *usual != '\0') given = usual;
+    if (given != NULL) return add_given(endpoints, given, error);
     enum status status = add_endpoint(endpoints, "ipc:///var/lib/aether/client.sock", error);
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     if (status == STATUS_OK && runtime != NULL && *runtime == '/') {
