@@ -1,0 +1,568 @@
+/* slice_store: the node's slice instances, each an actor of its own below this one.
+ * Learns  what to do from its node_deployment_manager; the end of an instance from the runtime (KIND_DOWN).
+ * Owns    one record for each instance, and the request that is under way for it, if any.
+ * Limits  SLICE_STORE_INSTANCES_MAX instances, one request at a time for each. A request ends at its own
+ *         deadline: an instance that hangs then is killed. What must be known is told again until it is
+ * taken.
+ *
+ * A request runs through stages; each stage is an ask, and its completion begins the next one:
+ *
+ *   LOAD        FETCHING (PROBING, inline only) LOADING (STARTING, when `activate`)
+ *   ACTIVATE    STARTING; of an instance that is down: all of LOAD, then STARTING
+ *   DEACTIVATE  STOPPING
+ *   UNLOAD      DESTROYING
+ *
+ * A completion finds its instance by key and serial number, never by pointer: the instance may have been
+ * unloaded meanwhile, and may even be there again. */
+#include "actors/slice/slice_store.h"
+
+#include "runtime/base/map.h"
+#include "runtime/base/memory.h"
+#include "runtime/base/text.h"
+#include "wire/kinds.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { KEY_TEXT_MAX = ARTIFACT_NAME_MAX + 12 };
+static const int64_t TELL_AGAIN_NS = MILLISECONDS(200);
+
+enum stage {
+    STAGE_NONE,
+    STAGE_FETCHING,
+    STAGE_PROBING,
+    STAGE_LOADING,
+    STAGE_STARTING,
+    STAGE_STOPPING,
+    STAGE_DESTROYING,
+    STAGE_LEAVING
+};
+enum condition { INSTANCE_NEW, INSTANCE_IS_LOADED, INSTANCE_IS_ACTIVE, INSTANCE_IS_DOWN };
+
+struct instance {
+    struct instance_key key;
+    uint64_t serial;
+    enum condition condition;
+    struct instance_load load; /* As first asked; its config is ours. */
+    char *path;                /* Of the verified object. */
+    struct actor_id actor;     /* Not set: none lives. */
+    struct actor_id prober;
+    enum stage stage;
+    bool then_start;
+    struct message *request; /* Kept; owed one answer. NULL iff STAGE_NONE. */
+    struct arena arena;      /* Entries. */
+    const struct instance_entry *entries;
+    uint32_t entry_count;
+    int32_t host_pid;
+    bool down_untold;
+    struct error down_error;
+};
+
+struct slice_store {
+    const struct slice_store_options *options;
+    const struct slice_backend *backend;
+    struct map instances; /* "artifact#instance" to struct instance. */
+    uint64_t last_serial;
+    bool telling_again;
+};
+
+struct pursuit { /* The context of an ask. */
+    char key[KEY_TEXT_MAX];
+    uint64_t serial;
+};
+
+static void key_text(char text[KEY_TEXT_MAX], const struct instance_key *key)
+{
+    snprintf(text, KEY_TEXT_MAX, "%s#%u", key->artifact, key->instance);
+}
+
+static struct instance *find(const struct slice_store *store, const struct instance_key *key)
+{
+    char text[KEY_TEXT_MAX];
+    key_text(text, key);
+    return map_get(&store->instances, text);
+}
+
+static void forget(struct slice_store *store, struct instance *instance)
+{
+    char text[KEY_TEXT_MAX];
+    key_text(text, &instance->key);
+    (void)map_remove(&store->instances, text);
+    message_destroy(&instance->request);
+    arena_fini(&instance->arena);
+    memory_free((char *)(uintptr_t)instance->load.config);
+    memory_free(instance->path);
+    memory_free(instance);
+}
+
+/* --- asks ---------------------------------------------------------------------------------------------- */
+
+static void *pursue(const struct instance *instance)
+{
+    struct pursuit *pursuit = memory_zalloc(sizeof *pursuit);
+    key_text(pursuit->key, &instance->key);
+    pursuit->serial = instance->serial;
+    return pursuit;
+}
+
+/* Takes the context. NULL: the instance has gone, or its request was cut short. */
+static struct instance *caught(struct slice_store *store, void *context, enum stage stage)
+{
+    struct pursuit *pursuit = context;
+    struct instance *instance = map_get(&store->instances, pursuit->key);
+    bool same = instance != NULL && instance->serial == pursuit->serial && instance->stage == stage;
+    memory_free(pursuit);
+    return same ? instance : NULL;
+}
+
+static void ask_step(struct actor *self, const struct instance *instance, struct actor_id actor,
+                     enum slice_step_kind kind, int64_t drain_ns, ask_completion *complete)
+{
+    struct message *message = message_create(KIND_SLICE_STEP, sizeof(struct slice_step));
+    *(struct slice_step *)message->body = (struct slice_step){ kind, drain_ns };
+    actor_ask(self, actor, &message, 0, complete, pursue(instance));
+}
+
+/* --- telling ------------------------------------------------------------------------------------------- */
+
+static const struct instance_entry *copy_entries(struct arena *arena, const struct instance_entry *from,
+                                                 uint32_t count)
+{
+    struct instance_entry *to = arena_array(arena, count + 1, sizeof *to);
+    for (uint32_t i = 0; i < count; i++) {
+        to[i] = from[i];
+        to[i].name = arena_strdup(arena, from[i].name);
+    }
+    return to;
+}
+
+static void tell_slice_call(struct actor *self, const struct instance *instance, uint32_t kind)
+{
+    struct message *message = message_create(kind, sizeof(struct instance_serving));
+    struct instance_serving *serving = message->body;
+    serving->key = instance->key;
+    if (kind == KIND_INSTANCE_SERVING) {
+        serving->actor = instance->actor;
+        serving->entries = copy_entries(&message->arena, instance->entries, instance->entry_count);
+        serving->entry_count = instance->entry_count;
+    }
+    actor_tell_name(self, TO_SLICE_CALL, &message);
+}
+
+static bool tell_down(struct actor *self, const struct instance *instance)
+{
+    struct message *message = message_create(KIND_INSTANCE_DOWN, sizeof(struct instance_down));
+    struct instance_down *down = message->body;
+    down->key = instance->key;
+    down->reason = instance->down_error.status;
+    down->text = arena_strdup(&message->arena, instance->down_error.message);
+    enum status status = actor_send(self, actor_find(self, TO_NODE_DEPLOYMENT_MANAGER), &message);
+    message_destroy(&message);
+    return status == STATUS_OK;
+}
+
+static void tell_again_later(struct actor *self, struct slice_store *store)
+{
+    if (store->telling_again) return;
+    store->telling_again = true;
+    (void)actor_after(self, TELL_AGAIN_NS, KIND_SLICE_SWEEP, 0);
+}
+
+/* An end that its manager never hears of would be an endpoint that stays. */
+static void on_tell_again(struct actor *self, void *state, const struct message *message)
+{
+    (void)message;
+    struct slice_store *store = state;
+    store->telling_again = false;
+    size_t at = 0;
+    const char *key;
+    void *value;
+    while (map_next(&store->instances, &at, &key, &value)) {
+        struct instance *instance = value;
+        if (instance->down_untold) instance->down_untold = !tell_down(self, instance);
+        if (instance->down_untold) tell_again_later(self, store);
+    }
+}
+
+/* --- ends of a request --------------------------------------------------------------------------------- */
+
+static struct message *done_message(const struct instance_key *key)
+{
+    struct message *reply = message_create(KIND_INSTANCE_DONE, sizeof(struct instance_done));
+    ((struct instance_done *)reply->body)->key = *key;
+    return reply;
+}
+
+static void reply_done(struct actor *self, const struct message *request, const struct instance *instance)
+{
+    struct message *reply = done_message(&instance->key);
+    struct instance_done *done = reply->body;
+    done->entries = copy_entries(&reply->arena, instance->entries, instance->entry_count);
+    done->entry_count = instance->entry_count;
+    done->host_pid = instance->host_pid;
+    actor_reply(self, request, &reply);
+}
+
+static void succeed(struct actor *self, struct instance *instance)
+{
+    instance->stage = STAGE_NONE;
+    reply_done(self, instance->request, instance);
+    message_destroy(&instance->request);
+}
+
+static void drop_actors(struct actor *self, struct instance *instance)
+{
+    if (actor_id_is_set(instance->actor)) actor_stop(self, instance->actor);
+    if (actor_id_is_set(instance->prober)) actor_stop(self, instance->prober);
+    instance->actor = instance->prober = (struct actor_id){ 0 };
+    instance->host_pid = 0;
+}
+
+/* A hook that says no leaves its instance as it was; every other failure of a stage ends it. */
+static void fail(struct actor *self, struct slice_store *store, struct instance *instance,
+                 const struct error *error)
+{
+    bool lives = actor_id_is_set(instance->actor) && error->status == STATUS_APP_ERROR &&
+                 (instance->stage == STAGE_STARTING || instance->stage == STAGE_STOPPING);
+    bool wanted_load = instance->request->kind == KIND_INSTANCE_LOAD;
+    log_warn(self, "slice.step_failed", "%s#%u: %s: %s", instance->key.artifact, instance->key.instance,
+             status_name(error->status), error->message);
+    actor_refuse_error(self, instance->request, error);
+    message_destroy(&instance->request);
+    instance->stage = STAGE_NONE;
+    if (wanted_load || !lives) drop_actors(self, instance);
+    if (wanted_load) forget(store, instance);
+    else instance->condition = lives ? INSTANCE_IS_LOADED : INSTANCE_IS_DOWN;
+}
+
+/* --- stages -------------------------------------------------------------------------------------------- */
+
+static enum status spawn(struct actor *self, const struct slice_store *store, const struct instance *instance,
+                         bool probe, struct actor_id *out_id, struct error *error)
+{
+    char label[KEY_TEXT_MAX];
+    key_text(label, &instance->key);
+    struct slice_instance_options options = {
+        .key = instance->key,
+        .path = instance->path,
+        .config = instance->load.config,
+        .cpu_millis = instance->load.cpu_millis,
+        .memory_bytes = instance->load.memory_bytes,
+        .probe = probe,
+        .adapters = store->options->adapters,
+    };
+    struct spawn_options how = { .options = &options, .label = label };
+    bool inside = instance->load.inline_isolation && !probe;
+    enum status status =
+        actor_spawn(self, inside ? store->backend->inlined : store->backend->isolated, &how, out_id, error);
+    if (status == STATUS_OK) actor_monitor(self, *out_id);
+    return status;
+}
+
+static void on_started(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct slice_store *store = state;
+    struct instance *instance = caught(store, context, STAGE_STARTING);
+    if (instance == NULL) return;
+    if (result->status != STATUS_OK) {
+        fail(self, store, instance, result->error);
+        return;
+    }
+    instance->condition = INSTANCE_IS_ACTIVE;
+    tell_slice_call(self, instance, KIND_INSTANCE_SERVING);
+    succeed(self, instance);
+}
+
+static void start(struct actor *self, struct instance *instance)
+{
+    instance->stage = STAGE_STARTING;
+    ask_step(self, instance, instance->actor, SLICE_STEP_START, 0, on_started);
+}
+
+static void on_loaded(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct slice_store *store = state;
+    struct instance *instance = caught(store, context, STAGE_LOADING);
+    if (instance == NULL) return;
+    if (result->status != STATUS_OK) {
+        fail(self, store, instance, result->error);
+        return;
+    }
+    const struct slice_step_done *done = result->message->body;
+    arena_fini(&instance->arena);
+    instance->entries = copy_entries(&instance->arena, done->entries, done->entry_count);
+    instance->entry_count = done->entry_count;
+    instance->host_pid = done->host_pid;
+    instance->condition = INSTANCE_IS_LOADED;
+    if (instance->then_start) start(self, instance);
+    else succeed(self, instance);
+}
+
+static void load(struct actor *self, struct slice_store *store, struct instance *instance)
+{
+    struct error error;
+    if (spawn(self, store, instance, false, &instance->actor, &error) != STATUS_OK) {
+        fail(self, store, instance, &error);
+        return;
+    }
+    instance->stage = STAGE_LOADING;
+    ask_step(self, instance, instance->actor, SLICE_STEP_LOAD, 0, on_loaded);
+}
+
+static void on_probed(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct slice_store *store = state;
+    struct instance *instance = caught(store, context, STAGE_PROBING);
+    if (instance == NULL) return;
+    actor_stop(self, instance->prober);
+    instance->prober = (struct actor_id){ 0 };
+    if (result->status != STATUS_OK) fail(self, store, instance, result->error);
+    else load(self, store, instance);
+}
+
+/* Foreign code enters the node only after a process that is thrown away has mapped and checked it. */
+static void probe(struct actor *self, struct slice_store *store, struct instance *instance)
+{
+    struct error error;
+    if (spawn(self, store, instance, true, &instance->prober, &error) != STATUS_OK) {
+        fail(self, store, instance, &error);
+        return;
+    }
+    instance->stage = STAGE_PROBING;
+    ask_step(self, instance, instance->prober, SLICE_STEP_LOAD, 0, on_probed);
+}
+
+static void on_fetched(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct slice_store *store = state;
+    struct instance *instance = caught(store, context, STAGE_FETCHING);
+    if (instance == NULL) return;
+    if (result->status != STATUS_OK) {
+        fail(self, store, instance, result->error);
+        return;
+    }
+    const struct artifact_ready *ready = result->message->body;
+    memory_free(instance->path);
+    instance->path = memory_strdup(ready->path);
+    (void)text_copy(instance->load.sha256, sizeof instance->load.sha256,
+                    ready->sha256); /* From now on these. */
+    if (instance->load.inline_isolation) probe(self, store, instance);
+    else load(self, store, instance);
+}
+
+static void fetch(struct actor *self, struct instance *instance)
+{
+    struct message *message = message_create(KIND_ARTIFACT_FETCH, sizeof(struct artifact_fetch));
+    struct artifact_fetch *wanted = message->body;
+    wanted->artifact = arena_strdup(&message->arena, instance->key.artifact);
+    (void)text_copy(wanted->sha256, sizeof wanted->sha256, instance->load.sha256);
+    instance->stage = STAGE_FETCHING;
+    actor_ask_name(self, TO_ARTIFACT_STORE, &message, 0, on_fetched, pursue(instance));
+}
+
+static void on_stopped(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct slice_store *store = state;
+    struct instance *instance = caught(store, context, STAGE_STOPPING);
+    if (instance == NULL) return;
+    if (result->status != STATUS_OK) {
+        fail(self, store, instance, result->error);
+        return;
+    }
+    instance->condition = INSTANCE_IS_LOADED;
+    succeed(self, instance);
+}
+
+static void leave(struct actor *self, struct slice_store *store, struct instance *instance)
+{
+    struct message *reply = done_message(&instance->key);
+    actor_reply(self, instance->request, &reply);
+    drop_actors(self, instance);
+    forget(store, instance);
+}
+
+static void on_destroyed(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct slice_store *store = state;
+    struct instance *instance = caught(store, context, STAGE_DESTROYING);
+    if (instance == NULL) return;
+    if (result->status != STATUS_OK) { /* It hangs or has crashed: nothing to wait for. */
+        leave(self, store, instance);
+        return;
+    }
+    instance->stage = STAGE_LEAVING; /* DONE when it is unmapped: on_down. */
+    actor_stop(self, instance->actor);
+}
+
+/* --- requests ------------------------------------------------------------------------------------------ */
+
+static struct instance *instance_new(struct slice_store *store, const struct instance_load *wanted)
+{
+    struct instance *instance = memory_zalloc(sizeof *instance);
+    instance->key = wanted->key;
+    instance->serial = ++store->last_serial;
+    instance->load = *wanted;
+    instance->load.config = memory_strdup(wanted->config);
+    char text[KEY_TEXT_MAX];
+    key_text(text, &instance->key);
+    (void)map_put(&store->instances, text, instance);
+    return instance;
+}
+
+static void on_load(struct actor *self, void *state, const struct message *message)
+{
+    struct slice_store *store = state;
+    const struct instance_load *wanted = message->body;
+    if (find(store, &wanted->key) != NULL) {
+        actor_refuse(self, message, STATUS_CONFLICT);
+        return;
+    }
+    if (store->instances.count == SLICE_STORE_INSTANCES_MAX) {
+        actor_refuse(self, message, STATUS_OVERLOADED);
+        return;
+    }
+    struct instance *instance = instance_new(store, wanted);
+    instance->then_start = wanted->activate;
+    instance->request = actor_keep(self);
+    fetch(self, instance);
+}
+
+static void on_activate(struct actor *self, void *state, const struct message *message)
+{
+    struct slice_store *store = state;
+    struct instance *instance = find(store, &((const struct instance_step *)message->body)->key);
+    if (instance == NULL || instance->request != NULL) {
+        actor_refuse(self, message, instance == NULL ? STATUS_NOT_FOUND : STATUS_NOT_READY);
+        return;
+    }
+    if (instance->condition == INSTANCE_IS_ACTIVE) {
+        reply_done(self, message, instance);
+        return;
+    }
+    instance->request = actor_keep(self);
+    instance->then_start = true;
+    instance->down_untold = false; /* Whoever asks this knows. */
+    if (instance->condition == INSTANCE_IS_DOWN) fetch(self, instance);
+    else start(self, instance);
+}
+
+static void on_deactivate(struct actor *self, void *state, const struct message *message)
+{
+    struct slice_store *store = state;
+    const struct instance_step *step = message->body;
+    struct instance *instance = find(store, &step->key);
+    if (instance != NULL && instance->request != NULL) {
+        actor_refuse(self, message, STATUS_NOT_READY);
+        return;
+    }
+    if (instance == NULL || instance->condition != INSTANCE_IS_ACTIVE) {
+        struct message *reply = done_message(&step->key);
+        actor_reply(self, message, &reply);
+        return;
+    }
+    int64_t drain_ns = MILLISECONDS((int64_t)step->drain_ms);
+    instance->request = actor_keep(self);
+    instance->stage = STAGE_STOPPING;
+    tell_slice_call(self, instance, KIND_INSTANCE_GONE);
+    ask_step(self, instance, instance->actor, SLICE_STEP_STOP, drain_ns, on_stopped);
+}
+
+static void on_unload(struct actor *self, void *state, const struct message *message)
+{
+    struct slice_store *store = state;
+    const struct instance_step *step = message->body;
+    struct instance *instance = find(store, &step->key);
+    if (instance == NULL) {
+        struct message *reply = done_message(&step->key);
+        actor_reply(self, message, &reply);
+        return;
+    }
+    if (instance->condition == INSTANCE_IS_ACTIVE && instance->stage == STAGE_NONE)
+        tell_slice_call(self, instance, KIND_INSTANCE_GONE);
+    bool cut = instance->request != NULL;
+    if (cut) actor_refuse(self, instance->request, STATUS_CANCELLED);
+    message_destroy(&instance->request);
+    instance->request = actor_keep(self);
+    if (cut || !actor_id_is_set(instance->actor)) {
+        leave(self, store, instance);
+        return;
+    }
+    instance->stage = STAGE_DESTROYING;
+    ask_step(self, instance, instance->actor, SLICE_STEP_DESTROY, 0, on_destroyed);
+}
+
+/* --- ends of instances --------------------------------------------------------------------------------- */
+
+static struct instance *of_actor(const struct slice_store *store, struct actor_id id)
+{
+    size_t at = 0;
+    const char *key;
+    void *value;
+    while (map_next(&store->instances, &at, &key, &value)) {
+        struct instance *instance = value;
+        if (actor_id_equal(instance->actor, id)) return instance;
+    }
+    return NULL;
+}
+
+static void on_down(struct actor *self, void *state, const struct message *message)
+{
+    struct slice_store *store = state;
+    const struct actor_down *down = message->body;
+    struct instance *instance = of_actor(store, down->id);
+    if (instance == NULL) return; /* A prober, or one that was dropped. */
+    instance->actor = (struct actor_id){ 0 };
+    instance->host_pid = 0;
+    if (instance->stage == STAGE_LEAVING) {
+        leave(self, store, instance);
+        return;
+    }
+    if (instance->condition == INSTANCE_IS_ACTIVE && instance->stage != STAGE_STOPPING)
+        tell_slice_call(self, instance, KIND_INSTANCE_GONE);
+    instance->condition = INSTANCE_IS_DOWN;
+    if (instance->request != NULL) return; /* The stage's ask completes, too, and says why. */
+    log_warn(self, "slice.down", "%s#%u: %s", instance->key.artifact, instance->key.instance,
+             down->error.message);
+    instance->down_error = down->error;
+    instance->down_untold = !tell_down(self, instance);
+    if (instance->down_untold) tell_again_later(self, store);
+}
+
+/* --- life ---------------------------------------------------------------------------------------------- */
+
+static enum status store_init(struct actor *self, void *state, const void *options, struct error *error)
+{
+    (void)self, (void)error;
+    struct slice_store *store = state;
+    store->options = options;
+    store->backend = store->options->backend != NULL ? store->options->backend : &slice_backend_real;
+    return STATUS_OK;
+}
+
+static void store_fini(void *state)
+{
+    struct slice_store *store = state;
+    size_t at = 0;
+    const char *key;
+    void *value;
+    while (map_next(&store->instances, &at, &key, &value))
+        forget(store, value);
+    map_fini(&store->instances);
+}
+
+static const struct behavior_row rows[] = {
+    { KIND_INSTANCE_LOAD, on_load },     { KIND_INSTANCE_ACTIVATE, on_activate },
+    { KIND_INSTANCE_UNLOAD, on_unload }, { KIND_INSTANCE_DEACTIVATE, on_deactivate },
+    { KIND_SLICE_SWEEP, on_tell_again }, { KIND_DOWN, on_down },
+};
+
+const struct behavior slice_store_behavior = {
+    .name = "slice_store",
+    .state_size = sizeof(struct slice_store),
+    .home = ACTOR_POOLED,
+    .mailbox_capacity = 4096,
+    .init = store_init,
+    .fini = store_fini,
+    .rows = rows,
+    .row_count = ARRAY_COUNT(rows),
+};
