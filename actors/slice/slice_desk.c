@@ -58,11 +58,6 @@ void slice_desk_fini(struct slice_desk *desk)
     memory_free(desk->node);
 }
 
-void slice_desk_close(struct slice_desk *desk)
-{
-    desk->phase = DESK_DESTROYED;
-}
-
 /* --- steps --------------------------------------------------------------------------------------------- */
 
 static void refuse_step(struct actor *self, struct slice_desk *desk, const struct error *error)
@@ -560,20 +555,32 @@ enum status slice_desk_on_frame(struct actor *self, struct slice_desk *desk, con
     }
 }
 
+/* Calls in flight may have happened: CRASHED, whatever the reason was. */
+static void refuse_calls(struct actor *self, struct slice_desk *desk, const char *text)
+{
+    size_t at = 0;
+    uint64_t number;
+    void *value;
+    struct error error;
+    (void)error_set(&error, STATUS_CRASHED, "%s", text);
+    while (map_next_number(&desk->calls, &at, &number, &value)) {
+        struct open_call *call = take_call(desk, number);
+        actor_refuse_error(self, call->request, &error);
+        end_call(&call);
+    }
+}
+
+void slice_desk_close(struct actor *self, struct slice_desk *desk)
+{
+    desk->phase = DESK_DESTROYED;
+    refuse_calls(self, desk, "the instance was ended");
+}
+
 void slice_desk_fail(struct actor *self, struct slice_desk *desk, const struct error *error)
 {
     if (desk->phase == DESK_DESTROYED) return;
     desk->phase = DESK_DESTROYED;
-    size_t at = 0;
-    uint64_t number;
-    void *value;
-    struct error crashed = *error; /* Calls in flight may have happened: CRASHED, whatever the reason was. */
-    crashed.status = STATUS_CRASHED;
-    while (map_next_number(&desk->calls, &at, &number, &value)) {
-        struct open_call *call = take_call(desk, number);
-        actor_refuse_error(self, call->request, &crashed);
-        end_call(&call);
-    }
+    refuse_calls(self, desk, error->message);
     if (desk->step != NULL) refuse_step(self, desk, error);
     actor_fail(self, error);
 }

@@ -68,8 +68,8 @@ MUST_CHECK enum status slice_desk_on_frame(struct actor *self, struct slice_desk
                                            const struct slice_frame *frame, struct error *error);
 /* Lines that it printed. Cut and counted beyond a hundred a second. */
 void slice_desk_on_output(struct actor *self, struct slice_desk *desk, int level, const char *text);
-/* Nothing more goes to the instance: before the actor's end. */
-void slice_desk_close(struct slice_desk *desk);
+/* The actor stops: nothing more goes to the instance, and what is open is refused. */
+void slice_desk_close(struct actor *self, struct slice_desk *desk);
 /* The instance is gone: refuses all that is open, and fails the actor. */
 void slice_desk_fail(struct actor *self, struct slice_desk *desk, const struct error *error);
 

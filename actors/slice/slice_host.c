@@ -245,8 +245,7 @@ static enum status host_init(struct actor *self, void *state, const void *option
 
 static void host_stop(struct actor *self, void *state)
 {
-    (void)self;
-    slice_desk_close(&((struct slice_host *)state)->desk);
+    slice_desk_close(self, &((struct slice_host *)state)->desk);
 }
 
 static void host_fini(void *state)

@@ -135,7 +135,7 @@ static void inline_stop(struct actor *self, void *state)
 {
     struct slice_inline *slice = state;
     bool created = slice->desk.phase != DESK_EMPTY && slice->desk.phase != DESK_DESTROYED;
-    slice_desk_close(&slice->desk);
+    slice_desk_close(self, &slice->desk);
     if (created) (void)send_frame(self, &slice->desk, &(struct slice_frame){ .type = SLICE_FRAME_DESTROY });
     bool pinned = false;
     slice_runner_destroy(&slice->runner, &pinned);

@@ -1,0 +1,27 @@
+/* artifact_store: fetches artifacts from repositories, checks them, and keeps them by content. Answers
+ * KIND_ARTIFACT_RESOLVE and KIND_ARTIFACT_FETCH (actors/slice/messages.h). TO_ARTIFACT_STORE; downloads
+ * through TO_FETCHER; options: struct artifact_store_options. */
+#ifndef AETHER_ACTORS_SLICE_ARTIFACT_STORE_H
+#define AETHER_ACTORS_SLICE_ARTIFACT_STORE_H
+
+#include "runtime/actor.h"
+#include "runtime/port/file.h"
+
+struct artifact_repository {
+    const char *id;          /* For people. */
+    const char *url;         /* https:, http: or file: */
+    const char *credentials; /* As struct fetch's; NULL = none. */
+    bool require_sha256;     /* A file that has only .sha1 is refused. */
+};
+
+struct artifact_store_options { /* Lives as long as the node. */
+    const struct file_port *files;
+    const char *directory;                          /* The node's data; the cache is artifacts/ below it. */
+    const struct artifact_repository *repositories; /* In the order in which they are asked. */
+    uint32_t repository_count;
+    uint64_t download_bytes_max; /* 0 = 256 MiB. */
+};
+
+extern const struct behavior artifact_store_behavior;
+
+#endif

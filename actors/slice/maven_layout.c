@@ -1,0 +1,72 @@
+/* maven_layout: names, and the two small file forms around an artifact. */
+#include "actors/slice/maven_layout.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#define PLATFORM "linux-x86_64"
+enum { ELF_MACHINE = 62 };
+#elif defined(__aarch64__)
+#define PLATFORM "linux-aarch64"
+enum { ELF_MACHINE = 183 };
+#else
+#error "which platform is this? (product.md section 3 knows linux-x86_64 and linux-aarch64)"
+#endif
+
+const char *maven_classifier(unsigned index)
+{
+    static const char *const classifiers[] = { PLATFORM, "" };
+    return index < sizeof classifiers / sizeof classifiers[0] ? classifiers[index] : NULL;
+}
+
+bool maven_url(char url[MAVEN_URL_MAX], const char *repository, const struct coordinates *coordinates,
+               const char *classifier, const char *suffix)
+{
+    char group[COORDINATES_GROUP_MAX];
+    size_t i = 0;
+    for (; coordinates->group[i] != '\0'; i++)
+        group[i] = coordinates->group[i] == '.' ? '/' : coordinates->group[i];
+    group[i] = '\0';
+    size_t base = strlen(repository);
+    while (base > 0 && repository[base - 1] == '/')
+        base--;
+    const char *artifact = coordinates->artifact, *version = coordinates->version;
+    int length =
+        snprintf(url, MAVEN_URL_MAX, "%.*s/%s/%s/%s/%s-%s%s%s.so%s", (int)base, repository, group, artifact,
+                 version, artifact, version, classifier[0] != '\0' ? "-" : "", classifier, suffix);
+    return length > 0 && length < MAVEN_URL_MAX;
+}
+
+bool maven_checksum(const void *data, size_t size, enum digest_kind kind, char text[DIGEST_TEXT_MAX])
+{
+    const char *from = data;
+    size_t digits = 2 * digest_size(kind);
+    if (size < digits) return false;
+    for (size_t i = 0; i < digits; i++) {
+        char c = from[i];
+        if (c >= 'A' && c <= 'F') c = (char)(c - 'A' + 'a');
+        bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+        if (!hex) return false;
+        text[i] = c;
+    }
+    text[digits] = '\0';
+    return size == digits || from[digits] == ' ' || from[digits] == '\t' || from[digits] == '\r' ||
+           from[digits] == '\n';
+}
+
+enum status maven_check_object(const void *head, size_t size, struct error *error)
+{
+    enum { CLASS_AT = 4, ORDER_AT = 5, TYPE_AT = 16, MACHINE_AT = 18, CLASS_64 = 2, LITTLE = 1, DYNAMIC = 3 };
+    const uint8_t *bytes = head;
+    if (size < MAVEN_OBJECT_HEAD_SIZE || memcmp(bytes, "\177ELF", 4) != 0)
+        return error_set(error, STATUS_INVALID, "it is not a shared object (no ELF header)");
+    if (bytes[CLASS_AT] != CLASS_64 || bytes[ORDER_AT] != LITTLE || bytes[TYPE_AT] != DYNAMIC)
+        return error_set(error, STATUS_INVALID, "it is not a 64-bit shared object");
+    unsigned machine = bytes[MACHINE_AT] | (unsigned)bytes[MACHINE_AT + 1] << 8;
+    if (machine != ELF_MACHINE)
+        return error_set(error, STATUS_INVALID, "it is for another processor (ELF machine %u), not " PLATFORM,
+                         machine);
+    return STATUS_OK;
+}
