@@ -335,15 +335,22 @@ static struct aether_bytes host_config(const struct aether_host *host)
                           : (struct aether_bytes){ "{}", 2 };
 }
 
+/* As UTF-8, and not longer than size_max bytes; a character that is cut goes whole. */
+static void add_clean(struct text *to, const char *from, size_t size_max)
+{
+    text_add_utf8(to, from);
+    if (to->size <= size_max) return;
+    to->size = size_max;
+    while (!text_is_utf8(to->data, to->size))
+        to->size--;
+    to->data[to->size] = '\0';
+}
+
 static void host_log(const struct aether_host *host, int32_t level, const char *text)
 {
     struct slice_runner *runner = runner_of(host);
-    char line[SLICE_FRAME_WORD_MAX / 2]; /* A cut may split a character: what is left of it is dropped. */
-    (void)text_copy(line, sizeof line, text != NULL ? text : "");
-    size_t size = strlen(line);
-    for (int i = 0; i < 4 && size > 0 && !text_is_utf8(line, size); i++)
-        line[--size] = '\0';
-    if (!text_is_utf8(line, size)) (void)text_copy(line, sizeof line, "(a line that is not UTF-8)");
+    struct text line = { 0 };
+    add_clean(&line, text != NULL ? text : "", SLICE_FRAME_WORD_MAX / 2);
     uint64_t known = level < AETHER_DEBUG || level > AETHER_ERROR ? AETHER_INFO : (uint64_t)level;
     emit(runner,
          &(struct slice_frame){
@@ -410,15 +417,15 @@ static void emit_done(struct slice_runner *runner, uint64_t step, enum status st
     size_t size = 0;
     if (status == STATUS_OK)
         slice_frame_put_entries(runner->entries, runner->entry_count, &arena, &entries, &size);
-    char line[EXPLANATION_MAX];
-    (void)text_copy(line, sizeof line, text);
-    if (!text_is_utf8(line, strlen(line))) (void)text_copy(line, sizeof line, "(a text that is not UTF-8)");
+    struct text line = { 0 };
+    add_clean(&line, text, EXPLANATION_MAX);
     emit(runner, &(struct slice_frame){ .type = SLICE_FRAME_DONE,
                                         .id = step,
                                         .status = (int32_t)status,
-                                        .words = { line },
+                                        .words = { text_string(&line) },
                                         .payload = entries,
                                         .payload_size = size });
+    text_fini(&line);
     arena_fini(&arena);
 }
 

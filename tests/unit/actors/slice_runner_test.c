@@ -1,0 +1,511 @@
+/* Goal: a slice sees its hooks in the order that slice.h draws, its calls answered once, its timers and
+ * wishes completed as promised; and what it does wrong (twice answered, late, too much) harms nobody. Method:
+ * a slice of this file's own behind a library port that "loads" it; frames in, frames out, by hand. */
+#include "actors/slice/slice_runner.h"
+
+#include "actors/slice/sdk/aether/slice.h"
+#include "runtime/base/memory.h"
+#include "runtime/base/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- the slice under test ------------------------------------------------------------------------------ */
+
+enum { ENTRY_ECHO = 7, ENTRY_LATER = 8, ENTRY_ASK = 9 };
+
+static struct {
+    const struct aether_host *host;
+    char hooks[256]; /* In the order of their calls: "create start ..." */
+    int32_t create_says;
+    int32_t health_says;
+    struct aether_call *held;
+    unsigned timers;
+    int32_t wish_status;
+    char wish_value[64];
+    uint64_t wish_revision;
+} slice;
+
+static void note(const char *hook)
+{
+    size_t used = strlen(slice.hooks);
+    snprintf(slice.hooks + used, sizeof slice.hooks - used, "%s ", hook);
+}
+
+static struct aether_bytes bytes_of(const char *text)
+{
+    return (struct aether_bytes){ text, strlen(text) };
+}
+
+static int32_t on_create(const struct aether_host *host, struct aether_bytes config, void **out_instance)
+{
+    note("create");
+    assert_int_equal(config.size, 7);
+    assert_memory_equal(config.data, "{\"a\":1}", 7);
+    slice.host = host;
+    *out_instance = &slice;
+    if (slice.create_says != AETHER_OK) host->explain(host, "no room today");
+    return slice.create_says;
+}
+
+static int32_t on_start(void *instance)
+{
+    assert_ptr_equal(instance, &slice);
+    note("start");
+    return AETHER_OK;
+}
+
+static void on_answered(void *instance, void *context, const struct aether_result *result)
+{
+    assert_ptr_equal(instance, &slice);
+    assert_string_equal(context, "ctx");
+    slice.wish_status = result->status;
+    slice.wish_revision = result->revision;
+    snprintf(slice.wish_value, sizeof slice.wish_value, "%.*s", (int)result->value.size,
+             (const char *)result->value.data);
+}
+
+static void on_handle(void *instance, struct aether_call *call, const struct aether_request *request)
+{
+    (void)instance;
+    static char context[] = "ctx";
+    const struct aether_host *host = slice.host;
+    if (request->entry == ENTRY_ECHO) {
+        host->reply(host, call, AETHER_OK, request->payload);
+        host->reply(host, call, AETHER_OK, request->payload); /* Twice: must not be seen. */
+        assert_null(host->alloc(host, call, 1));
+    } else if (request->entry == ENTRY_LATER) {
+        char *memory = host->alloc(host, call, 100);
+        assert_non_null(memory);
+        assert_int_equal(memory[99], 0);
+        slice.held = call;
+    } else {
+        struct aether_invoke invoke = { sizeof invoke, "g:a/e", request->payload, call, 0, NULL };
+        assert_int_equal(host->invoke(host, &invoke, on_answered, context), AETHER_OK);
+        slice.held = call;
+    }
+}
+
+static int32_t on_stop(void *instance)
+{
+    (void)instance;
+    note("stop");
+    return AETHER_OK;
+}
+
+static void on_destroy(void *instance)
+{
+    (void)instance;
+    note("destroy");
+}
+
+static int32_t on_health(void *instance)
+{
+    (void)instance;
+    return slice.health_says;
+}
+
+static const struct aether_entry entries[] = {
+    { "echo", ENTRY_ECHO, AETHER_READONLY, 0, 0 },
+    { "later", ENTRY_LATER, 0, 0, 1 },
+    { "ask", ENTRY_ASK, 0, 0, 0 },
+};
+
+#define DESCRIPTOR(...)                                                                                      \
+    {                                                                                                        \
+        AETHER_SLICE_HEAD, "org.test", "probe", "1.0.0", AETHER_ENTRIES(entries), AETHER_NO_DEPENDENCIES,    \
+            on_create, on_start, on_handle, on_stop, on_destroy, on_health, NULL, NULL, NULL                 \
+    }
+static const struct aether_slice good = DESCRIPTOR();
+
+/* --- the world around it ------------------------------------------------------------------------------- */
+
+struct world {
+    struct aether_slice descriptor;
+    bool has_descriptor;
+    bool opened;
+    int64_t now_ns;
+    struct slice_runner *runner;
+    struct slice_runner_options options;
+    struct library_port libraries;
+    struct clock clock;
+    struct random random;
+    struct bytes *said[64]; /* Frames, oldest first. */
+    unsigned said_count;
+    unsigned said_read;
+};
+
+static enum status fake_open(void *context, const char *path, struct library **out_library,
+                             struct error *error)
+{
+    struct world *world = context;
+    if (strcmp(path, "/none.so") == 0) return error_set(error, STATUS_INVALID, "no such object");
+    world->opened = true;
+    *out_library = (struct library *)context;
+    return STATUS_OK;
+}
+
+static void *fake_symbol(void *context, struct library *library, const char *name)
+{
+    struct world *world = context;
+    assert_ptr_equal(library, context);
+    assert_string_equal(name, "AETHER_SLICE_DESCRIPTOR");
+    return world->has_descriptor ? &world->descriptor : NULL;
+}
+
+static bool fake_close(void *context, struct library **library)
+{
+    ((struct world *)context)->opened = false;
+    *library = NULL;
+    return true;
+}
+
+static int64_t fake_now_ns(void *context)
+{
+    return ((struct world *)context)->now_ns;
+}
+
+static int64_t fake_wall_ms(void *context)
+{
+    return ((struct world *)context)->now_ns / 1000000;
+}
+
+static void fake_fill(void *context, void *buffer, size_t size)
+{
+    (void)context;
+    memset(buffer, 4, size);
+}
+
+static void hear(void *context, const struct slice_frame *frame)
+{
+    struct world *world = context;
+    struct arena arena = { 0 };
+    const void *head;
+    size_t size;
+    assert_int_equal(slice_frame_encode(frame, &arena, &head, &size, NULL), STATUS_OK);
+    struct bytes *bytes = bytes_create(size + frame->payload_size);
+    memcpy(bytes->data, head, size);
+    if (frame->payload_size > 0) memcpy(bytes->data + size, frame->payload, frame->payload_size);
+    arena_fini(&arena);
+    assert_true(world->said_count < 64);
+    world->said[world->said_count++] = bytes;
+}
+
+static struct world *world_create(void)
+{
+    memset(&slice, 0, sizeof slice);
+    struct world *world = memory_zalloc(sizeof *world);
+    world->descriptor = good;
+    world->has_descriptor = true;
+    world->now_ns = SECONDS(100);
+    world->libraries = (struct library_port){ world, fake_open, fake_symbol, fake_close };
+    world->clock = (struct clock){ fake_now_ns, fake_wall_ms, world };
+    world->random = (struct random){ fake_fill, world };
+    world->options =
+        (struct slice_runner_options){ hear, world, &world->clock, &world->random, &world->libraries };
+    world->runner = slice_runner_create(&world->options);
+    return world;
+}
+
+static void world_destroy(struct world **world)
+{
+    slice_runner_destroy(&(*world)->runner, NULL);
+    assert_false((*world)->opened);
+    for (unsigned i = 0; i < (*world)->said_count; i++)
+        bytes_unref(&(*world)->said[i]);
+    memory_free(*world);
+    *world = NULL;
+}
+
+static void say(struct world *world, struct slice_frame frame)
+{
+    for (int i = 0; i < SLICE_FRAME_WORDS; i++)
+        if (frame.words[i] == NULL) frame.words[i] = "";
+    slice_runner_take(world->runner, &frame);
+}
+
+static struct slice_frame heard(struct world *world, uint32_t type)
+{
+    assert_true(world->said_read < world->said_count);
+    struct slice_frame frame;
+    assert_int_equal(slice_frame_decode(world->said[world->said_read++], &frame, NULL), STATUS_OK);
+    assert_int_equal(frame.type, type);
+    return frame;
+}
+
+static void heard_nothing(const struct world *world)
+{
+    assert_int_equal(world->said_read, world->said_count);
+}
+
+static void load(struct world *world, const char *path, const char *artifact, enum status expected)
+{
+    say(world, (struct slice_frame){ .type = SLICE_FRAME_LOAD,
+                                     .id = 1,
+                                     .number = 3,
+                                     .words = { path, artifact, "node-1" },
+                                     .payload = "{\"a\":1}",
+                                     .payload_size = 7 });
+    assert_int_equal(heard(world, SLICE_FRAME_DONE).status, expected);
+}
+
+static struct world *started(void)
+{
+    struct world *world = world_create();
+    load(world, "/probe.so", "org.test:probe:1.0.0", STATUS_OK);
+    say(world, (struct slice_frame){ .type = SLICE_FRAME_START, .id = 2 });
+    assert_int_equal(heard(world, SLICE_FRAME_DONE).status, STATUS_OK);
+    return world;
+}
+
+static void call(struct world *world, uint64_t id, uint32_t entry, const char *payload)
+{
+    say(world, (struct slice_frame){ .type = SLICE_FRAME_CALL,
+                                     .id = id,
+                                     .number = entry,
+                                     .budget_ns = SECONDS(2),
+                                     .request_id = { 5, 6 },
+                                     .payload = payload,
+                                     .payload_size = strlen(payload) });
+}
+
+/* --- the tests ----------------------------------------------------------------------------------------- */
+
+static void hooks_come_in_order(void **unused)
+{
+    (void)unused;
+    struct world *world = started();
+    assert_int_equal(slice.host->instance, 3);
+    assert_string_equal(slice.host->artifact, "org.test:probe:1.0.0");
+    assert_string_equal(slice.host->node, "node-1");
+    say(world, (struct slice_frame){ .type = SLICE_FRAME_STOP, .id = 3 });
+    say(world, (struct slice_frame){ .type = SLICE_FRAME_START, .id = 4 });
+    say(world, (struct slice_frame){ .type = SLICE_FRAME_DESTROY, .id = 5 });
+    assert_string_equal(slice.hooks, "create start stop start stop destroy ");
+    assert_true(slice_runner_is_destroyed(world->runner));
+    world_destroy(&world);
+}
+
+static void other_descriptors_are_refused_before_any_hook(void **unused)
+{
+    (void)unused;
+    struct world *world = world_create();
+    load(world, "/none.so", "org.test:probe:1.0.0", STATUS_INVALID);
+    world_destroy(&world);
+    world = world_create();
+    world->has_descriptor = false;
+    load(world, "/probe.so", "org.test:probe:1.0.0", STATUS_INVALID);
+    world_destroy(&world);
+    world = world_create();
+    load(world, "/probe.so", "org.test:probe:1.0.1", STATUS_VERSION_MISMATCH);
+    world_destroy(&world);
+    world = world_create();
+    world->descriptor.abi_major++;
+    load(world, "/probe.so", "org.test:probe:1.0.0", STATUS_VERSION_MISMATCH);
+    world_destroy(&world);
+    world = world_create();
+    world->descriptor.magic++;
+    load(world, "/probe.so", "org.test:probe:1.0.0", STATUS_INVALID);
+    world_destroy(&world);
+    world = world_create();
+    world->descriptor.size--;
+    load(world, "/probe.so", "org.test:probe:1.0.0", STATUS_INVALID);
+    world_destroy(&world);
+    world = world_create();
+    world->descriptor.handle = NULL;
+    load(world, "/probe.so", "org.test:probe:1.0.0", STATUS_INVALID);
+    world_destroy(&world);
+    assert_string_equal(slice.hooks, "");
+}
+
+static void a_longer_descriptor_of_a_later_minor_is_taken(void **unused)
+{
+    (void)unused;
+    struct {
+        struct aether_entry entry;
+        uint64_t later;
+    } rows[2] = { { entries[0], 1 }, { entries[1], 2 } };
+    struct world *world = world_create();
+    world->descriptor.abi_minor++;
+    world->descriptor.size += 64;
+    world->descriptor.entries = &rows[0].entry;
+    world->descriptor.entry_count = 2;
+    world->descriptor.entry_size = sizeof rows[0];
+    load(world, "/probe.so", "org.test:probe:1.0.0", STATUS_OK);
+    world_destroy(&world);
+}
+
+static void a_hooks_no_is_told_in_its_words(void **unused)
+{
+    (void)unused;
+    struct world *world = world_create();
+    slice.create_says = AETHER_OVERLOADED;
+    say(world, (struct slice_frame){ .type = SLICE_FRAME_LOAD,
+                                     .id = 1,
+                                     .words = { "/probe.so", "org.test:probe:1.0.0", "n" },
+                                     .payload = "{\"a\":1}",
+                                     .payload_size = 7 });
+    struct slice_frame done = heard(world, SLICE_FRAME_DONE);
+    assert_int_equal(done.status, STATUS_APP_ERROR);
+    assert_string_equal(done.words[0], "create said OVERLOADED: no room today");
+    say(world, (struct slice_frame){ .type = SLICE_FRAME_DESTROY, .id = 2 });
+    assert_string_equal(slice.hooks, "create "); /* What was never created is not destroyed. */
+    world_destroy(&world);
+}
+
+static void calls_are_answered_once(void **unused)
+{
+    (void)unused;
+    struct world *world = started();
+    call(world, 10, ENTRY_ECHO, "hello");
+    struct slice_frame reply = heard(world, SLICE_FRAME_REPLY);
+    assert_true(reply.id == 10 && reply.status == STATUS_OK);
+    assert_memory_equal(reply.payload, "hello", 5);
+    heard_nothing(world);
+    call(world, 11, 99, "hello"); /* No such entry point. */
+    assert_int_equal(heard(world, SLICE_FRAME_REPLY).status, STATUS_NOT_READY);
+    world_destroy(&world);
+}
+
+static void a_late_reply_goes_nowhere_and_concurrency_is_kept(void **unused)
+{
+    (void)unused;
+    struct world *world = started();
+    const struct aether_host *host = slice.host;
+    call(world, 10, ENTRY_LATER, "a");
+    heard_nothing(world);
+    struct aether_call *first = slice.held;
+    call(world, 11, ENTRY_LATER, "b"); /* concurrency_max is 1. */
+    assert_int_equal(heard(world, SLICE_FRAME_REPLY).status, STATUS_OVERLOADED);
+    say(world, (struct slice_frame){ .type = SLICE_FRAME_CANCEL, .id = 10 });
+    call(world, 12, ENTRY_LATER, "c"); /* Given up, but the slice still works on it. */
+    assert_int_equal(heard(world, SLICE_FRAME_REPLY).status, STATUS_OVERLOADED);
+    host->reply(host, first, AETHER_OK, bytes_of("late"));
+    heard_nothing(world);
+    call(world, 13, ENTRY_LATER, "d");
+    host->reply(host, first, AETHER_OK, bytes_of("stale handle, same slot"));
+    heard_nothing(world);
+    host->reply(host, slice.held, AETHER_APP_ERROR, bytes_of("because"));
+    struct slice_frame reply = heard(world, SLICE_FRAME_REPLY);
+    assert_true(reply.id == 13 && reply.status == STATUS_APP_ERROR);
+    assert_memory_equal(reply.payload, "because", 7);
+    world_destroy(&world);
+}
+
+static void a_wish_inherits_and_completes_once(void **unused)
+{
+    (void)unused;
+    struct world *world = started();
+    call(world, 10, ENTRY_ASK, "question");
+    struct slice_frame wish = heard(world, SLICE_FRAME_INVOKE);
+    assert_string_equal(wish.words[0], "g:a/e");
+    assert_true(wish.request_id.high == 5 && wish.request_id.low == 6);
+    assert_true(wish.budget_ns == SECONDS(2)); /* 30 s by default, but its parent has 2 s left. */
+    uint64_t id = wish.id;
+    say(world,
+        (struct slice_frame){
+            .type = SLICE_FRAME_ANSWER, .id = id, .number = 41, .payload = "answer", .payload_size = 6 });
+    assert_string_equal(slice.wish_value, "answer");
+    assert_int_equal(slice.wish_revision, 41);
+    slice.wish_value[0] = '\0';
+    say(world,
+        (struct slice_frame){ .type = SLICE_FRAME_ANSWER, .id = id, .payload = "x", .payload_size = 1 });
+    assert_string_equal(slice.wish_value, "");
+    world_destroy(&world);
+}
+
+static void wishes_have_their_time_and_limits(void **unused)
+{
+    (void)unused;
+    struct world *world = world_create();
+    static char context[] = "ctx";
+    load(world, "/probe.so", "org.test:probe:1.0.0", STATUS_OK);
+    const struct aether_host *host = slice.host;
+    assert_int_equal(host->kv_get(host, "k", on_answered, context), AETHER_NOT_READY);
+    say(world, (struct slice_frame){ .type = SLICE_FRAME_START, .id = 2 });
+    (void)heard(world, SLICE_FRAME_DONE);
+    char name[AETHER_NAME_MAX + 1];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    assert_int_equal(host->kv_get(host, name, on_answered, context), AETHER_INVALID);
+    assert_int_equal(host->kv_get(host, "", on_answered, context), AETHER_INVALID);
+    assert_int_equal(host->kv_put(host, "k", bytes_of("1"), 0, NULL, NULL), AETHER_INVALID);
+    assert_int_equal(host->kv_put(host, "k", bytes_of("1"), 12, on_answered, context), AETHER_OK);
+    struct slice_frame put = heard(world, SLICE_FRAME_KV_PUT);
+    assert_true(put.number == 12 && strcmp(put.words[0], "k") == 0);
+    assert_int_equal(host->publish(host, "topic", bytes_of("1")), AETHER_NOT_READY);
+    world_destroy(&world);
+}
+
+static void on_timer(void *instance, void *context)
+{
+    (void)instance;
+    slice.timers++;
+    if (context != NULL) (void)slice.host->after(slice.host, 0, on_timer, NULL);
+}
+
+static void timers_fire_when_due_and_not_when_cancelled(void **unused)
+{
+    (void)unused;
+    struct world *world = started();
+    const struct aether_host *host = slice.host;
+    assert_true(slice_runner_due_ns(world->runner) == INT64_MAX);
+    uint64_t cancelled = host->after(host, MILLISECONDS(5), on_timer, NULL);
+    assert_true(host->after(host, MILLISECONDS(10), on_timer, world) != 0);
+    host->cancel(host, cancelled);
+    host->cancel(host, cancelled);
+    assert_true(slice_runner_due_ns(world->runner) == world->now_ns + MILLISECONDS(10));
+    slice_runner_fire(world->runner);
+    assert_int_equal(slice.timers, 0);
+    world->now_ns += MILLISECONDS(10);
+    slice_runner_fire(world->runner);
+    assert_int_equal(slice.timers, 1); /* The one it armed waits for the next round. */
+    slice_runner_fire(world->runner);
+    assert_int_equal(slice.timers, 2);
+    for (int i = 0; i < AETHER_TIMERS_MAX; i++)
+        assert_true(host->after(host, SECONDS(1), on_timer, NULL) != 0);
+    assert_true(host->after(host, SECONDS(1), on_timer, NULL) == 0);
+    world_destroy(&world);
+}
+
+static void metrics_and_health_are_told_together(void **unused)
+{
+    (void)unused;
+    struct world *world = started();
+    const struct aether_host *host = slice.host;
+    host->count(host, "hits", 2);
+    host->count(host, "hits", 3);
+    host->gauge(host, "hits", 1.5); /* A name is one or the other. */
+    slice.health_says = AETHER_IO;
+    say(world, (struct slice_frame){ .type = SLICE_FRAME_HEALTH, .id = 9 });
+    struct slice_frame metric = heard(world, SLICE_FRAME_METRIC);
+    assert_true(metric.number == 5 && metric.id == 0 && strcmp(metric.words[0], "hits") == 0);
+    struct slice_frame done = heard(world, SLICE_FRAME_DONE);
+    assert_true(done.id == 9 && done.status == STATUS_APP_ERROR);
+    host->log(host, 99, "not UTF-8: \xff");
+    assert_string_equal(heard(world, SLICE_FRAME_LOG).words[0], "not UTF-8: \xef\xbf\xbd");
+    world_destroy(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hooks_come_in_order),
+        cmocka_unit_test(other_descriptors_are_refused_before_any_hook),
+        cmocka_unit_test(a_longer_descriptor_of_a_later_minor_is_taken),
+        cmocka_unit_test(a_hooks_no_is_told_in_its_words),
+        cmocka_unit_test(calls_are_answered_once),
+        cmocka_unit_test(a_late_reply_goes_nowhere_and_concurrency_is_kept),
+        cmocka_unit_test(a_wish_inherits_and_completes_once),
+        cmocka_unit_test(wishes_have_their_time_and_limits),
+        cmocka_unit_test(timers_fire_when_due_and_not_when_cancelled),
+        cmocka_unit_test(metrics_and_health_are_told_together),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
