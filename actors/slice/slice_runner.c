@@ -352,9 +352,11 @@ static void host_log(const struct aether_host *host, int32_t level, const char *
     struct text line = { 0 };
     add_clean(&line, text != NULL ? text : "", SLICE_FRAME_WORD_MAX / 2);
     uint64_t known = level < AETHER_DEBUG || level > AETHER_ERROR ? AETHER_INFO : (uint64_t)level;
-    emit(runner,
-         &(struct slice_frame){
-             .type = SLICE_FRAME_LOG, .number = known, .request_id = runner->current, .words = { line } });
+    emit(runner, &(struct slice_frame){ .type = SLICE_FRAME_LOG,
+                                        .number = known,
+                                        .request_id = runner->current,
+                                        .words = { text_string(&line) } });
+    text_fini(&line);
 }
 
 static struct metric *metric_named(struct slice_runner *runner, const char *name, bool is_gauge)
