@@ -469,8 +469,8 @@ static enum status on_kv_wish(struct actor *self, struct slice_desk *desk, const
     bool put = frame->type == SLICE_FRAME_KV_PUT;
     struct message *message = wire_message_create(put ? KIND_KV_PUT_REQUEST : KIND_KV_GET_REQUEST);
     char *key = own_key(desk, message, frame->words[0]);
-    bool text = text_is_utf8(frame->payload, frame->payload_size) &&
-                memchr(frame->payload, 0, frame->payload_size) == NULL;
+    bool text = frame->payload_size == 0 || (text_is_utf8(frame->payload, frame->payload_size) &&
+                                             memchr(frame->payload, 0, frame->payload_size) == NULL);
     if (key == NULL || !text || frame->payload_size > KV_VALUE_MAX) {
         static const char complaint[] = "not a key, or a value that is not JSON text of at most 512 KiB";
         message_destroy(&message);
@@ -480,7 +480,8 @@ static enum status on_kv_wish(struct actor *self, struct slice_desk *desk, const
     if (put) {
         Pb__KvPutRequest *request = message->body;
         request->key = key;
-        request->value = arena_strndup(&message->arena, frame->payload, frame->payload_size);
+        request->value = arena_strndup(&message->arena, frame->payload_size > 0 ? frame->payload : "",
+                                       frame->payload_size);
         if (frame->number != AETHER_ANY_REVISION) {
             request->has_if_rev_case = PB__KV_PUT_REQUEST__HAS_IF_REV_IF_REV;
             request->if_rev = frame->number;

@@ -37,10 +37,11 @@ static const char *read_rule(struct pricing *pricing, struct aether_bytes config
     if (json_integer(text, config.size, "tax-percent", &percent) == JSON_WRONG || percent < 0 ||
         percent > 100)
         return "tax-percent must be a whole number from 0 to 100";
-    if (json_string(text, config.size, "currency", currency, sizeof currency) == JSON_WRONG)
-        return "currency must be a code of at most 7 letters, such as EUR";
+    if (json_string(text, config.size, "currency", currency, sizeof currency) == JSON_WRONG ||
+        strspn(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(currency))
+        return "currency must be a code of at most 7 capital letters, such as EUR";
     pricing->tax_percent = percent;
-    json_escape(pricing->currency, sizeof pricing->currency, currency);
+    memcpy(pricing->currency, currency, sizeof currency);
     return NULL;
 }
 
