@@ -192,7 +192,7 @@ static void on_receive(struct core *core, const struct core_message *message)
         core->malformed_count++;
         return;
     }
-    if (!persistence_has_room(core)) return; /* As if the network had lost it. */
+    if (!persistence_has_room(core, PERSISTENCE_SPARE_MESSAGE)) return; /* As if the network had lost it. */
     if (election_must_follow(core, message)) election_follow(core, message->term, 0); /* E4 */
     bool of_leader = message->type == CORE_APPEND || message->type == CORE_HEARTBEAT;
     bool asks_vote = message->type == CORE_PREVOTE || message->type == CORE_VOTE;

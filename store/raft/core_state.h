@@ -9,8 +9,7 @@
 
 enum {
     HELD_MAX = 256,     /* Messages that wait for the disk; one more is dropped, as the network might. */
-    BATCHES_MAX = 1024, /* PERSISTs that are not durable yet. */
-    BATCHES_SPARE = 8,  /* Kept for changes of term. */
+    BATCHES_MAX = 4096, /* PERSISTs that are not durable yet. */
 };
 
 #if AETHER_MUTANTS

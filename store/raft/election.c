@@ -293,11 +293,11 @@ void election_on_peer_up(struct core *core, replica_id id)
     if (core->role == CORE_PRE_CANDIDATE || core->role == CORE_CANDIDATE) ask(core, peer);
 }
 
-void election_on_peer_down(struct core *core, replica_id peer)
+void election_on_peer_down(struct core *core, replica_id id)
 {
-    if (core->role == CORE_LEADER || core->election.term_leader != peer) return;
+    if (core->role == CORE_LEADER || core->election.term_leader != id) return;
     core->election.heard = false; /* E8: forgotten, so that we vote, and campaign soon. */
-    if (core->leader != peer) return;
+    if (core->leader != id) return;
     draw_deadline_soon(core);
     election_follow(core, core->hard.term, 0);
 }

@@ -11,8 +11,8 @@ void election_on_prevote_reply(struct core *core, const struct core_message *mes
 void election_on_vote(struct core *core, const struct core_message *message);
 void election_on_vote_reply(struct core *core, const struct core_message *message);
 void election_on_timeout_now(struct core *core, const struct core_message *message);
-void election_on_peer_up(struct core *core, replica_id peer);
-void election_on_peer_down(struct core *core, replica_id peer);
+void election_on_peer_up(struct core *core, replica_id id);
+void election_on_peer_down(struct core *core, replica_id id);
 /* Our term and vote became durable, or the disk became idle. */
 void election_on_persisted(struct core *core);
 

@@ -35,14 +35,30 @@ struct core_action *outbox_add(struct core *core, enum core_action_type type)
     return action;
 }
 
+static bool acknowledges(const struct core_message *message)
+{
+    return message->type == CORE_APPEND_REPLY && message->granted;
+}
+
 static void leave(struct core *core, const struct core_message *message)
 {
-    bool acknowledges = message->type == CORE_APPEND_REPLY && message->granted;
-    if (acknowledges && message->match > core->persistence.durable && !MUTANT(core, ACK_BEFORE_SYNC)) {
+    if (acknowledges(message) && message->match > core->persistence.durable &&
+        !MUTANT(core, ACK_BEFORE_SYNC)) {
         core_fail(core, CORE_STOP_ACKNOWLEDGE);
         return;
     }
     outbox_add(core, CORE_ACTION_SEND)->send = *message;
+}
+
+/* An acknowledgement repeated while the same batch is on its way (the leader probes a slow disk). */
+static bool joins_last(struct outbox *outbox, const struct core_message *message, uint64_t after)
+{
+    if (outbox->held_count == 0 || !acknowledges(message)) return false;
+    struct core_message *last = &outbox->held[outbox->held_count - 1].message;
+    if (outbox->held[outbox->held_count - 1].after != after) return false;
+    if (!acknowledges(last) || last->to != message->to) return false;
+    if (last->match < message->match) last->match = message->match;
+    return true;
 }
 
 static void send_after(struct core *core, const struct core_message *message, uint64_t after)
@@ -53,6 +69,7 @@ static void send_after(struct core *core, const struct core_message *message, ui
         return;
     }
     CHECK(message->entry_count == 0);
+    if (joins_last(outbox, message, after)) return;
     if (outbox->held_count == HELD_MAX) return;
     outbox->held[outbox->held_count].after = after;
     outbox->held[outbox->held_count].message = *message;
@@ -94,13 +111,23 @@ void outbox_reject(struct core *core, uint64_t tag, enum status status)
     *reject = (struct core_reject){ .tag = tag, .status = status, .leader = core->leader };
 }
 
+/* One sync often completes many batches: of acknowledgements to one leader the last says it all. */
+static bool is_superseded(const struct outbox *outbox, uint32_t held, uint64_t done)
+{
+    if (held + 1 >= outbox->held_count || outbox->held[held + 1].after > done) return false;
+    const struct core_message *one = &outbox->held[held].message;
+    const struct core_message *next = &outbox->held[held + 1].message;
+    return acknowledges(one) && acknowledges(next) && one->to == next->to && one->match <= next->match;
+}
+
 void outbox_release(struct core *core)
 {
     struct outbox *outbox = &core->outbox;
+    uint64_t done = core->persistence.done;
     uint32_t left = 0;
     for (uint32_t i = 0; i < outbox->held_count; i++) {
-        if (outbox->held[i].after <= core->persistence.done) leave(core, &outbox->held[i].message);
-        else outbox->held[left++] = outbox->held[i];
+        if (outbox->held[i].after > done) outbox->held[left++] = outbox->held[i];
+        else if (!is_superseded(outbox, i, done)) leave(core, &outbox->held[i].message);
     }
     outbox->held_count = left;
 }

@@ -68,9 +68,9 @@ bool persistence_hard_is_durable(const struct core *core)
     return core->persistence.hard_sequence <= core->persistence.done && !core->persistence.hard_dirty;
 }
 
-bool persistence_has_room(const struct core *core)
+bool persistence_has_room(const struct core *core, uint64_t spare)
 {
-    return core->persistence.issued - core->persistence.done < BATCHES_MAX - BATCHES_SPARE;
+    return core->persistence.issued - core->persistence.done < BATCHES_MAX - spare;
 }
 
 void persistence_set_hard(struct core *core, log_term term, replica_id vote)

@@ -4,14 +4,17 @@
 
 #include "store/raft/core_state.h"
 
+/* How many batches proposals leave to messages, and messages to changes of term, when the disk is slow. */
+enum { PERSISTENCE_SPARE_PROPOSAL = 128, PERSISTENCE_SPARE_MESSAGE = 8 };
+
 /* One PERSIST: the term and vote if they changed, a truncation (0: none), and the tail's entries from `from`
  * to the last (0: none). */
 void persistence_issue(struct core *core, log_index truncate_from, log_index from);
 void persistence_on_persisted(struct core *core, uint64_t sequence);
 bool persistence_is_idle(const struct core *core);
 bool persistence_hard_is_durable(const struct core *core);
-/* Room for what one more message or proposal may need. */
-bool persistence_has_room(const struct core *core);
+/* Room for one more batch and `spare` others. */
+bool persistence_has_room(const struct core *core, uint64_t spare);
 /* Takes effect with the next PERSIST of this step. A second vote in a term stops the core. */
 void persistence_set_hard(struct core *core, log_term term, replica_id vote);
 

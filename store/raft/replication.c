@@ -61,7 +61,8 @@ static enum status judge(const struct core *core, const struct core_proposal *pr
     if (core->transfer.target != 0) return STATUS_NOT_READY; /* E9 */
     size_t bytes = size + sizeof(struct raft_entry);
     bool fits = core->uncommitted_bytes + bytes <= core->options.uncommitted_bytes; /* R10 */
-    if (!fits || !persistence_has_room(core) || !tail_has_room(&core->tail, 1, bytes))
+    if (!fits || !persistence_has_room(core, PERSISTENCE_SPARE_PROPOSAL) ||
+        !tail_has_room(&core->tail, 1, bytes))
         return STATUS_OVERLOADED;
     return STATUS_OK;
 }
@@ -272,7 +273,7 @@ static void check_timeout(struct core *core, struct progress *peer)
 {
     uint64_t silent = core->now - peer->moved;
     if (peer->state == CORE_PEER_PROBE) {
-        if (silent >= 2 * core->options.heartbeat_ticks) peer->probing = false;
+        if (silent >= (uint64_t)2 * core->options.heartbeat_ticks) peer->probing = false;
     } else if (peer->window_count > 0 && silent >= core->options.election_min_ticks / 2) {
         progress_probe(peer, peer->match + 1);
     }

@@ -9,7 +9,7 @@ void replication_on_propose(struct core *core, const struct core_proposal *propo
 void replication_on_append_reply(struct core *core, const struct core_message *message);
 void replication_on_log_read(struct core *core, uint64_t tag, const struct raft_entry *entries,
                              uint32_t count);
-void replication_on_peer_down(struct core *core, replica_id peer);
+void replication_on_peer_down(struct core *core, replica_id id);
 void replication_on_tick(struct core *core);
 /* Once a step, when we lead: commits what a quorum holds, */
 void replication_commit(struct core *core);
