@@ -31,7 +31,7 @@ enum { WATCH_NODES = 1, WATCH_SLICES = 2, WATCH_BLUEPRINTS = 3, WAITING_MAX = 10
 static const int64_t lost_after_default_ns = SECONDS(3);
 static const int64_t fence_margin_ns = SECONDS(1);
 static const int64_t judge_every_ns = MILLISECONDS(100);
-static const int64_t start_timeout_ns = SECONDS(5);
+static const int64_t start_timeout_ns = SECONDS(2);
 static const int64_t decide_timeout_ns = SECONDS(2);
 static const int64_t consensus_timeout_ns = SECONDS(2);
 
@@ -48,8 +48,8 @@ struct membership {
     const struct membership_options *options;
     int64_t lost_after_ns;
     uint64_t incarnation;
-    bool started;  /* Our incarnation is written. */
-    bool starting; /* Its command is under way. */
+    bool started;      /* Our incarnation is written. */
+    uint64_t starting; /* The incarnation whose command is under way; 0: none. */
     struct role_changed role;
     struct follow nodes;
     struct follow slices;
@@ -179,17 +179,23 @@ static void set_facts(const struct membership_options *options, struct message *
 
 static void renew(struct actor *self, struct membership *membership);
 
+static void started(struct actor *self, struct membership *membership)
+{
+    membership->started = true;
+    log_info(self, "cluster.node_started", "incarnation=%llu", (unsigned long long)membership->incarnation);
+    renew(self, membership);
+}
+
 static void on_start_done(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct membership *membership = state;
     uint64_t tried = (uint64_t)(uintptr_t)context;
     enum status status = proposal_status(result);
-    membership->starting = false;
-    if (tried != membership->incarnation) return; /* Another was chosen meanwhile. */
+    if (membership->starting == tried) membership->starting = 0;
+    if (membership->started || tried != membership->incarnation)
+        return; /* Seen before; or another is chosen. */
     if (status == STATUS_OK) {
-        membership->started = true;
-        log_info(self, "cluster.node_started", "incarnation=%llu", (unsigned long long)tried);
-        renew(self, membership);
+        started(self, membership);
     } else if (status == STATUS_CONFLICT) { /* Not newer than what is recorded. */
         choose_incarnation(self, membership);
     } else {
@@ -201,36 +207,38 @@ static void on_start_done(struct actor *self, void *state, void *context, const 
 /* Idempotent by its incarnation (A7), so trying again after UNKNOWN is harmless. */
 static void start(struct actor *self, struct membership *membership)
 {
-    if (membership->started || membership->starting) return;
+    if (membership->started || membership->starting == membership->incarnation) return;
     Pb__Operation *operation = NULL;
     struct message *message = new_proposal(PB__ORIGIN__ORIGIN_NODE, &operation);
-    Pb__OpNodeStarted *started = codec_create(&message->arena, &pb__op_node_started__descriptor);
-    started->node = wire_string(message, membership->options->node);
-    started->incarnation = membership->incarnation;
-    set_facts(membership->options, message, started);
+    Pb__OpNodeStarted *begins = codec_create(&message->arena, &pb__op_node_started__descriptor);
+    begins->node = wire_string(message, membership->options->node);
+    begins->incarnation = membership->incarnation;
+    set_facts(membership->options, message, begins);
     operation->op_case = PB__OPERATION__OP_NODE_STARTED;
-    operation->node_started = started;
+    operation->node_started = begins;
     Pb__Command *command = command_of(message);
-    command->node = started->node;
+    command->node = begins->node;
     command->incarnation = membership->incarnation;
-    membership->starting = true;
+    membership->starting = membership->incarnation;
     actor_ask_name(self, TO_PROPOSER, &message, start_timeout_ns, on_start_done,
                    (void *)(uintptr_t)membership->incarnation);
 }
 
 /* Declared lost though we live, or another start of this node wrote after us: we start over, and whoever runs
- * instances here sees the new incarnation in nodes/ and does too. */
+ * instances here sees the new incarnation in nodes/ and does too. The record also tells that our start was
+ * written when the answer to its command got lost. */
 static void check_own_record(struct actor *self, struct membership *membership)
 {
     const struct value *record = cluster_view_node(&membership->view, membership->options->node);
-    if (record == NULL || !membership->started) return;
+    if (record == NULL) return;
     uint64_t recorded = (uint64_t)value_get_integer(record, "incarnation", 0);
     bool lost = presence_from_name(value_get_string(record, "presence", "")) == PRESENCE_LOST;
-    bool superseded = recorded > membership->incarnation;
-    if (!superseded && !(lost && recorded == membership->incarnation)) return;
+    bool ours = recorded == membership->incarnation;
+    if (ours && !lost && !membership->started) started(self, membership);
+    bool superseded = membership->started && recorded > membership->incarnation;
+    if (!superseded && !(ours && lost)) return;
     log_warn(self, "cluster.node_starts_over", "incarnation=%llu %s",
-             (unsigned long long)membership->incarnation,
-             superseded ? "was superseded" : "was declared lost");
+             (unsigned long long)membership->incarnation, lost ? "was declared lost" : "was superseded");
     choose_incarnation(self, membership);
     start(self, membership);
 }

@@ -257,6 +257,20 @@ static void a_refused_incarnation_is_raised(void **state)
     message_destroy(&result.message);
 }
 
+static void the_record_tells_when_the_answer_is_lost(void **state)
+{
+    struct world *world = *state;
+    world->refuse = STATUS_UNKNOWN;
+    set_role(world, true, 1, "n1");
+    pass(world, MILLISECONDS(100));
+    assert_int_equal(world->barriers, 0); /* Nothing to renew yet. */
+    set_node(world, "n1", 10, "UP");
+    assert_int_equal(world->barriers, 1);
+    uint32_t proposals = world->proposals;
+    pass(world, SECONDS(2));
+    assert_int_equal(world->proposals, proposals);
+}
+
 static void who_was_declared_lost_starts_over(void **state)
 {
     struct world *world = *state;
@@ -435,6 +449,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_start_is_written_until_it_succeeds),
         TEST(a_refused_incarnation_is_raised),
+        TEST(the_record_tells_when_the_answer_is_lost),
         TEST(who_was_declared_lost_starts_over),
         TEST(without_confirmation_it_is_fenced_in_time),
         TEST(the_leader_confirms_after_a_barrier),
