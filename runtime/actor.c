@@ -22,7 +22,7 @@ struct runtime *actor_runtime(const struct actor *self)
 
 int64_t actor_now_ns(const struct actor *self)
 {
-    return self->turn->now_ns;
+    return scheduler_turn_now_ns((struct actor *)(uintptr_t)self); /* Refreshes the turn's own time only. */
 }
 
 int64_t actor_wall_ms(const struct actor *self)
@@ -101,11 +101,13 @@ void actor_tell_name(struct actor *self, uint32_t name, struct message **message
 
 /* --- ask ---------------------------------------------------------------------------------------------- */
 
-static int64_t ask_deadline(const struct turn *turn, int64_t timeout_ns)
+static int64_t ask_deadline(struct actor *self, int64_t timeout_ns)
 {
+    const struct turn *turn = self->turn;
     if (timeout_ns <= 0 && turn->deadline_ns != 0) return turn->deadline_ns;
     int64_t wanted_ns = timeout_ns <= 0 ? SECONDS(ASK_TIMEOUT_DEFAULT_S) : timeout_ns;
-    int64_t deadline_ns = wanted_ns > INT64_MAX - turn->now_ns ? INT64_MAX : turn->now_ns + wanted_ns;
+    int64_t now_ns = scheduler_turn_now_ns(self);
+    int64_t deadline_ns = wanted_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + wanted_ns;
     return turn->deadline_ns != 0 && turn->deadline_ns < deadline_ns ? turn->deadline_ns : deadline_ns;
 }
 
@@ -119,7 +121,7 @@ void actor_ask(struct actor *self, struct actor_id to, struct message **message,
         return;
     }
     struct turn *turn = self->turn;
-    int64_t deadline_ns = ask_deadline(turn, timeout_ns);
+    int64_t deadline_ns = ask_deadline(self, timeout_ns);
     struct ask ask = { .complete = complete,
                        .context = context,
                        .request_id = turn->request_id,
@@ -180,7 +182,7 @@ void actor_refuse_error(struct actor *self, const struct message *request, const
 
 bool actor_refuse_if_late(struct actor *self, const struct message *request)
 {
-    if (request->deadline_ns == 0 || self->turn->now_ns < request->deadline_ns) return false;
+    if (request->deadline_ns == 0 || scheduler_turn_now_ns(self) < request->deadline_ns) return false;
     actor_refuse(self, request, STATUS_DEADLINE);
     return true;
 }
@@ -213,7 +215,7 @@ struct message *actor_keep(struct actor *self)
 static struct timer_id arm(struct actor *self, int64_t delay_ns, int64_t period_ns, uint32_t kind,
                            uint64_t tag)
 {
-    int64_t now_ns = self->turn->now_ns;
+    int64_t now_ns = scheduler_turn_now_ns(self);
     if (delay_ns < 0) delay_ns = 0;
     struct timer timer = { .due_ns = delay_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + delay_ns,
                            .period_ns = period_ns,

@@ -71,7 +71,8 @@ struct behavior {
 /* Who and when. */
 struct actor_id actor_self(const struct actor *self);
 struct runtime *actor_runtime(const struct actor *self);
-/* Monotonic; read once a turn; never before the due time of a timer that this turn has handled. */
+/* Monotonic; read once a turn (pinned actors, which may block: at each call); never before the due time of a
+ * timer that this turn has handled. */
 int64_t actor_now_ns(const struct actor *self);
 int64_t actor_wall_ms(const struct actor *self); /* Unix milliseconds; for people only. */
 uint64_t actor_random(struct actor *self);
@@ -164,7 +165,7 @@ void actor_stop(struct actor *self, struct actor_id id); /* Ordered; self is fin
 /* The actor cannot go on: it ends after this handler, its supervisor decides. */
 void actor_fail(struct actor *self, const struct error *error);
 
-/* Logs: once, where the decision falls; `event` is "room.what_happened" (runtime/log.h). */
+/* Logs: once, where the decision falls; `event` is "room.what_happened". */
 #define log_debug(self, event, ...) actor_log(self, 0, event, __VA_ARGS__)
 #define log_info(self, event, ...)  actor_log(self, 1, event, __VA_ARGS__)
 #define log_warn(self, event, ...)  actor_log(self, 2, event, __VA_ARGS__)

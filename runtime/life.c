@@ -20,11 +20,12 @@ static void turn_inherit(struct turn *turn, struct runtime *runtime, const struc
     struct scheduler *scheduler = runtime->scheduler;
     if (parent != NULL) {
         *turn = (struct turn){ .now_ns = parent->turn->now_ns,
+                               .is_live = parent->turn->is_live,
                                .random = parent->turn->random,
                                .request_id = parent->turn->request_id };
         return;
     }
-    *turn = (struct turn){ .now_ns = scheduler->machine->now_ns(scheduler) };
+    *turn = (struct turn){ .now_ns = scheduler->machine->now_ns(scheduler), .is_live = true };
 }
 
 /* Gives the actor to whoever runs it from now on. */

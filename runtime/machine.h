@@ -49,6 +49,7 @@ struct id_list { /* Of children, or of monitors. Made when first needed: most ac
 /* One message's handling: what the functions of actor.h mean by "current". */
 struct turn {
     int64_t now_ns;
+    bool is_live;     /* It may block: now_ns is read anew whenever somebody asks. */
     uint64_t *random; /* State of the stream that actor_random draws from. */
     uint64_t *trace;  /* Not NULL: each message handled is folded into it (stepper). */
     uint32_t batch_max;
@@ -142,6 +143,12 @@ struct machine {
     void (*destroy)(struct scheduler *scheduler);
 };
 
+static inline uint32_t machine_mailbox_capacity(const struct behavior *behavior)
+{
+    enum { MAILBOX_CAPACITY_DEFAULT = 1024 };
+    return behavior->mailbox_capacity == 0 ? MAILBOX_CAPACITY_DEFAULT : behavior->mailbox_capacity;
+}
+
 struct scheduler {
     const struct machine *machine;
     struct timers *timers;
@@ -150,6 +157,7 @@ struct scheduler {
 };
 
 /* scheduler.c */
+int64_t scheduler_turn_now_ns(struct actor *actor); /* Time as the actor's current turn sees it. */
 void scheduler_init(struct scheduler *scheduler, const struct machine *machine, int64_t now_ns);
 void scheduler_fini(struct scheduler *scheduler);
 uint64_t scheduler_timer_arm(struct actor *actor, const struct timer *what);

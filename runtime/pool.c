@@ -372,7 +372,7 @@ static void pinned_rest(struct pinned *pinned, uint64_t *random)
         pinned->wakes_expected++;
         return;
     }
-    struct turn turn = { .now_ns = read_clock(pinned->pool), .random = random };
+    struct turn turn = { .is_live = true, .random = random };
     actor->turn = &turn;
     actor->behavior->wait(actor, actor->state, -1);
     actor->turn = NULL;
@@ -386,7 +386,9 @@ static void *pinned_main(void *context)
     struct pool *pool = pinned->pool;
     uint64_t random = random_u64(pool->random);
     for (;;) {
-        struct turn turn = { .now_ns = read_clock(pool), .random = &random, .batch_max = BATCH_MAX };
+        struct turn turn = {
+            .now_ns = read_clock(pool), .is_live = true, .random = &random, .batch_max = BATCH_MAX
+        };
         enum turn_end end = turn_run(pinned->actor, &turn);
         if (end == TURN_ENDED) break;
         if (end == TURN_RESTS) pinned_rest(pinned, &random);

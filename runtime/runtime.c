@@ -5,7 +5,7 @@
 
 #include "runtime/base/memory.h"
 
-enum { DEFAULT_CAPACITY = 1024, FIRST_BLOCK = 1 << CELL_BLOCK_BITS };
+enum { FIRST_BLOCK = 1 << CELL_BLOCK_BITS };
 
 /* --- the table ---------------------------------------------------------------------------------------- */
 
@@ -80,7 +80,7 @@ struct actor *runtime_cell_take(struct runtime *runtime, const struct behavior *
     actor->last_generation = actor->last_generation == UINT32_MAX ? 1 : actor->last_generation + 1;
     __atomic_store_n(&actor->phase, ACTOR_STARTING, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&runtime->lock);
-    uint32_t capacity = behavior->mailbox_capacity == 0 ? DEFAULT_CAPACITY : behavior->mailbox_capacity;
+    uint32_t capacity = machine_mailbox_capacity(behavior);
     if (behavior->policy == MAILBOX_DROP_OLDEST) capacity *= 2;
     mailbox_set_capacity(&actor->mailbox, capacity);
     __atomic_store_n(&actor->generation, actor->last_generation, __ATOMIC_RELEASE);
@@ -240,7 +240,7 @@ static void view_fill(const struct actor *actor, uint32_t generation, struct act
         .home = behavior->home,
         .pool = behavior->pool,
         .mailbox_length = mailbox_length(&actor->mailbox),
-        .mailbox_capacity = behavior->mailbox_capacity == 0 ? DEFAULT_CAPACITY : behavior->mailbox_capacity,
+        .mailbox_capacity = machine_mailbox_capacity(behavior),
         .handled = __atomic_load_n(&actor->handled, __ATOMIC_RELAXED),
         .refused = __atomic_load_n(&actor->refused, __ATOMIC_RELAXED),
         .dropped = __atomic_load_n(&actor->dropped, __ATOMIC_RELAXED),

@@ -24,6 +24,14 @@ void scheduler_destroy(struct scheduler **scheduler)
     taken->machine->destroy(taken);
 }
 
+int64_t scheduler_turn_now_ns(struct actor *actor)
+{
+    struct turn *turn = actor->turn;
+    struct scheduler *scheduler = actor->runtime->scheduler;
+    if (turn->is_live) turn->now_ns = scheduler->machine->now_ns(scheduler);
+    return turn->now_ns;
+}
+
 uint64_t scheduler_timer_arm(struct actor *actor, const struct timer *what)
 {
     struct scheduler *scheduler = actor->runtime->scheduler;

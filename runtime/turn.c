@@ -94,7 +94,7 @@ static void enqueue(struct actor *actor, struct message *message)
     queue_push(&actor->user, message);
     actor->user_count++;
     const struct behavior *behavior = actor->behavior;
-    if (behavior->policy == MAILBOX_DROP_OLDEST && actor->user_count > behavior->mailbox_capacity)
+    if (behavior->policy == MAILBOX_DROP_OLDEST && actor->user_count > machine_mailbox_capacity(behavior))
         drop_oldest(actor);
 }
 

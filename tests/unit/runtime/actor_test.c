@@ -359,6 +359,28 @@ static void drop_oldest_keeps_the_newest(void **state)
     assert_true(runtime_stop(world->runtime, SECONDS(1)));
 }
 
+static void drop_oldest_has_room_by_default(void **state)
+{
+    struct world *world = *state;
+    struct flood flood = { .in_order = true };
+    const struct behavior behavior = { .name = "flood",
+                                       .state_size = 8,
+                                       .policy = MAILBOX_DROP_OLDEST,
+                                       .init = flood_init,
+                                       .otherwise = flood_handle };
+    struct actor_id id;
+    assert_int_equal(
+        runtime_spawn(world->runtime, &behavior, &(struct spawn_options){ .options = &flood }, &id, NULL),
+        STATUS_OK);
+    for (uint64_t i = 0; i < 1500; i++) {
+        send_outside(world, id, numbered(KIND_PING, i));
+    }
+    settle(world);
+    assert_int_equal(flood.handled, 1024);
+    assert_int_equal(flood.last, 1499);
+    assert_true(runtime_stop(world->runtime, SECONDS(1)));
+}
+
 static void stop_overtakes_a_full_user_lane(void **state)
 {
     struct world *world = *state;
@@ -747,6 +769,7 @@ int main(void)
         TEST(nested_work_inherits_deadline_and_request_id),
         TEST(a_full_mailbox_refuses),
         TEST(drop_oldest_keeps_the_newest),
+        TEST(drop_oldest_has_room_by_default),
         TEST(stop_overtakes_a_full_user_lane),
         TEST(timers_arrive_in_order_and_cancelled_ones_never),
         TEST(a_periodic_timer_does_not_drift),
