@@ -120,10 +120,14 @@ enum status client_open(const char *endpoint, int64_t timeout_ns, struct client 
 
 static enum status send_bytes(struct client *client, struct bytes **frame, struct error *error)
 {
+    /* The library may take a message for a connection whose end it has reported already. */
+    read_events(client);
+    if (!client->connected)
+        return error_set(error, STATUS_NODE_LOST, "the node at %s went away; nothing was sent",
+                         client->endpoint);
     enum status status = socket_io_send(client->socket, NULL, false, frame, &client->budget);
     if (status == STATUS_OK) return STATUS_OK;
-    if (client->connected) return error_set(error, status, "%s takes no more just now", client->endpoint);
-    return error_set(error, STATUS_NODE_LOST, "the node at %s went away", client->endpoint);
+    return error_set(error, status, "%s takes no more just now", client->endpoint);
 }
 
 static enum status send_request(struct client *client, struct message **request, int64_t timeout_ns,
