@@ -191,7 +191,7 @@ static enum status unpack_side(struct pack_reader *reader, const char *key, stru
 {
     uint32_t size = unpack_u32(reader);
     const uint8_t *data = unpack_bytes(reader, size);
-    if (data == NULL) return error_set(error, STATUS_CORRUPT, "history of \"%.64s\" is cut short", key);
+    if (reader->failed) return error_set(error, STATUS_CORRUPT, "history of \"%.64s\" is cut short", key);
     if (size == 0) return STATUS_OK;
     struct kv_record *record = arena_alloc(arena, sizeof *record);
     enum status status = record_unpack(key, data, size, record, error);

@@ -40,7 +40,7 @@ bool kv_copy_take(struct kv *kv, struct arena *arena, struct kv_copy *out_copy)
     CHECK(count == room);
     *out_copy = (struct kv_copy){ .from = kv->copied.index,
                                   .to = kv->applied,
-                                  .history_first = kv->history.first,
+                                  .history_first = kv_history_first_copied(&kv->history),
                                   .records = copies,
                                   .count = count };
     kv_state_hash(kv, out_copy->state_hash);

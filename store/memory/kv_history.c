@@ -85,14 +85,27 @@ uint32_t kv_history_position(const struct kv_history *history, uint64_t revision
     return low;
 }
 
+/* Only the newest is kept beyond the bounds, so then it is the only one. */
+static bool is_oversized(const struct kv_history *history)
+{
+    return history->bytes > KV_HISTORY_BYTES_MAX;
+}
+
+uint64_t kv_history_first_copied(const struct kv_history *history)
+{
+    return is_oversized(history) ? kv_history_at(history, 0)->revision + 1 : history->first;
+}
+
 uint32_t kv_history_uncopied(const struct kv_history *history)
 {
+    if (is_oversized(history)) return 0;
     return history->count - kv_history_position(history, history->copied + 1);
 }
 
 uint32_t kv_history_copy(struct kv_history *history, struct arena *arena, struct log_copy_record *records)
 {
     uint32_t count = 0;
+    if (is_oversized(history)) return 0;
     for (uint32_t i = kv_history_position(history, history->copied + 1); i < history->count; i++) {
         const struct kv_revision *revision = kv_history_at(history, i);
         char key[RECORD_NUMBER_KEY_SIZE];

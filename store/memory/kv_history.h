@@ -29,7 +29,9 @@ const struct kv_change *kv_history_add(struct kv_history *history, uint64_t revi
 const struct kv_revision *kv_history_at(const struct kv_history *history, uint32_t position); /* From 0. */
 /* Position of the first kept revision >= this one; count when there is none. */
 uint32_t kv_history_position(const struct kv_history *history, uint64_t revision);
+/* A single revision beyond the bounds (a huge delete by prefix) is shown to watches, but not copied. */
 uint32_t kv_history_uncopied(const struct kv_history *history);
+uint64_t kv_history_first_copied(const struct kv_history *history); /* What the copy begins with. */
 /* Appends a copy record for each uncopied revision. Returns how many. */
 uint32_t kv_history_copy(struct kv_history *history, struct arena *arena, struct log_copy_record *records);
 void kv_history_clean(struct kv_history *history, uint64_t first); /* What is here now came from the copy. */

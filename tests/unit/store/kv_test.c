@@ -702,6 +702,33 @@ static void the_copy_loads_to_the_same_state(void **state) /* D3, K5 */
     arena_fini(&copies.arena);
 }
 
+static void a_revision_too_large_to_keep_is_not_copied(void **state)
+{
+    struct fixture *fixture = *state;
+    struct arena arena = { 0 };
+    struct kv_copy copy;
+    struct seen seen = { 0 };
+    char *large = arena_alloc(&fixture->arena, KV_VALUE_MAX + 1);
+    memset(large, 'v', KV_VALUE_MAX);
+    char key[8];
+    for (int i = 0; i < 140; i++) {
+        (void)snprintf(key, sizeof key, "p/%03d", i);
+        put(fixture, key, large);
+    }
+    assert_true(kv_copy_take(fixture->kv, &arena, &copy));
+    uint64_t revision = delete_prefix(fixture, "p/")->revision; /* 70 MiB of former values. */
+    assert_true(kv_history(fixture->kv, revision, see, &seen));
+    assert_int_equal(seen.count, 1);
+    assert_true(kv_copy_take(fixture->kv, &arena, &copy));
+    assert_int_equal(copy.count, 140); /* Deletions; no history. */
+    assert_int_equal(copy.history_first, revision + 1);
+    put(fixture, "a", "1");
+    assert_true(kv_copy_take(fixture->kv, &arena, &copy));
+    assert_int_equal(copy.count, 2);
+    assert_int_equal(copy.history_first, revision + 1);
+    arena_fini(&arena);
+}
+
 static void a_damaged_copy_is_corrupt(void **state) /* D2 */
 {
     struct fixture *fixture = *state;
@@ -756,6 +783,7 @@ int main(void)
         TEST(history_is_bounded_in_bytes),
         TEST(same_entries_same_state),
         TEST(the_copy_loads_to_the_same_state),
+        TEST(a_revision_too_large_to_keep_is_not_copied),
         TEST(a_damaged_copy_is_corrupt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
