@@ -64,6 +64,8 @@ struct slice_store {
     struct map instances; /* "artifact#instance" to struct instance. */
     uint64_t last_serial;
     bool telling_again;
+    struct actor_id slice_call; /* Whom we told last; monitored. */
+    bool slice_call_lost;       /* The next one must be told all again. */
 };
 
 struct pursuit { /* The context of an ask. */
@@ -136,8 +138,19 @@ static const struct instance_entry *copy_entries(struct arena *arena, const stru
     return to;
 }
 
-static void tell_slice_call(struct actor *self, const struct instance *instance, uint32_t kind)
+/* A slice_call that is started again knows nothing. */
+static void monitor_slice_call(struct actor *self, struct slice_store *store)
 {
+    struct actor_id now = actor_find(self, TO_SLICE_CALL);
+    if (!actor_id_is_set(now) || actor_id_equal(now, store->slice_call)) return;
+    store->slice_call = now;
+    actor_monitor(self, now);
+}
+
+static void tell_slice_call(struct actor *self, struct slice_store *store, const struct instance *instance,
+                            uint32_t kind)
+{
+    monitor_slice_call(self, store);
     struct message *message = message_create(kind, sizeof(struct instance_serving));
     struct instance_serving *serving = message->body;
     serving->key = instance->key;
@@ -168,12 +181,38 @@ static void tell_again_later(struct actor *self, struct slice_store *store)
     (void)actor_after(self, TELL_AGAIN_NS, KIND_SLICE_SWEEP, 0);
 }
 
+/* No new call comes from here on. Once: an instance that was withdrawn counts as loaded. */
+static void withdraw(struct actor *self, struct slice_store *store, struct instance *instance)
+{
+    if (instance->condition != INSTANCE_IS_ACTIVE) return;
+    instance->condition = INSTANCE_IS_LOADED;
+    tell_slice_call(self, store, instance, KIND_INSTANCE_GONE);
+}
+
+static void tell_new_slice_call(struct actor *self, struct slice_store *store)
+{
+    if (!actor_id_is_set(actor_find(self, TO_SLICE_CALL))) {
+        tell_again_later(self, store);
+        return;
+    }
+    store->slice_call_lost = false;
+    size_t at = 0;
+    const char *key;
+    void *value;
+    while (map_next(&store->instances, &at, &key, &value)) {
+        const struct instance *instance = value;
+        if (instance->condition == INSTANCE_IS_ACTIVE)
+            tell_slice_call(self, store, instance, KIND_INSTANCE_SERVING);
+    }
+}
+
 /* An end that its manager never hears of would be an endpoint that stays. */
 static void on_tell_again(struct actor *self, void *state, const struct message *message)
 {
     (void)message;
     struct slice_store *store = state;
     store->telling_again = false;
+    if (store->slice_call_lost) tell_new_slice_call(self, store);
     size_t at = 0;
     const char *key;
     void *value;
@@ -269,7 +308,7 @@ static void on_started(struct actor *self, void *state, void *context, const str
         return;
     }
     instance->condition = INSTANCE_IS_ACTIVE;
-    tell_slice_call(self, instance, KIND_INSTANCE_SERVING);
+    tell_slice_call(self, store, instance, KIND_INSTANCE_SERVING);
     succeed(self, instance);
 }
 
@@ -463,7 +502,7 @@ static void on_deactivate(struct actor *self, void *state, const struct message 
     int64_t drain_ns = MILLISECONDS((int64_t)step->drain_ms);
     instance->request = actor_keep(self);
     instance->stage = STAGE_STOPPING;
-    tell_slice_call(self, instance, KIND_INSTANCE_GONE);
+    withdraw(self, store, instance);
     ask_step(self, instance, instance->actor, SLICE_STEP_STOP, drain_ns, on_stopped);
 }
 
@@ -477,8 +516,7 @@ static void on_unload(struct actor *self, void *state, const struct message *mes
         actor_reply(self, message, &reply);
         return;
     }
-    if (instance->condition == INSTANCE_IS_ACTIVE && instance->stage == STAGE_NONE)
-        tell_slice_call(self, instance, KIND_INSTANCE_GONE);
+    withdraw(self, store, instance);
     bool cut = instance->request != NULL;
     if (cut) actor_refuse(self, instance->request, STATUS_CANCELLED);
     message_destroy(&instance->request);
@@ -509,6 +547,11 @@ static void on_down(struct actor *self, void *state, const struct message *messa
 {
     struct slice_store *store = state;
     const struct actor_down *down = message->body;
+    if (actor_id_equal(down->id, store->slice_call)) {
+        store->slice_call_lost = true;
+        tell_again_later(self, store);
+        return;
+    }
     struct instance *instance = of_actor(store, down->id);
     if (instance == NULL) return; /* A prober, or one that was dropped. */
     instance->actor = (struct actor_id){ 0 };
@@ -517,8 +560,7 @@ static void on_down(struct actor *self, void *state, const struct message *messa
         leave(self, store, instance);
         return;
     }
-    if (instance->condition == INSTANCE_IS_ACTIVE && instance->stage != STAGE_STOPPING)
-        tell_slice_call(self, instance, KIND_INSTANCE_GONE);
+    withdraw(self, store, instance);
     instance->condition = INSTANCE_IS_DOWN;
     if (instance->request != NULL) return; /* The stage's ask completes, too, and says why. */
     log_warn(self, "slice.down", "%s#%u: %s", instance->key.artifact, instance->key.instance,
