@@ -109,14 +109,14 @@ class FailureTest(unittest.TestCase):
         dead.kill()
         survivor = next(n for n in self.cluster.nodes if n is not dead)
         self.cluster.leader(15 * SLACK, other_than=dead)
-        record = self.cluster.ask("kv", "get", "test/leader-dies", "--after", revision, node=survivor)["record"]
+        record = self.cluster.ask("kv", "get", "test/leader-dies", "--after", revision, node=survivor)
         self.assertEqual((record["value"], record["revision"]), ("before", revision))
         await_true("the dead node's endpoints are gone", lambda: not self.endpoints_on(dead.name, survivor), 5 * SLACK)
         self.cluster.await_active(5, 15 * SLACK, node=survivor, off_node=dead)
         later = self.put("test/leader-dies", "after", node=survivor)
         dead.start()
         await_true("the returned node answers with what it missed", lambda: self.cluster.ask(
-            "kv", "get", "test/leader-dies", "--stale", "--after", later, node=dead)["record"]["value"] == "after", 15 * SLACK)
+            "kv", "get", "test/leader-dies", "--stale", "--after", later, node=dead)["value"] == "after", 15 * SLACK)
         self.cluster.await_active(5, 30, node=survivor)
 
     def test_2_host_dies(self):
@@ -145,13 +145,13 @@ class FailureTest(unittest.TestCase):
         code, out, _ = self.cluster.run("kv", "put", "test/no-leader", "2", "--timeout", "3s", node=survivor)
         self.assertEqual((code, json.loads(out)["error"]["code"]), (3, "NO_LEADER"))
         stale = self.cluster.ask("kv", "get", "test/no-leader", "--stale", node=survivor)
-        self.assertEqual((stale["record"]["value"], stale["stale"]), (1, True))
+        self.assertEqual((stale["value"], stale["stale"]), (1, True))
         if any(e["node"] == survivor.name for e in self.cluster.ask("endpoint", "list", "--stale", node=survivor)["endpoints"]):
             self.cluster.ask("call", "org.example:pricing/quote", QUOTE, node=survivor)
         for node in self.cluster.nodes[1:]:
             node.start()
         self.cluster.leader(15 * SLACK)
-        self.assertEqual(self.cluster.ask("kv", "get", "test/no-leader")["record"]["value"], 1)
+        self.assertEqual(self.cluster.ask("kv", "get", "test/no-leader")["value"], 1)
         self.cluster.await_active(5, 30)
 
     def test_4_all_die(self):
