@@ -389,8 +389,8 @@ static enum status read_file(const char *path, char **out_text, size_t *out_size
 
 static enum status load_file(struct config *config, const char *path, struct error *error)
 {
-    char *text;
-    size_t size;
+    char *text = NULL;
+    size_t size = 0;
     enum status status = read_file(path, &text, &size, error);
     if (status != STATUS_OK) return status;
     struct value *document = NULL;
