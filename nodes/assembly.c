@@ -10,8 +10,11 @@
 #include "actors/consensus/state.h"
 #include "actors/gateway/command_gateway.h"
 #include "actors/gateway/mcp_server.h"
+#include "actors/slice/cluster_deployment_manager.h"
 #include "actors/slice/endpoint_registry.h"
+#include "actors/slice/node_deployment_manager.h"
 #include "actors/slice/slice_call.h"
+#include "actors/slice/slice_store.h"
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
@@ -29,6 +32,10 @@ struct node {
     struct proposer_options proposer;
     struct membership_options membership;
     struct slice_call_options slice_call;
+    struct slice_store_options slice_store;
+    struct node_deployment_manager_options node_deployment_manager;
+    struct child_spec slice_children[2];
+    struct supervisor_options slice_supervisor;
     struct command_gateway_options command_gateway;
     struct child_spec children[CHILDREN_MAX];
     uint32_t child_count;
@@ -80,12 +87,30 @@ static void add_cluster(struct node *node, const struct node_options *options)
 static void add_slices(struct node *node, const struct node_options *options)
 {
     node->slice_call = (struct slice_call_options){ .node = options->node };
+    node->slice_store = (struct slice_store_options){ .adapters = options->slice_adapters,
+                                                      .backend = options->slice_backend };
+    node->node_deployment_manager = (struct node_deployment_manager_options){ .node = options->node };
+    node->slice_children[0] = (struct child_spec){ &slice_store_behavior, &node->slice_store, NULL,
+                                                   TO_SLICE_STORE, CHILD_PERMANENT };
+    node->slice_children[1] =
+        (struct child_spec){ &node_deployment_manager_behavior, &node->node_deployment_manager, NULL,
+                             TO_NODE_DEPLOYMENT_MANAGER, CHILD_PERMANENT };
+    node->slice_supervisor =
+        (struct supervisor_options){ .label = "slices",
+                                     .strategy = ONE_FOR_ALL, /* One knows what the other runs. */
+                                     .children = node->slice_children,
+                                     .child_count = ARRAY_COUNT(node->slice_children) };
+    add(node, options->fetcher);
     add(node, options->artifact_store);
     add(node, options->doorbell);
     add(node, (struct child_spec){ &endpoint_registry_behavior, NULL, NULL, TO_ENDPOINT_REGISTRY,
                                    CHILD_PERMANENT });
     add(node,
         (struct child_spec){ &slice_call_behavior, &node->slice_call, NULL, TO_SLICE_CALL, CHILD_PERMANENT });
+    add(node,
+        (struct child_spec){ &supervisor_behavior, &node->slice_supervisor, "slices", 0, CHILD_PERMANENT });
+    add(node, (struct child_spec){ &cluster_deployment_manager_behavior, NULL, NULL,
+                                   TO_CLUSTER_DEPLOYMENT_MANAGER, CHILD_PERMANENT });
 }
 
 static void add_gateway(struct node *node, const struct node_options *options)

@@ -10,6 +10,7 @@
 #include "store/log.h"
 #include "store/raft/core.h"
 
+struct slice_adapters;
 struct slice_backend;
 
 struct node_peer {
@@ -33,9 +34,11 @@ struct node_options { /* All borrowed until node_stop has returned. */
     struct core_options core; /* What differs from the defaults. */
     const struct consensus_probe *probe;
     struct child_spec transport;      /* TO_TRANSPORT */
+    struct child_spec fetcher;        /* TO_FETCHER; behavior NULL: none. */
     struct child_spec artifact_store; /* TO_ARTIFACT_STORE; behavior NULL: none. */
     struct child_spec doorbell;       /* TO_DOORBELL; behavior NULL: none. */
-    const struct slice_backend *slice_backend;
+    const struct slice_adapters *slice_adapters;
+    const struct slice_backend *slice_backend; /* NULL: real processes and libraries. */
 };
 
 struct node;

@@ -3,6 +3,7 @@
  * the log brings the node back. */
 #include "nodes/daemon.h"
 
+#include "actors/slice/artifact_store.h"
 #include "actors/slice/doorbell.h"
 #include "actors/slice/instance.h"
 #include "nodes/assembly.h"
@@ -11,10 +12,12 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "runtime/os/clock.h"
+#include "runtime/os/file.h"
 #include "runtime/os/library.h"
 #include "runtime/os/process.h"
 #include "runtime/os/random.h"
 #include "store/lmdb/lmdb_log.h"
+#include "wire/fetch/fetcher.h"
 #include "wire/json/value.h"
 #include "wire/kinds.h"
 #include "wire/zmq/node_socket.h"
@@ -22,6 +25,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -41,6 +45,9 @@ struct daemon {
     struct node_socket_options socket;
     struct doorbell_options doorbell;
     struct slice_adapters adapters;
+    struct fetcher_options fetcher;
+    struct artifact_repository repositories[CONFIG_REPOSITORIES_MAX];
+    struct artifact_store_options artifacts;
 };
 
 static void say(const struct daemon *daemon, int level, const char *event, const char *text)
@@ -108,6 +115,52 @@ static const char *host_program(struct daemon *daemon)
     return arena_printf(&daemon->arena, "%s/aether-slice-host", path);
 }
 
+/* `env:NAME` or `file:PATH` (its first line): a secret stands in no configuration. NULL: it can't be had. */
+static const char *credentials_of(struct daemon *daemon, const struct config_repository *repository,
+                                  struct error *error)
+{
+    const char *reference = repository->credentials;
+    char line[512];
+    const char *secret = NULL;
+    if (reference[0] == '\0') return "";
+    if (text_starts_with(reference, "env:")) secret = getenv(reference + strlen("env:"));
+    FILE *file = text_starts_with(reference, "file:") ? fopen(reference + strlen("file:"), "re") : NULL;
+    if (file != NULL) {
+        secret = fgets(line, sizeof line, file);
+        (void)fclose(file);
+    }
+    if (secret != NULL) return arena_strndup(&daemon->arena, secret, strcspn(secret, "\r\n"));
+    (void)error_set(error, STATUS_INVALID, "repositories: %s: there are no credentials at %s", repository->id,
+                    reference);
+    error_hint(error, "env:NAME of a variable that is set, or file:PATH of a file that this user may read");
+    return NULL;
+}
+
+static enum status fill_repositories(struct daemon *daemon, struct error *error)
+{
+    const struct config *config = daemon->config;
+    for (uint32_t i = 0; i < config->repository_count; i++) {
+        const struct config_repository *repository = &config->repositories[i];
+        const char *credentials = credentials_of(daemon, repository, error);
+        if (credentials == NULL) return STATUS_INVALID;
+        daemon->repositories[i] = (struct artifact_repository){
+            .id = repository->id,
+            .url = repository->url,
+            .credentials = credentials,
+            .require_sha256 = strcmp(repository->require, "sha256") == 0,
+        };
+    }
+    daemon->fetcher = (struct fetcher_options){ .files = &file_os };
+    daemon->artifacts = (struct artifact_store_options){
+        .files = &file_os,
+        .directory = config->node_data,
+        .repositories = daemon->repositories,
+        .repository_count = config->repository_count,
+        .download_bytes_max = (uint64_t)config->limits_artifact_bytes,
+    };
+    return STATUS_OK;
+}
+
 static void fill_adapters(struct daemon *daemon)
 {
     const struct config *config = daemon->config;
@@ -141,6 +194,8 @@ static enum status start(struct daemon *daemon, struct error *error)
         daemon->peers[peer_count++] = (struct node_peer){ pair->key, pair->value };
     }
     fill_adapters(daemon);
+    enum status status = fill_repositories(daemon, error);
+    if (status != STATUS_OK) return status;
     struct pool_options pool = { .clock = &clock_os, .random = &random_os };
     pool.threads[POOL_GENERAL] = (uint32_t)config->limits_threads;
     daemon->scheduler = pool_create(&pool);
@@ -168,7 +223,11 @@ static enum status start(struct daemon *daemon, struct error *error)
         .incarnation = new_incarnation(),
         .log = daemon->log,
         .transport = { &node_socket_behavior, &daemon->socket, NULL, TO_TRANSPORT, CHILD_NEVER },
+        .fetcher = { &fetcher_behavior, &daemon->fetcher, NULL, TO_FETCHER, CHILD_PERMANENT },
+        .artifact_store = { &artifact_store_behavior, &daemon->artifacts, NULL, TO_ARTIFACT_STORE,
+                            CHILD_PERMANENT },
         .doorbell = { &doorbell_behavior, &daemon->doorbell, NULL, TO_DOORBELL, CHILD_NEVER },
+        .slice_adapters = &daemon->adapters,
     };
     return node_start(daemon->runtime, &options, &daemon->node, error);
 }
