@@ -9,6 +9,7 @@
 #include "store/lmdb/lmdb_entry.h"
 #include "store/lmdb/lmdb_guard.h"
 #include "store/lmdb/lmdb_member.h"
+#include "store/lmdb/lmdb_meta.h"
 #include "store/lmdb/lmdb_tables.h"
 #include "store/record.h"
 
@@ -386,6 +387,14 @@ static enum status open_guard(struct lmdb_log *lmdb, struct error *error)
     return status;
 }
 
+static enum status check_meta(const struct lmdb_log *lmdb, struct error *error)
+{
+    char *file = join(lmdb->store, "data.mdb");
+    enum status status = lmdb_meta_check(file, error);
+    memory_free(file);
+    return status;
+}
+
 /* I1: a replica id for an empty directory; the guard has it before `sys` does. A node that was a member once
  * may only join that cluster (I3). */
 static enum status found_store(struct lmdb_log *lmdb, const struct random *random, struct error *error)
@@ -456,6 +465,7 @@ static enum status open_store(struct lmdb_log *lmdb, const struct lmdb_log_optio
     if (status == STATUS_OK) status = lock_directory(lmdb, error);
     if (status == STATUS_OK) status = lmdb_member_read(lmdb->directory, &lmdb->member, error);
     if (status == STATUS_OK) status = open_guard(lmdb, error);
+    if (status == STATUS_OK) status = check_meta(lmdb, error);
     if (status == STATUS_OK) status = lmdb_tables_open(&lmdb->tables, lmdb->store, map_bytes, &fresh, error);
     if (status != STATUS_OK) return status;
     if (fresh) status = found_store(lmdb, options->random, error);

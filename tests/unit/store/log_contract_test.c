@@ -514,6 +514,30 @@ static void a_flipped_bit_in_an_entry_is_doubt(void **state) /* FLT15, D8 */
     assert_refused(fixture, "checksum of entry 1");
 }
 
+static void a_damaged_meta_page_is_doubt(void **state) /* FLT15: LMDB itself would go one commit back. */
+{
+    struct fixture *fixture = *state;
+    append(fixture, 1, 3, 1);
+    append(fixture, 4, 1, 1);
+    close_log(fixture);
+    const char *file = path_in(fixture, "store/data.mdb");
+    uint8_t *sound = NULL;
+    size_t size = read_file(file, &sound);
+    static const size_t places[] = { 10, 16, 20, 40, 144, 151 }; /* Flags, magic, version, sizes, number. */
+    for (size_t page = 0; page < 2; page++) {
+        for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+            uint8_t *damaged = arena_memdup(&fixture->arena, sound, size);
+            damaged[page * 4096 + places[i]] ^= 0xFF;
+            write_file(file, damaged, size);
+            assert_refused(fixture, "meta page");
+        }
+    }
+    write_file(file, sound, size);
+    memory_free(sound);
+    open_log(fixture);
+    assert_int_equal(fixture->log->boot.last.index, 4);
+}
+
 static void a_lost_or_old_guard_is_doubt(void **state) /* T1, FLT17 */
 {
     struct fixture *fixture = *state;
@@ -632,6 +656,7 @@ int main(void)
         LMDB(a_directory_has_one_opener),
         LMDB(the_member_file_follows_the_first_entry),
         LMDB(a_flipped_bit_in_an_entry_is_doubt),
+        LMDB(a_damaged_meta_page_is_doubt),
         LMDB(a_lost_or_old_guard_is_doubt),
         LMDB(a_guard_ahead_of_the_environment_counts),
         LMDB(what_was_acknowledged_survives_kill),

@@ -1,0 +1,12 @@
+/* lmdb_meta: looks at both meta pages before LMDB does. LMDB takes the newest one that parses, so a damaged
+ * page would silently bring back the state of one commit before, and what that commit acknowledged would be
+ * lost. */
+#ifndef AETHER_STORE_LMDB_LMDB_META_H
+#define AETHER_STORE_LMDB_LMDB_META_H
+
+#include "runtime/base/error.h"
+
+/* OK: both parse and their transaction numbers differ by one (or the file is new). CORRUPT otherwise. */
+MUST_CHECK enum status lmdb_meta_check(const char *file, struct error *error);
+
+#endif
