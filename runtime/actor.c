@@ -22,7 +22,7 @@ struct runtime *actor_runtime(const struct actor *self)
 
 int64_t actor_now_ns(const struct actor *self)
 {
-    return scheduler_turn_now_ns((struct actor *)(uintptr_t)self); /* Refreshes the turn's own time only. */
+    return scheduler_turn_now_ns((struct actor *)self); /* Refreshes the turn's own time only. */
 }
 
 int64_t actor_wall_ms(const struct actor *self)
@@ -148,7 +148,7 @@ void actor_ask_name(struct actor *self, uint32_t name, struct message **message,
 /* Handlers borrow messages as const; that an ask was answered is the runtime's own mark on it. */
 static struct message *own_mark(const struct message *request)
 {
-    return (struct message *)(uintptr_t)request;
+    return (struct message *)request;
 }
 
 void actor_reply(struct actor *self, const struct message *request, struct message **reply)

@@ -27,7 +27,7 @@ struct scheduler *stepper_create(const struct stepper_options *options);
 bool stepper_step(struct scheduler *stepper); /* One turn, or time moves to the next timer; false:
                                                  nothing will ever happen again. */
 int64_t stepper_now_ns(const struct scheduler *stepper);
-void stepper_run_until(struct scheduler *stepper, int64_t time_ns);
+void stepper_run_until(struct scheduler *scheduler, int64_t time_ns);
 uint64_t stepper_trace_hash(
     const struct scheduler *stepper); /* Over (time, node, actor, kind) of each turn. */
 /* A call at a virtual time, outside every actor: the simulator's network and faults. */

@@ -280,7 +280,7 @@ struct scheduler *stepper_create(const struct stepper_options *options)
 static struct stepper *stepper_of(const struct scheduler *scheduler)
 {
     CHECK(scheduler->machine == &stepper_machine);
-    return (struct stepper *)(uintptr_t)scheduler;
+    return (struct stepper *)scheduler;
 }
 
 bool stepper_step(struct scheduler *stepper)
