@@ -25,7 +25,7 @@ slices:
     instances: 2
     depends: [org.example:pricing]
 """
-ORDER = json.dumps({"customer": "ada", "lines": [{"item": "keyboard", "net-cents": 4999, "quantity": 2}]})
+ORDER = json.dumps({"item": "keyboard", "net-cents": 4999, "quantity": 2})
 
 
 class Steps:

@@ -30,7 +30,7 @@ slices:
   - artifact: {ORDERS}
     instances: 2
 """
-QUOTE = json.dumps({"item": "keyboard", "net-cents": 4999, "quantity": 2})
+QUOTE = json.dumps({"net-cents": 4999, "quantity": 2})
 ALLOWED = {"OK", "NODE_LOST", "CRASHED", "NO_ENDPOINT", "DEADLINE"}
 SLACK = 2  # Sanitizers on two busy cores.
 
