@@ -57,6 +57,8 @@ void failure_words(struct text *out, const struct failure *failure)
     render_line(out, failure->error.message[0] != '\0' ? failure->error.message
                                                        : status_text(failure->error.status));
     text_add(out, "\ntry: ");
-    render_line(out, hint_of(failure));
+    bool usage = failure->what != NULL && failure->error.status == STATUS_INVALID;
+    if (usage && failure->error.hint[0] == '\0') text_printf(out, "aether help %s", failure->what);
+    else render_line(out, hint_of(failure));
     text_add(out, "\n");
 }

@@ -3,6 +3,7 @@
 #include "cli/render.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/map.h"
 #include "runtime/base/memory.h"
 
 #include <inttypes.h>
@@ -219,10 +220,14 @@ static void render_names(struct text *out, const struct command *command, const 
     char list[NAME_SIZE] = "";
     if (command->list != NULL) command_field_name(list, sizeof list, command->list);
     const struct value *rows = value_get(document, list);
+    struct map seen = { 0 }; /* Instances share their slice's name: each name is said once. */
     for (size_t i = 0; i < value_size(rows); i++) {
-        add_scalar(out, value_get(value_at(rows, i), identity), COLUMN_TEXT);
-        text_add(out, "\n");
+        struct text name = { 0 };
+        add_scalar(&name, value_get(value_at(rows, i), identity), COLUMN_TEXT);
+        if (map_put(&seen, text_string(&name), &seen) == NULL) text_printf(out, "%s\n", text_string(&name));
+        text_fini(&name);
     }
+    map_fini(&seen);
 }
 
 /* --- JSON and YAML ------------------------------------------------------------------------------------ */

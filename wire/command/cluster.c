@@ -118,7 +118,7 @@ const struct command cluster_commands[] = {
         .omit_empty = FIELDS("deleted"),
         .arguments =
             ARGUMENTS({ .field = "key", .help = "which key", .positional = true },
-                      { .field = "value", .help = "its value, JSON", .positional = true, .form = FORM_JSON },
+                      { .field = "value", .help = "its value, JSON", .positional = true, .form = FORM_VALUE },
                       { .field = "if_rev",
                         .help = "only if its last change is revision N; 0: only if it is absent",
                         .metavar = "N" },

@@ -28,7 +28,8 @@ enum command_flag {
 /* How a string field is filled where it isn't plain text. */
 enum command_form {
     FORM_PLAIN,    /* By its type. */
-    FORM_JSON,     /* Holds JSON text: MCP passes any JSON value. */
+    FORM_JSON,     /* Holds JSON text, and nothing else: MCP passes any JSON value. */
+    FORM_VALUE,    /* The same, but what is no JSON is text in its own right. */
     FORM_DOCUMENT, /* Holds a YAML or JSON document: MCP passes its text, or an object. */
 };
 enum command_source {                      /* What a word on the command line stands for. */

@@ -44,10 +44,30 @@ static enum status check_required(const struct command *command, const struct va
     return STATUS_OK;
 }
 
+/* What the CLI passes as it was typed, and must be JSON. */
+static enum status check_json(const struct command *command, const struct value *arguments,
+                              struct error *error)
+{
+    const struct command_argument *argument;
+    const ProtobufCFieldDescriptor *field;
+    for (size_t i = 0; command_argument_at(command, i, &argument, &field); i++) {
+        char name[NAME_SIZE];
+        command_field_name(name, sizeof name, argument->field);
+        const char *text = value_get_string(arguments, name, NULL);
+        if (argument->form != FORM_JSON || text == NULL) continue;
+        struct value *held = NULL;
+        enum status status = value_parse_json(text, strlen(text), &held, error);
+        if (status != STATUS_OK) return error_wrap(error, "%s: %s is no JSON", command->name, name);
+        value_free(&held);
+    }
+    return STATUS_OK;
+}
+
 enum status document_to_request(const struct command *command, const struct value *arguments,
                                 struct message **out_request, struct error *error)
 {
     enum status status = check_required(command, arguments, error);
+    if (status == STATUS_OK) status = check_json(command, arguments, error);
     if (status != STATUS_OK) return status;
     struct message *request = message_create(command->request, 0);
     status = convert_from_value(arguments, &request->arena, command_request_descriptor(command),

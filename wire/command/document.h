@@ -5,8 +5,8 @@
 #include "wire/command/command.h"
 #include "wire/json/value.h"
 
-/* Arguments as an agent gives them, to what the request's fields hold: FORM_JSON becomes JSON text, a
- * FORM_DOCUMENT given as an object becomes its text. In place. */
+/* Arguments as an agent gives them, to what the request's fields hold: FORM_JSON and
+ * FORM_VALUE become JSON text, a FORM_DOCUMENT given as an object becomes its text. In place. */
 void document_arguments(const struct command *command, struct value *arguments);
 
 /* A message of the command's request kind, in `*out_request` (the caller's). Arguments are outside input:

@@ -116,7 +116,7 @@ static struct value *argument_schema(const struct command *command, const struct
                                      const ProtobufCFieldDescriptor *field)
 {
     struct value *schema;
-    if (argument->form == FORM_JSON) {
+    if (argument->form == FORM_JSON || argument->form == FORM_VALUE) {
         schema = type_schema(NULL);
     } else if (argument->form == FORM_DOCUMENT) {
         schema = type_schema(NULL);

@@ -67,6 +67,8 @@ static void names(void **unused)
 {
     (void)unused;
     expect("cluster members", OUTPUT_NAME, members, "node-1\nnode-2\n");
+    expect("slice list", OUTPUT_NAME,
+           "{\"instances\":[{\"artifact\":\"a\"},{\"artifact\":\"b\"},{\"artifact\":\"a\"}]}", "a\nb\n");
     expect("kv get", OUTPUT_NAME, "{\"key\":\"a\",\"value\":1}", "a\n");
 }
 

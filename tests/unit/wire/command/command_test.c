@@ -218,6 +218,7 @@ static void bad_requests(void **unused)
         { "kv put", "{\"key\":\"a\",\"value\":\"1\",\"if-rev\":\"x\"}", "if-rev" },
         { "kv put", "{\"key\":\"a\",\"value\":\"1\",\"if-rev\":-1}", "if-rev" },
         { "event list", "{\"limit\":4294967296}", "limit" },
+        { "call", "{\"target\":\"g:a/e\",\"payload\":\"{bad\"}", "payload is no JSON" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct value *arguments = parsed(cases[i].arguments);
