@@ -38,10 +38,12 @@ static const int64_t consensus_timeout_ns = SECONDS(2);
 struct waiting { /* For an ask of ours; in a list, so that nothing is lost when the actor ends. */
     struct waiting *next;
     struct waiting **link;
-    struct message *request; /* Kept, and owed an answer; NULL for a decision of our own: */
-    char node[NODE_NAME_MAX];
-    enum presence_state to;
-    struct message *reply; /* Being gathered: event list. */
+    struct message *request;  /* Kept, and owed an answer; NULL for what is our own. */
+    struct message *reply;    /* Being gathered: event list. */
+    char node[NODE_NAME_MAX]; /* A decision: of whom, */
+    enum presence_state to;   /* and what. */
+    uint64_t incarnation;     /* A start of ours. */
+    int64_t sent_ns;          /* A renewal of ours. */
 };
 
 struct membership {
@@ -119,7 +121,7 @@ static struct message *new_proposal(Pb__Origin origin, Pb__Operation **out_opera
     struct message *message = wire_message_create(KIND_PROPOSE_REQUEST);
     Pb__ProposeRequest *request = message->body;
     Pb__Command *command = codec_create(&message->arena, &pb__command__descriptor);
-    Pb__Operation **list = arena_array(&message->arena, 1, sizeof *list);
+    Pb__Operation **list = arena_array(&message->arena, 1, sizeof(Pb__Operation *));
     list[0] = codec_create(&message->arena, &pb__operation__descriptor);
     command->origin = origin;
     command->success = list;
@@ -189,8 +191,10 @@ static void started(struct actor *self, struct membership *membership)
 static void on_start_done(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct membership *membership = state;
-    uint64_t tried = (uint64_t)(uintptr_t)context;
+    struct waiting *waiting = context;
+    uint64_t tried = waiting->incarnation;
     enum status status = proposal_status(result);
+    wait_end(membership, &waiting);
     if (membership->starting == tried) membership->starting = 0;
     if (membership->started || tried != membership->incarnation)
         return; /* Seen before; or another is chosen. */
@@ -220,8 +224,9 @@ static void start(struct actor *self, struct membership *membership)
     command->node = begins->node;
     command->incarnation = membership->incarnation;
     membership->starting = membership->incarnation;
-    actor_ask_name(self, TO_PROPOSER, &message, start_timeout_ns, on_start_done,
-                   (void *)(uintptr_t)membership->incarnation);
+    struct waiting *waiting = wait_add(membership);
+    waiting->incarnation = membership->incarnation;
+    actor_ask_name(self, TO_PROPOSER, &message, start_timeout_ns, on_start_done, waiting);
 }
 
 /* Declared lost though we live, or another start of this node wrote after us: we start over, and whoever runs
@@ -289,7 +294,9 @@ static void on_fence(struct actor *self, void *state, const struct message *mess
 static void on_renewed(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct membership *membership = state;
-    int64_t sent_ns = (int64_t)(intptr_t)context;
+    struct waiting *waiting = context;
+    int64_t sent_ns = waiting->sent_ns;
+    wait_end(membership, &waiting);
     if (result->status != STATUS_OK) return;
     if (sent_ns > membership->confirmed_ns) membership->confirmed_ns = sent_ns;
     arm_fence(self, membership);
@@ -298,7 +305,8 @@ static void on_renewed(struct actor *self, void *state, void *context, const str
 static void renew(struct actor *self, struct membership *membership)
 {
     if (!membership->started || membership->role.leader[0] == '\0') return;
-    void *sent = (void *)(intptr_t)actor_now_ns(self);
+    struct waiting *sent = wait_add(membership);
+    sent->sent_ns = actor_now_ns(self);
     if (strcmp(membership->role.leader, membership->options->node) == 0) {
         struct message *barrier = message_create(KIND_READ_BARRIER, 0); /* The same round, but here. */
         actor_ask_name(self, TO_STATE, &barrier, membership->lost_after_ns, on_renewed, sent);

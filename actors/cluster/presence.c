@@ -31,6 +31,8 @@ void presence_fini(struct presence *presence)
     map_fini(&presence->nodes);
 }
 
+static const int64_t suspect_after_ns = MILLISECONDS(PRESENCE_RENEW_MS) * PRESENCE_MISSED_MAX;
+
 static const char *const names[] = {
     [PRESENCE_UP] = "UP", [PRESENCE_SUSPECT] = "SUSPECT", [PRESENCE_LOST] = "LOST"
 };
@@ -130,9 +132,7 @@ static enum presence_state judge(const struct presence *presence, const struct p
 {
     int64_t silent_ns = now_ns - node->heard_ns;
     if (node->losing || silent_ns >= presence->lost_after_ns) return PRESENCE_LOST;
-    if (node->disconnected || silent_ns >= MILLISECONDS(PRESENCE_RENEW_MS * PRESENCE_MISSED_MAX)) {
-        return PRESENCE_SUSPECT;
-    }
+    if (node->disconnected || silent_ns >= suspect_after_ns) return PRESENCE_SUSPECT;
     return node->renewed ? PRESENCE_UP : node->state; /* Time granted is no sign of life. */
 }
 

@@ -153,7 +153,7 @@ static enum status apply_list(struct kv_txn *txn, Pb__Operation **operations, si
                               Pb__ProposeReply *reply, struct error *error)
 {
     struct arena *arena = &txn->kv->outcome;
-    Pb__OperationResult **results = arena_array(arena, count, sizeof *results);
+    Pb__OperationResult **results = arena_array(arena, count, sizeof(Pb__OperationResult *));
     for (size_t i = 0; i < count; i++) {
         results[i] = codec_create(arena, &pb__operation_result__descriptor);
         enum status status = apply_operation(txn, operations[i], count, results[i], error);

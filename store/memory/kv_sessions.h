@@ -16,7 +16,7 @@ struct kv_sessions {
 /* NULL: unknown. Borrowed until the next change. */
 const struct record_session *kv_sessions_find(const struct kv_sessions *sessions, uint64_t id);
 /* Makes or replaces; drops the one used longest ago when there would be more than KV_SESSIONS_MAX. */
-void kv_sessions_put(struct kv_sessions *sessions, const struct record_session *session);
+void kv_sessions_put(struct kv_sessions *sessions, const struct record_session *record);
 bool kv_sessions_drop(struct kv_sessions *sessions, uint64_t id); /* false: unknown. */
 struct record_hash kv_sessions_hash_scan(const struct kv_sessions *sessions);
 /* Appends one copy record for each dirty session, and forgets that they were. Returns how many. */

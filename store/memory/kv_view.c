@@ -49,8 +49,9 @@ void kv_view_cover(struct kv_view *view, const char *key, struct kv_item *item)
     cover->now = item;
 }
 
-/* Of two candidates the one that `sign` puts first: 1 the lower key, -1 the higher. false: there is none. */
-static bool choose(const struct kv_view *view, int sign,
+/* Of two candidates the one nearer to `from`: the lower key forwards, the higher one backwards; of equal ones
+ * the upper tree's. false: there is none. */
+static bool choose(const struct kv_view *view, bool forwards,
                    bool (*seek)(const struct tree *, const char *, const char **, void **), const char **from,
                    struct kv_item **out_item)
 {
@@ -61,7 +62,8 @@ static bool choose(const struct kv_view *view, int sign,
     bool has_below = seek(view->below, *from, &below_key, &below);
     bool has_over = seek(&view->over, *from, &over_key, &over);
     if (!has_below && !has_over) return false;
-    bool take_over = has_over && (!has_below || sign * strcmp(over_key, below_key) <= 0);
+    int order = has_below && has_over ? strcmp(over_key, below_key) : 0;
+    bool take_over = has_over && (!has_below || order == 0 || (order < 0) == forwards);
     *from = take_over ? over_key : below_key;
     *out_item = take_over ? ((const struct kv_cover *)over)->now : below;
     return true;
@@ -70,9 +72,9 @@ static bool choose(const struct kv_view *view, int sign,
 struct kv_item *kv_view_next(const struct kv_view *view, const char *from, bool or_equal)
 {
     struct kv_item *item = NULL;
-    bool found = choose(view, 1, or_equal ? tree_at_or_after : tree_after, &from, &item);
+    bool found = choose(view, true, or_equal ? tree_at_or_after : tree_after, &from, &item);
     while (found && item == NULL) {
-        found = choose(view, 1, tree_after, &from, &item);
+        found = choose(view, true, tree_after, &from, &item);
     }
     return item;
 }
@@ -80,7 +82,7 @@ struct kv_item *kv_view_next(const struct kv_view *view, const char *from, bool 
 struct kv_item *kv_view_before(const struct kv_view *view, const char *from)
 {
     struct kv_item *item = NULL;
-    while (item == NULL && choose(view, -1, tree_before, &from, &item)) {
+    while (item == NULL && choose(view, false, tree_before, &from, &item)) {
     }
     return item;
 }
