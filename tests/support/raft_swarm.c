@@ -262,7 +262,8 @@ static void read_log(struct swarm *swarm, uint32_t at, const struct core_read_lo
     occasion->to = action->to;
 }
 
-static void read_ok(struct swarm *swarm, uint32_t at, const struct core_read_ok *action)
+static void read_ok(struct swarm *swarm, uint32_t at, const struct core_read_ok *action,
+                    const struct core_status *status)
 {
     struct waiting *waiting = &swarm->reads[action->tag % WAITING_READS_MAX];
     bool ours =
@@ -274,6 +275,8 @@ static void read_ok(struct swarm *swarm, uint32_t at, const struct core_read_ok 
     waiting->used = false;
     swarm->result->counts.reads_answered++;
     oracle_read(&swarm->oracle, at, action->index, waiting->commit);
+    if (action->index > status->applied)
+        oracle_fail(&swarm->oracle, "Q1: replica %u reads ahead of its state", at);
 }
 
 static void trace(struct swarm *swarm, uint32_t at, uint32_t type, uint64_t a, uint64_t b)
@@ -293,7 +296,7 @@ static void carry_out(struct swarm *swarm, uint32_t at, const struct core_action
     case CORE_ACTION_SEND: send(swarm, at, &action->send); break;
     case CORE_ACTION_APPLY: apply(swarm, at, &action->apply); break;
     case CORE_ACTION_READ_LOG: read_log(swarm, at, &action->read_log); break;
-    case CORE_ACTION_READ_OK: read_ok(swarm, at, &action->read_ok); break;
+    case CORE_ACTION_READ_OK: read_ok(swarm, at, &action->read_ok, status); break;
     default: break;
     }
 }
