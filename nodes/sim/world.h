@@ -21,6 +21,7 @@ struct sim_node {
     struct log *log;
     struct node *actors;
     struct node_options options;
+    struct node_peer peers[SIM_NODES_MAX];
     struct network_transport_options transport;
     struct consensus_probe probe;
     struct actor_id client;
