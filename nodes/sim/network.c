@@ -42,6 +42,8 @@ struct flight { /* A frame on its way. */
     uint32_t from;
     uint32_t to;
     uint64_t to_life;
+    int64_t sent_ns;
+    bool strays; /* It outlives the connection that it was sent on, as a replayed one would. */
     enum transport_channel channel;
 };
 
@@ -64,6 +66,7 @@ struct network {
     bool cut[NETWORK_NODES_MAX][NETWORK_NODES_MAX];           /* [from][to] */
     struct link links[NETWORK_NODES_MAX][NETWORK_NODES_MAX];  /* [lower][higher] */
     int64_t noticed_ns[NETWORK_NODES_MAX][NETWORK_NODES_MAX]; /* [at][peer]: due time of the last notice. */
+    int64_t broken_ns[NETWORK_NODES_MAX][NETWORK_NODES_MAX];  /* The same, of the last break. */
     struct flight flights;                                    /* Heads of rings. */
     struct notice notices;
     struct chance latency;
@@ -153,14 +156,23 @@ static void tell_transport(struct network *network, uint32_t node, struct messag
     }
 }
 
+/* What was sent on a connection doesn't come after its break was noticed. */
+static bool gets_through(const struct network *network, const struct flight *flight)
+{
+    const struct network_node *to = &network->nodes[flight->to];
+    if (to->runtime == NULL || to->life != flight->to_life) return false;
+    if (network->cut[flight->from][flight->to]) return false;
+    int64_t broken_ns = network->broken_ns[flight->to][flight->from];
+    bool is_late = flight->sent_ns < broken_ns && stepper_now_ns(network->options.stepper) >= broken_ns;
+    return !is_late || flight->strays;
+}
+
 static void on_arrival(void *context, uint64_t tag)
 {
     (void)tag;
     struct flight *flight = context;
     struct network *network = flight->network;
-    const struct network_node *to = &network->nodes[flight->to];
-    bool swallowed = network->cut[flight->from][flight->to];
-    if (to->runtime != NULL && to->life == flight->to_life && !swallowed) {
+    if (gets_through(network, flight)) {
         struct message *message = message_create(KIND_SIM_FRAME, sizeof(struct sim_frame));
         struct sim_frame *body = message->body;
         body->from = flight->from;
@@ -188,10 +200,12 @@ static void launch(struct network *network, uint32_t from, uint32_t to, enum tra
     flight->next->previous = flight;
     const struct network_options *options = &network->options;
     int64_t delay_ns = chance_between(&network->latency, options->latency_min_ns, options->latency_max_ns);
-    if (chance_permille(&network->straggler, options->straggler_permille)) {
+    flight->sent_ns = stepper_now_ns(options->stepper);
+    flight->strays = chance_permille(&network->straggler, options->straggler_permille);
+    if (flight->strays) {
         delay_ns += chance_between(&network->straggler, 0, straggler_max_ns);
     }
-    stepper_call_at(options->stepper, stepper_now_ns(options->stepper) + delay_ns, on_arrival, flight, 0);
+    stepper_call_at(options->stepper, flight->sent_ns + delay_ns, on_arrival, flight, 0);
 }
 
 static struct link *link_between(struct network *network, uint32_t a, uint32_t b)
@@ -223,7 +237,8 @@ static enum status send_frame(struct network *network, uint32_t from, const char
 
 /* --- connections --- */
 
-static void set_connected(struct network *network, uint32_t a, uint32_t b, bool connected, int64_t max_ns);
+static void set_connected(struct network *network, uint32_t a, uint32_t b, bool connected, int64_t min_ns,
+                          int64_t max_ns);
 
 static void on_notice(void *context, uint64_t tag)
 {
@@ -233,7 +248,7 @@ static void on_notice(void *context, uint64_t tag)
     notice_free(context);
     if (notice.both) {
         if (link_between(network, notice.at, notice.peer)->epoch != notice.epoch) return;
-        set_connected(network, notice.at, notice.peer, notice.up, connect_max_ns);
+        set_connected(network, notice.at, notice.peer, notice.up, 0, connect_max_ns);
         return;
     }
     const struct network_node *at = &network->nodes[notice.at];
@@ -264,21 +279,23 @@ static void notify_later(struct network *network, const struct notice *what, int
         int64_t *last_ns = &network->noticed_ns[what->at][what->peer];
         if (due_ns <= *last_ns) due_ns = *last_ns + 1;
         *last_ns = due_ns;
+        if (!what->up) network->broken_ns[what->at][what->peer] = due_ns;
     }
     stepper_call_at(stepper, due_ns, on_notice, notice, 0);
 }
 
-/* Changes the connection now; both ends (those that live) notice within max_ns. */
-static void set_connected(struct network *network, uint32_t a, uint32_t b, bool connected, int64_t max_ns)
+/* Changes the connection now; both ends (those that live) notice after a while. */
+static void set_connected(struct network *network, uint32_t a, uint32_t b, bool connected, int64_t min_ns,
+                          int64_t max_ns)
 {
     struct link *link = link_between(network, a, b);
     if (link->connected == connected) return;
     link->connected = connected;
     link->epoch++;
     notify_later(network, &(struct notice){ .at = a, .peer = b, .up = connected },
-                 chance_between(&network->notice, 0, max_ns));
+                 chance_between(&network->notice, min_ns, max_ns));
     notify_later(network, &(struct notice){ .at = b, .peer = a, .up = connected },
-                 chance_between(&network->notice, 0, max_ns));
+                 chance_between(&network->notice, min_ns, max_ns));
 }
 
 /* Looks at the link after a change of its circumstances, and plans what will be noticed of it. */
@@ -288,8 +305,9 @@ static void review(struct network *network, uint32_t a, uint32_t b)
     link->epoch++; /* Whatever was planned before no longer holds. */
     bool cut = network->cut[a][b] || network->cut[b][a];
     bool alive = network->nodes[a].runtime != NULL && network->nodes[b].runtime != NULL;
-    if (!alive) {
-        set_connected(network, a, b, false, reset_max_ns);
+    if (!alive) { /* What a process sent before its end comes before the end of its connection. */
+        int64_t flight_ns = network->options.latency_max_ns;
+        set_connected(network, a, b, false, flight_ns, flight_ns + reset_max_ns);
     } else if (cut && link->connected) {
         notify_later(network, &(struct notice){ .at = a, .peer = b, .both = true },
                      chance_between(&network->notice, silence_min_ns, silence_max_ns));

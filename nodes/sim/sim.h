@@ -51,6 +51,7 @@ const char *sim_node_name(const struct sim *sim, uint32_t node);
 bool sim_is_up(const struct sim *sim, uint32_t node);
 struct runtime *sim_runtime(const struct sim *sim, uint32_t node); /* NULL: down. */
 void sim_start(struct sim *sim, uint32_t node);
+/* A node that ends by itself (exit 70) is started again after 300 ms; one that is killed is not. */
 void sim_kill(struct sim *sim, uint32_t node); /* SIGKILL. Its disk keeps what was committed. */
 /* Dies at its next write, before, within or after the transaction. */
 void sim_kill_at_write(struct sim *sim, uint32_t node, enum log_memory_fault fault);

@@ -63,7 +63,8 @@ static void bury(struct sim_node *node)
 static void on_restart(void *context, uint64_t life)
 {
     struct sim_node *node = context;
-    if (node->runtime == NULL && node->life == life) sim_start(node->sim, node->index);
+    if (!node->restarting || node->life != life) return;
+    sim_start(node->sim, node->index);
 }
 
 /* Exit 70, outside of the turn in which it was decided. */
@@ -73,9 +74,8 @@ static void on_exit(void *context, uint64_t life)
     if (node->runtime == NULL || node->life != life) return;
     bury(node);
     struct scheduler *stepper = node->sim->stepper;
-    if (node->sim->restarts) {
-        stepper_call_at(stepper, stepper_now_ns(stepper) + restart_ns, on_restart, node, node->life);
-    }
+    node->restarting = true;
+    stepper_call_at(stepper, stepper_now_ns(stepper) + restart_ns, on_restart, node, node->life);
 }
 
 static void on_failure(void *context, const struct error *error)
@@ -101,6 +101,7 @@ void sim_start(struct sim *sim, uint32_t index)
         return;
     }
     node->life++;
+    node->restarting = false;
     checkers_on_start(sim->checkers, index, &node->log->boot);
     node->applied = node->log->boot.applied.index;
     node->runtime = runtime_create(&(struct runtime_options){
@@ -122,6 +123,7 @@ void sim_start(struct sim *sim, uint32_t index)
 
 void sim_kill(struct sim *sim, uint32_t index)
 {
+    sim->nodes[index].restarting = false;
     if (sim->nodes[index].runtime != NULL) bury(&sim->nodes[index]);
 }
 
@@ -158,7 +160,6 @@ struct sim *sim_create(const struct sim_options *options)
     if (sim->options.disk_delay_max_ns == 0) sim->options.disk_delay_max_ns = MILLISECONDS(1);
     sim->node_count = sim->options.voters;
     CHECK(sim->node_count <= SIM_NODES_MAX);
-    sim->restarts = true;
     sim->identities = chance_of(options->seed, 100);
     sim->stepper = stepper_create(&(struct stepper_options){
         .seed = options->seed, .pinned_delay_max_ns = sim->options.disk_delay_max_ns });
@@ -331,6 +332,7 @@ static bool is_settled(void *context)
     const struct core_status *of = &sim->nodes[leader].status;
     for (uint32_t i = 0; i < sim->node_count; i++) {
         const struct sim_node *node = &sim->nodes[i];
+        if (node->restarting) return false;
         if (node->runtime == NULL) continue;
         bool agrees = node->status.leader == of->leader && node->status.hard.term == of->hard.term;
         bool level = node->applied == of->last.index && node->status.durable == of->last.index;

@@ -16,6 +16,7 @@ struct sim_node {
     char name[NODE_NAME_MAX];
     struct log_memory_disk *disk; /* Outlives the node's processes. */
     uint64_t life;                /* Counts its starts. */
+    bool restarting;              /* It ended by itself, and is about to be started again. */
     /* Of the running process; runtime NULL: there is none. */
     struct runtime *runtime;
     struct log *log;
@@ -51,7 +52,6 @@ struct sim {
     struct sim_node nodes[SIM_NODES_MAX];
     const char *names[SIM_NODES_MAX];
     uint32_t node_count;
-    bool restarts; /* After an exit 70. */
     struct sim_request **requests;
     uint32_t request_count;
     uint32_t request_room;

@@ -465,6 +465,8 @@ static void status_tells_who_is_who(void **unused)
     struct sim *sim = begin(&(struct sim_options){ .voters = 3 });
     uint32_t leader = await_leader(sim);
     assert_settles(sim);
+    log_index settled = sim_applied(sim, leader);
+    sim_run(sim, MILLISECONDS(100)); /* The last acknowledgements come in. */
     for (uint32_t i = 0; i < 3; i++) {
         struct message *message = message_create(KIND_CONSENSUS_STATUS, 0);
         struct sim_call call = sim_ask(sim, i, TO_LEADER, &message, SECONDS(1));
@@ -478,7 +480,7 @@ static void status_tells_who_is_who(void **unused)
         assert_int_equal(reply->configuration_index, 1);
         for (uint32_t m = 0; m < 3 && i == leader; m++) {
             assert_true(reply->members[m].voter);
-            assert_int_equal(reply->members[m].match, reply->commit);
+            assert_true(reply->members[m].match >= settled);
         }
     }
     end(&sim);
