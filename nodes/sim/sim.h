@@ -49,6 +49,7 @@ uint64_t sim_trace_hash(const struct sim *sim);
 uint32_t sim_node_count(const struct sim *sim);
 const char *sim_node_name(const struct sim *sim, uint32_t node);
 bool sim_is_up(const struct sim *sim, uint32_t node);
+bool sim_restarts(const struct sim *sim, uint32_t node); /* It ended by itself; it will be started again. */
 struct runtime *sim_runtime(const struct sim *sim, uint32_t node); /* NULL: down. */
 void sim_start(struct sim *sim, uint32_t node);
 /* A node that ends by itself (exit 70) is started again after 300 ms; one that is killed is not. */
@@ -61,7 +62,8 @@ void sim_wipe(struct sim *sim, uint32_t node); /* A new, empty disk. The node is
 /* --- network --- */
 void sim_cut(struct sim *sim, uint64_t nodes); /* Those of the mask from all others, both ways. */
 void sim_cut_link(struct sim *sim, uint32_t from, uint32_t to); /* One way. */
-void sim_heal(struct sim *sim);                                 /* All links; frames get through again. */
+void sim_mend(struct sim *sim);                                 /* All links. */
+void sim_heal(struct sim *sim); /* All links; no more loss, duplicates, stragglers. */
 
 /* --- what is so ---
  * The node that leads in the highest term (its no-op committed), or SIM_NOBODY. */

@@ -243,6 +243,11 @@ bool sim_is_up(const struct sim *sim, uint32_t node)
     return sim->nodes[node].runtime != NULL;
 }
 
+bool sim_restarts(const struct sim *sim, uint32_t node)
+{
+    return sim->nodes[node].restarting;
+}
+
 struct runtime *sim_runtime(const struct sim *sim, uint32_t node)
 {
     return sim->nodes[node].runtime;
@@ -263,12 +268,17 @@ void sim_cut_link(struct sim *sim, uint32_t from, uint32_t to)
     network_cut(sim->network, from, to, true);
 }
 
-void sim_heal(struct sim *sim)
+void sim_mend(struct sim *sim)
 {
     for (uint32_t a = 0; a < sim->node_count; a++) {
         for (uint32_t b = 0; b < sim->node_count; b++)
             network_cut(sim->network, a, b, false);
     }
+}
+
+void sim_heal(struct sim *sim)
+{
+    sim_mend(sim);
     struct network_options calm = sim->network_options;
     calm.loss_permille = 0;
     calm.duplicate_permille = 0;

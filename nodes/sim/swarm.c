@@ -1,0 +1,335 @@
+/* swarm: a phase of faults, a phase of healing, a last look.
+ *
+ * Each family of faults has its own stream of chance, and is on or off for a whole seed: a run with few kinds
+ * of trouble reaches corners that one with every kind never does (Groce et al., "Swarm testing", ISSTA 2012).
+ */
+#include "nodes/sim/swarm.h"
+
+#include "nodes/sim/chance.h"
+#include "nodes/sim/sim.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { CLIENTS_MAX = 8, KEYS = 6, VALUE_MAX = 32 };
+static const int64_t slice_ns = MILLISECONDS(10); /* Between two looks at clients and faults. */
+static const int64_t faults_ns = SECONDS(12);
+static const int64_t settle_ns = SECONDS(10);
+
+enum family {
+    FAMILY_SETUP = 1,
+    FAMILY_CLIENT = 10, /* And one for each client after it. */
+    FAMILY_KILL = 30,
+    FAMILY_CUT,
+    FAMILY_DISK,
+    FAMILY_LEADER,
+};
+
+struct client {
+    struct chance chance;
+    uint32_t node;
+    bool busy;
+    bool writes;
+    struct sim_call call;
+    int64_t next_ns;
+};
+
+/* One kind of trouble: when it strikes next, and how often. */
+struct trouble {
+    bool on;
+    struct chance chance;
+    int64_t next_ns;
+    int64_t pause_min_ns;
+    int64_t pause_max_ns;
+};
+
+struct swarm {
+    struct sim *sim;
+    struct swarm_result *result;
+    struct client clients[CLIENTS_MAX];
+    uint32_t client_count;
+    uint32_t value_count;
+    struct trouble kills;
+    struct trouble cuts;
+    struct trouble disks;
+    struct trouble leaders;
+    int64_t start_ns[SIM_NODES_MAX]; /* Of a dead node; 0: it lives, or starts by itself. */
+};
+
+/* --- clients --- */
+
+static void begin_write(struct swarm *swarm, struct client *client, const char *key, int64_t timeout_ns)
+{
+    char value[VALUE_MAX];
+    (void)snprintf(value, sizeof value, "\"v%u\"", swarm->value_count++);
+    struct sim_put put = { .key = key, .value = value, .timeout_ns = timeout_ns };
+    if (chance_permille(&client->chance, 50)) { /* Must be absent: mostly a CONFLICT, never half done. */
+        put.has_if_rev = true;
+    }
+    client->call = sim_put(swarm->sim, client->node, &put);
+}
+
+static void begin_read(struct swarm *swarm, struct client *client, const char *key, int64_t timeout_ns)
+{
+    struct sim_get get = { .key = key, .timeout_ns = timeout_ns };
+    get.stale = chance_permille(&client->chance, 100);
+    client->call = sim_get(swarm->sim, client->node, &get);
+}
+
+static void note_end(struct swarm *swarm, struct client *client)
+{
+    client->busy = false;
+    enum status status = sim_call_status(swarm->sim, client->call);
+    struct swarm_result *result = swarm->result;
+    if (!client->writes) {
+        result->reads += status == STATUS_OK;
+    } else if (status == STATUS_OK) {
+        result->acknowledged++;
+    } else if (status == STATUS_CONFLICT || status == STATUS_NO_LEADER || status == STATUS_OVERLOADED) {
+        result->refused++;
+    } else {
+        result->unknown++;
+    }
+}
+
+static void drive_client(struct swarm *swarm, struct client *client)
+{
+    struct sim *sim = swarm->sim;
+    if (client->busy && sim_has_ended(sim, client->call)) note_end(swarm, client);
+    if (client->busy || sim_now_ns(sim) < client->next_ns) return;
+    client->next_ns = sim_now_ns(sim) + chance_between(&client->chance, 0, MILLISECONDS(80));
+    if (chance_permille(&client->chance, 50)) {
+        client->node = (uint32_t)(chance_next(&client->chance) % sim_node_count(sim));
+    }
+    if (!sim_is_up(sim, client->node)) return;
+    char key[16];
+    (void)snprintf(key, sizeof key, "key%u", (unsigned)(chance_next(&client->chance) % KEYS));
+    int64_t timeout_ns = chance_between(&client->chance, MILLISECONDS(200), SECONDS(3));
+    client->busy = true;
+    client->writes = chance_permille(&client->chance, 700);
+    if (client->writes) begin_write(swarm, client, key, timeout_ns);
+    else begin_read(swarm, client, key, timeout_ns);
+}
+
+/* --- troubles --- */
+
+static bool strikes(struct swarm *swarm, struct trouble *trouble)
+{
+    int64_t now_ns = sim_now_ns(swarm->sim);
+    if (!trouble->on || now_ns < trouble->next_ns) return false;
+    trouble->next_ns =
+        now_ns + chance_between(&trouble->chance, trouble->pause_min_ns, trouble->pause_max_ns);
+    return true;
+}
+
+static uint32_t any_node(struct swarm *swarm, struct chance *chance)
+{
+    return (uint32_t)(chance_next(chance) % sim_node_count(swarm->sim));
+}
+
+static void kill(struct swarm *swarm, uint32_t node, int64_t dead_max_ns)
+{
+    if (!sim_is_up(swarm->sim, node)) return;
+    struct chance *chance = &swarm->kills.chance;
+    bool ordered = chance_permille(chance, 100);
+    if (ordered) (void)sim_stop(swarm->sim, node);
+    else sim_kill(swarm->sim, node);
+    swarm->result->kills++;
+    swarm->start_ns[node] = sim_now_ns(swarm->sim) + chance_between(chance, MILLISECONDS(10), dead_max_ns);
+}
+
+static void strike_kill(struct swarm *swarm)
+{
+    struct chance *chance = &swarm->kills.chance;
+    uint32_t leader = sim_leader(swarm->sim);
+    switch (chance_next(chance) % 4) {
+    case 0: /* All at once (FLT8). */
+        for (uint32_t i = 0; i < sim_node_count(swarm->sim); i++)
+            kill(swarm, i, MILLISECONDS(300));
+        break;
+    case 1:
+        if (leader != SIM_NOBODY) kill(swarm, leader, SECONDS(2));
+        break;
+    default: kill(swarm, any_node(swarm, chance), SECONDS(2)); break;
+    }
+}
+
+static void revive(struct swarm *swarm)
+{
+    for (uint32_t i = 0; i < sim_node_count(swarm->sim); i++) {
+        if (swarm->start_ns[i] == 0 || sim_now_ns(swarm->sim) < swarm->start_ns[i]) continue;
+        swarm->start_ns[i] = 0;
+        if (!sim_is_up(swarm->sim, i)) sim_start(swarm->sim, i);
+    }
+}
+
+static void strike_cut(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+    struct chance *chance = &swarm->cuts.chance;
+    swarm->result->cuts++;
+    switch (chance_next(chance) % 4) {
+    case 0: sim_mend(sim); break;
+    case 1: sim_cut(sim, chance_next(chance) % (UINT64_C(1) << sim_node_count(sim))); break;
+    case 2: sim_cut_link(sim, any_node(swarm, chance), any_node(swarm, chance)); break;
+    default:
+        sim_mend(sim);
+        sim_cut(sim, UINT64_C(1) << any_node(swarm, chance));
+        break;
+    }
+}
+
+static void strike_disk(struct swarm *swarm)
+{
+    static const enum log_memory_fault faults[] = { LOG_MEMORY_FAIL, LOG_MEMORY_LOSE, LOG_MEMORY_GUARD_ONLY,
+                                                    LOG_MEMORY_KEEP };
+    struct chance *chance = &swarm->disks.chance;
+    uint32_t node = any_node(swarm, chance);
+    sim_kill_at_write(swarm->sim, node, faults[chance_next(chance) % ARRAY_COUNT(faults)]);
+}
+
+/* The leader alone on one side, again and again: entries that nobody else has, of many terms. */
+static void strike_leader(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+    uint32_t leader = sim_leader(sim);
+    if (leader == SIM_NOBODY) return;
+    swarm->result->cuts++;
+    if (chance_permille(&swarm->leaders.chance, 700)) sim_mend(sim);
+    sim_cut(sim, UINT64_C(1) << leader);
+}
+
+static void make_trouble(struct swarm *swarm)
+{
+    if (strikes(swarm, &swarm->kills)) strike_kill(swarm);
+    if (strikes(swarm, &swarm->cuts)) strike_cut(swarm);
+    if (strikes(swarm, &swarm->disks)) strike_disk(swarm);
+    if (strikes(swarm, &swarm->leaders)) strike_leader(swarm);
+    revive(swarm);
+}
+
+/* --- phases --- */
+
+static struct trouble trouble(struct chance *setup, uint64_t seed, enum family family, uint32_t permille,
+                              int64_t pause_max_ns)
+{
+    struct trouble trouble = { .on = chance_permille(setup, permille), .chance = chance_of(seed, family) };
+    trouble.pause_max_ns = chance_between(setup, pause_max_ns / 4, pause_max_ns);
+    trouble.pause_min_ns = trouble.pause_max_ns / 8;
+    trouble.next_ns = chance_between(&trouble.chance, 0, trouble.pause_max_ns);
+    return trouble;
+}
+
+/* Each bound that the seed makes tiny opens windows that are shut at its default. */
+static void draw_core(struct chance *setup, struct core_options *core)
+{
+    if (chance_permille(setup, 400)) core->append_entries = (uint32_t)chance_between(setup, 1, 3);
+    if (chance_permille(setup, 300)) core->window_messages = (uint32_t)chance_between(setup, 1, 4);
+    if (chance_permille(setup, 200)) core->tail_entries = CORE_APPEND_ENTRIES_MAX;
+    if (chance_permille(setup, 200)) core->preference_ticks = (uint32_t)chance_between(setup, 50, 400);
+    if (core->preference_ticks != 0) core->preference_max_ticks = core->preference_ticks * 8;
+}
+
+static struct sim *draw_world(const struct swarm_options *options, struct chance *setup,
+                              struct swarm_result *result)
+{
+    struct sim_options world = { .seed = options->seed, .verbose = options->verbose };
+    world.voters = chance_permille(setup, 500) ? 3 : 5;
+    if (options->voters != 0) world.voters = options->voters;
+    result->voters = world.voters;
+    if (chance_permille(setup, 400)) world.loss_permille = (uint32_t)chance_between(setup, 1, 250);
+    if (chance_permille(setup, 300)) world.duplicate_permille = (uint32_t)chance_between(setup, 1, 300);
+    if (chance_permille(setup, 300)) world.straggler_permille = (uint32_t)chance_between(setup, 1, 100);
+    if (chance_permille(setup, 400))
+        world.latency_max_ns = chance_between(setup, MILLISECONDS(2), MILLISECONDS(60));
+    world.disk_delay_max_ns = chance_permille(setup, 500)
+                                  ? chance_between(setup, MILLISECONDS(5), MILLISECONDS(60))
+                                  : chance_between(setup, MICROSECONDS(50), MILLISECONDS(2));
+    draw_core(setup, &world.core);
+    world.core.mutant = options->mutant;
+    return sim_create(&world);
+}
+
+static bool goes_on(const struct swarm *swarm)
+{
+    return sim_failure(swarm->sim) == NULL;
+}
+
+static void run_faults(struct swarm *swarm)
+{
+    while (goes_on(swarm) && sim_now_ns(swarm->sim) < faults_ns) {
+        make_trouble(swarm);
+        for (uint32_t i = 0; i < swarm->client_count; i++)
+            drive_client(swarm, &swarm->clients[i]);
+        sim_run(swarm->sim, slice_ns);
+    }
+}
+
+static void heal(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+    sim_heal(sim);
+    for (uint32_t i = 0; i < sim_node_count(sim); i++) {
+        sim_kill_at_write(sim, i, LOG_MEMORY_NO_FAULT);
+        if (!sim_is_up(sim, i) && !sim_restarts(sim, i)) sim_start(sim, i);
+    }
+    if (!sim_settles(sim, settle_ns)) {
+        sim_fail(sim, "S14: the cluster did not settle within %d s of its healing",
+                 (int)(settle_ns / SECONDS(1)));
+    }
+    for (uint32_t i = 0; i < swarm->client_count; i++) {
+        if (swarm->clients[i].busy) note_end(swarm, &swarm->clients[i]);
+    }
+}
+
+/* From each node: what is there is no older than what was acknowledged (the checkers see the answers). */
+static void look_at_all(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+    for (uint32_t i = 0; i < KEYS && goes_on(swarm); i++) {
+        char key[16];
+        (void)snprintf(key, sizeof key, "key%u", i);
+        struct sim_call get = sim_get(sim, i % sim_node_count(sim), &(struct sim_get){ .key = key });
+        enum status status = sim_await(sim, get, SECONDS(6));
+        if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+            sim_fail(sim, "S14: a read on the healed cluster ended %s", status_name(status));
+        }
+    }
+}
+
+static void conclude(struct swarm *swarm)
+{
+    struct sim *sim = swarm->sim;
+    struct swarm_result *result = swarm->result;
+    struct core_status status;
+    for (uint32_t i = 0; i < sim_node_count(sim); i++) {
+        sim_status(sim, i, &status);
+        if (status.hard.term > result->terms) result->terms = status.hard.term;
+    }
+    result->trace_hash = sim_trace_hash(sim);
+    result->virtual_ns = sim_now_ns(sim);
+    const char *failure = sim_failure(sim);
+    if (failure != NULL) (void)snprintf(result->failure, sizeof result->failure, "%s", failure);
+}
+
+void swarm_run(const struct swarm_options *options, struct swarm_result *out_result)
+{
+    memset(out_result, 0, sizeof *out_result);
+    struct chance setup = chance_of(options->seed, FAMILY_SETUP);
+    struct swarm swarm = { .result = out_result };
+    swarm.sim = draw_world(options, &setup, out_result);
+    swarm.kills = trouble(&setup, options->seed, FAMILY_KILL, 600, SECONDS(3));
+    swarm.cuts = trouble(&setup, options->seed, FAMILY_CUT, 500, SECONDS(2));
+    swarm.disks = trouble(&setup, options->seed, FAMILY_DISK, 300, SECONDS(2));
+    swarm.leaders = trouble(&setup, options->seed, FAMILY_LEADER, 500, SECONDS(3));
+    swarm.client_count = (uint32_t)chance_between(&setup, 2, CLIENTS_MAX);
+    for (uint32_t i = 0; i < swarm.client_count; i++) {
+        swarm.clients[i].chance = chance_of(options->seed, FAMILY_CLIENT + i);
+        swarm.clients[i].node = i % sim_node_count(swarm.sim);
+    }
+    run_faults(&swarm);
+    if (goes_on(&swarm)) heal(&swarm);
+    if (goes_on(&swarm)) look_at_all(&swarm);
+    conclude(&swarm);
+    sim_destroy(&swarm.sim);
+}
