@@ -428,7 +428,7 @@ static void on_wish_granted(struct actor *self, void *state, void *context, cons
 static enum status on_invoke_wish(struct actor *self, struct slice_desk *desk,
                                   const struct slice_frame *frame, struct error *error)
 {
-    struct slice_desk_wish *wish;
+    struct slice_desk_wish *wish = NULL; /* Set when wish_begin is OK: gcc at -O2 does not see it. */
     enum status status = wish_begin(desk, frame, &wish, error);
     if (status != STATUS_OK) return status;
     bool inherited = frame->request_id.high != 0 || frame->request_id.low != 0;
@@ -463,7 +463,7 @@ static char *own_key(const struct slice_desk *desk, struct message *message, con
 static enum status on_kv_wish(struct actor *self, struct slice_desk *desk, const struct slice_frame *frame,
                               struct error *error)
 {
-    struct slice_desk_wish *wish;
+    struct slice_desk_wish *wish = NULL; /* Set when wish_begin is OK: gcc at -O2 does not see it. */
     enum status status = wish_begin(desk, frame, &wish, error);
     if (status != STATUS_OK) return status;
     bool put = frame->type == SLICE_FRAME_KV_PUT;
