@@ -748,8 +748,14 @@ static void on_stop(struct actor *self, void *state)
     if (leader->role.role == CORE_LEADER) {
         step(self, leader, &(struct core_event){ .type = CORE_EVENT_TRANSFER });
     }
-    leader->role.role = CORE_FOLLOWER;
-    lose_proposals(self, leader);
+    uint64_t number = 0;
+    void *value = NULL;
+    for (size_t i = 0; map_next_number(&leader->pending, &i, &number, &value);) {
+        actor_refuse(self, ((struct pending *)value)->request, STATUS_UNKNOWN);
+    }
+    for (size_t i = 0; map_next_number(&leader->reads, &i, &number, &value);) {
+        actor_refuse(self, value, STATUS_NOT_READY);
+    }
 }
 
 static void on_fini(void *state)

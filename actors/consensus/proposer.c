@@ -494,6 +494,21 @@ static enum status on_init(struct actor *self, void *state, const void *options,
     return STATUS_OK;
 }
 
+/* Nobody may take the end of this node for the failure of a command that is on its way. */
+static void on_stop(struct actor *self, void *state)
+{
+    struct proposer *proposer = state;
+    for (uint32_t i = 0; i < proposer->call_count; i++) {
+        const struct call *call = proposer->calls[i];
+        if (call->request == NULL || call->phase == CALL_ANSWERED) continue;
+        bool maybe = call->maybe || call->phase == CALL_SENT;
+        struct error error = { 0 };
+        if (maybe) (void)error_set(&error, STATUS_UNKNOWN, "this node stops: it may have happened");
+        else (void)error_set(&error, STATUS_NOT_READY, "this node stops; nothing was changed");
+        actor_refuse_error(self, call->request, &error);
+    }
+}
+
 static void on_fini(void *state)
 {
     struct proposer *proposer = state;
@@ -514,6 +529,7 @@ const struct behavior proposer_behavior = {
     .pool = POOL_CONSENSUS,
     .mailbox_capacity = 4096,
     .init = on_init,
+    .stop = on_stop,
     .fini = on_fini,
     .turn_end = on_turn_end,
     .rows = rows,

@@ -268,6 +268,15 @@ static enum status on_init(struct actor *self, void *actor_state, const void *op
     return status;
 }
 
+static void on_stop(struct actor *self, void *actor_state)
+{
+    struct state *state = actor_state;
+    for (uint32_t i = 0; i < state->parked_count; i++) {
+        actor_refuse(self, state->parked[i].request, STATUS_NOT_READY);
+    }
+    watches_stop(self, &state->watches);
+}
+
 static void on_fini(void *actor_state)
 {
     struct state *state = actor_state;
@@ -290,6 +299,7 @@ const struct behavior state_behavior = {
     .pool = POOL_CONSENSUS,
     .mailbox_capacity = 8192,
     .init = on_init,
+    .stop = on_stop,
     .fini = on_fini,
     .turn_end = on_turn_end,
     .rows = rows,

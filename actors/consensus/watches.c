@@ -50,6 +50,13 @@ static void drop_stream(struct watches *watches, uint32_t at)
             (watches->stream_count - at) * sizeof watches->streams[0]);
 }
 
+void watches_stop(struct actor *self, const struct watches *watches)
+{
+    for (uint32_t i = 0; i < watches->poll_count; i++) {
+        actor_refuse(self, watches->polls[i].request, STATUS_NOT_READY);
+    }
+}
+
 void watches_fini(struct watches *watches)
 {
     while (watches->stream_count > 0)

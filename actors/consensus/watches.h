@@ -31,6 +31,7 @@ struct watches {
     uint32_t poll_count;
 };
 
+void watches_stop(struct actor *self, const struct watches *watches); /* Refuses the polls. */
 void watches_fini(struct watches *watches);
 /* STATE_WATCH of the current message; replaces the sender's watch of the same id. */
 void watches_add(struct actor *self, struct watches *watches, const struct kv *kv,

@@ -36,6 +36,13 @@ static void on_put_end(struct sim_request *request)
     }
 }
 
+/* The key is absent; and not: the state actor is, because its node is ending. */
+static bool says_absent(const struct sim_request *request)
+{
+    return request->call.status == STATUS_NOT_FOUND &&
+           text_starts_with(request->call.error.message, "there is no key");
+}
+
 static void on_get_end(struct sim_request *request)
 {
     struct checkers *checkers = request->sim->checkers;
@@ -47,7 +54,7 @@ static void on_get_end(struct sim_request *request)
         request->got[size] = '\0';
         uint64_t floor = request->stale ? 0 : request->floor;
         checkers_on_read(checkers, request->key, floor, request->got, reply->record->revision);
-    } else if (request->call.status == STATUS_NOT_FOUND && !request->stale) {
+    } else if (says_absent(request) && !request->stale) {
         checkers_on_read(checkers, request->key, request->floor, NULL, 0);
     }
 }

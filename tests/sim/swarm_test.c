@@ -1,11 +1,11 @@
 /* Goal: no seed of chance breaks an invariant, and after the faults the cluster settles (proof.md section 3).
- * Method: nodes/sim/swarm.h, one seed after the other. A failure prints the line that replays it.
+ * Method: nodes/sim/chaos.h, one seed after the other. A failure prints the line that replays it.
  *
  *   test.sim.swarm [--seed N | --seeds A..B] [--verbose]
  *
  * AETHER_SEEDS=N or A..B says how many without arguments; AETHER_MUTANT=name switches a planted bug on, which
  * the unchanged swarm has to find. The first seed runs twice: its trace must be the same. */
-#include "nodes/sim/swarm.h"
+#include "nodes/sim/chaos.h"
 #include "runtime/base/check.h"
 #include "runtime/base/text.h"
 
@@ -89,10 +89,10 @@ static bool parse(int argc, char **argv, struct plan *plan)
     return parse_mutant(plan);
 }
 
-static bool run(const struct plan *plan, uint64_t seed, struct swarm_result *result)
+static bool run(const struct plan *plan, uint64_t seed, struct chaos_result *result)
 {
     current_seed = seed;
-    swarm_run(&(struct swarm_options){ .seed = seed, .mutant = plan->mutant, .verbose = plan->verbose },
+    chaos_run(&(struct chaos_options){ .seed = seed, .mutant = plan->mutant, .verbose = plan->verbose },
               result);
     if (result->failure[0] == '\0') return true;
     (void)fprintf(stderr, "FAIL seed=%" PRIu64 " %s\n     replay: test.sim.swarm --seed %" PRIu64 "\n", seed,
@@ -100,7 +100,7 @@ static bool run(const struct plan *plan, uint64_t seed, struct swarm_result *res
     return false;
 }
 
-static void print_one(uint64_t seed, const struct swarm_result *result)
+static void print_one(uint64_t seed, const struct chaos_result *result)
 {
     (void)printf("seed=%" PRIu64 " trace=%016" PRIx64 " voters=%u virtual=%.1fs acknowledged=%u unknown=%u "
                  "refused=%u reads=%u kills=%u cuts=%u terms=%" PRIu64 "\n",
@@ -117,8 +117,8 @@ int main(int argc, char **argv)
         return 2;
     }
     check_on_failure(on_check_failure);
-    struct swarm_result result;
-    struct swarm_result total = { 0 };
+    struct chaos_result result;
+    struct chaos_result total = { 0 };
     struct timespec begin;
     struct timespec end;
     (void)clock_gettime(CLOCK_MONOTONIC, &begin);

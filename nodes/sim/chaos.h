@@ -1,22 +1,22 @@
-/* swarm: one seed of chance against the whole cluster: clients on several nodes, and deaths, cuts, loss and
+/* chaos: one seed of chance against the whole cluster: clients on several nodes, and deaths, cuts, loss and
  * slow disks that the seed turns on or off; then all is healed, and the cluster must settle. The same seed
  * gives the same run, bit for bit (proof.md section 3). */
-#ifndef AETHER_NODES_SIM_SWARM_H
-#define AETHER_NODES_SIM_SWARM_H
+#ifndef AETHER_NODES_SIM_CHAOS_H
+#define AETHER_NODES_SIM_CHAOS_H
 
 #include "store/raft/core.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct swarm_options {
+struct chaos_options {
     uint64_t seed;
     uint32_t voters;         /* 0: 3 or 5, as the seed says. */
     enum core_mutant mutant; /* A planted bug, in builds that have them. */
     bool verbose;            /* Log lines to stderr. */
 };
 
-struct swarm_result {
+struct chaos_result {
     char failure[512]; /* "" = all held. */
     uint64_t trace_hash;
     uint32_t voters;
@@ -30,6 +30,6 @@ struct swarm_result {
     int64_t virtual_ns;
 };
 
-void swarm_run(const struct swarm_options *options, struct swarm_result *out_result);
+void chaos_run(const struct chaos_options *options, struct chaos_result *out_result);
 
 #endif

@@ -1,9 +1,9 @@
-/* swarm: a phase of faults, a phase of healing, a last look.
+/* chaos: a phase of faults, a phase of healing, a last look.
  *
  * Each family of faults has its own stream of chance, and is on or off for a whole seed: a run with few kinds
  * of trouble reaches corners that one with every kind never does (Groce et al., "Swarm testing", ISSTA 2012).
  */
-#include "nodes/sim/swarm.h"
+#include "nodes/sim/chaos.h"
 
 #include "nodes/sim/chance.h"
 #include "nodes/sim/sim.h"
@@ -43,9 +43,9 @@ struct trouble {
     int64_t pause_max_ns;
 };
 
-struct swarm {
+struct chaos {
     struct sim *sim;
-    struct swarm_result *result;
+    struct chaos_result *result;
     struct client clients[CLIENTS_MAX];
     uint32_t client_count;
     uint32_t value_count;
@@ -58,29 +58,29 @@ struct swarm {
 
 /* --- clients --- */
 
-static void begin_write(struct swarm *swarm, struct client *client, const char *key, int64_t timeout_ns)
+static void begin_write(struct chaos *chaos, struct client *client, const char *key, int64_t timeout_ns)
 {
     char value[VALUE_MAX];
-    (void)snprintf(value, sizeof value, "\"v%u\"", swarm->value_count++);
+    (void)snprintf(value, sizeof value, "\"v%u\"", chaos->value_count++);
     struct sim_put put = { .key = key, .value = value, .timeout_ns = timeout_ns };
     if (chance_permille(&client->chance, 50)) { /* Must be absent: mostly a CONFLICT, never half done. */
         put.has_if_rev = true;
     }
-    client->call = sim_put(swarm->sim, client->node, &put);
+    client->call = sim_put(chaos->sim, client->node, &put);
 }
 
-static void begin_read(struct swarm *swarm, struct client *client, const char *key, int64_t timeout_ns)
+static void begin_read(struct chaos *chaos, struct client *client, const char *key, int64_t timeout_ns)
 {
     struct sim_get get = { .key = key, .timeout_ns = timeout_ns };
     get.stale = chance_permille(&client->chance, 100);
-    client->call = sim_get(swarm->sim, client->node, &get);
+    client->call = sim_get(chaos->sim, client->node, &get);
 }
 
-static void note_end(struct swarm *swarm, struct client *client)
+static void note_end(struct chaos *chaos, struct client *client)
 {
     client->busy = false;
-    enum status status = sim_call_status(swarm->sim, client->call);
-    struct swarm_result *result = swarm->result;
+    enum status status = sim_call_status(chaos->sim, client->call);
+    struct chaos_result *result = chaos->result;
     if (!client->writes) {
         result->reads += status == STATUS_OK;
     } else if (status == STATUS_OK) {
@@ -92,10 +92,10 @@ static void note_end(struct swarm *swarm, struct client *client)
     }
 }
 
-static void drive_client(struct swarm *swarm, struct client *client)
+static void drive_client(struct chaos *chaos, struct client *client)
 {
-    struct sim *sim = swarm->sim;
-    if (client->busy && sim_has_ended(sim, client->call)) note_end(swarm, client);
+    struct sim *sim = chaos->sim;
+    if (client->busy && sim_has_ended(sim, client->call)) note_end(chaos, client);
     if (client->busy || sim_now_ns(sim) < client->next_ns) return;
     client->next_ns = sim_now_ns(sim) + chance_between(&client->chance, 0, MILLISECONDS(80));
     if (chance_permille(&client->chance, 50)) {
@@ -107,105 +107,105 @@ static void drive_client(struct swarm *swarm, struct client *client)
     int64_t timeout_ns = chance_between(&client->chance, MILLISECONDS(200), SECONDS(3));
     client->busy = true;
     client->writes = chance_permille(&client->chance, 700);
-    if (client->writes) begin_write(swarm, client, key, timeout_ns);
-    else begin_read(swarm, client, key, timeout_ns);
+    if (client->writes) begin_write(chaos, client, key, timeout_ns);
+    else begin_read(chaos, client, key, timeout_ns);
 }
 
 /* --- troubles --- */
 
-static bool strikes(struct swarm *swarm, struct trouble *trouble)
+static bool strikes(struct chaos *chaos, struct trouble *trouble)
 {
-    int64_t now_ns = sim_now_ns(swarm->sim);
+    int64_t now_ns = sim_now_ns(chaos->sim);
     if (!trouble->on || now_ns < trouble->next_ns) return false;
     trouble->next_ns =
         now_ns + chance_between(&trouble->chance, trouble->pause_min_ns, trouble->pause_max_ns);
     return true;
 }
 
-static uint32_t any_node(struct swarm *swarm, struct chance *chance)
+static uint32_t any_node(struct chaos *chaos, struct chance *chance)
 {
-    return (uint32_t)(chance_next(chance) % sim_node_count(swarm->sim));
+    return (uint32_t)(chance_next(chance) % sim_node_count(chaos->sim));
 }
 
-static void kill(struct swarm *swarm, uint32_t node, int64_t dead_max_ns)
+static void kill_node(struct chaos *chaos, uint32_t node, int64_t dead_max_ns)
 {
-    if (!sim_is_up(swarm->sim, node)) return;
-    struct chance *chance = &swarm->kills.chance;
+    if (!sim_is_up(chaos->sim, node)) return;
+    struct chance *chance = &chaos->kills.chance;
     bool ordered = chance_permille(chance, 100);
-    if (ordered) (void)sim_stop(swarm->sim, node);
-    else sim_kill(swarm->sim, node);
-    swarm->result->kills++;
-    swarm->start_ns[node] = sim_now_ns(swarm->sim) + chance_between(chance, MILLISECONDS(10), dead_max_ns);
+    if (ordered) (void)sim_stop(chaos->sim, node);
+    else sim_kill(chaos->sim, node);
+    chaos->result->kills++;
+    chaos->start_ns[node] = sim_now_ns(chaos->sim) + chance_between(chance, MILLISECONDS(10), dead_max_ns);
 }
 
-static void strike_kill(struct swarm *swarm)
+static void strike_kill(struct chaos *chaos)
 {
-    struct chance *chance = &swarm->kills.chance;
-    uint32_t leader = sim_leader(swarm->sim);
+    struct chance *chance = &chaos->kills.chance;
+    uint32_t leader = sim_leader(chaos->sim);
     switch (chance_next(chance) % 4) {
     case 0: /* All at once (FLT8). */
-        for (uint32_t i = 0; i < sim_node_count(swarm->sim); i++)
-            kill(swarm, i, MILLISECONDS(300));
+        for (uint32_t i = 0; i < sim_node_count(chaos->sim); i++)
+            kill_node(chaos, i, MILLISECONDS(300));
         break;
     case 1:
-        if (leader != SIM_NOBODY) kill(swarm, leader, SECONDS(2));
+        if (leader != SIM_NOBODY) kill_node(chaos, leader, SECONDS(2));
         break;
-    default: kill(swarm, any_node(swarm, chance), SECONDS(2)); break;
+    default: kill_node(chaos, any_node(chaos, chance), SECONDS(2)); break;
     }
 }
 
-static void revive(struct swarm *swarm)
+static void revive(struct chaos *chaos)
 {
-    for (uint32_t i = 0; i < sim_node_count(swarm->sim); i++) {
-        if (swarm->start_ns[i] == 0 || sim_now_ns(swarm->sim) < swarm->start_ns[i]) continue;
-        swarm->start_ns[i] = 0;
-        if (!sim_is_up(swarm->sim, i)) sim_start(swarm->sim, i);
+    for (uint32_t i = 0; i < sim_node_count(chaos->sim); i++) {
+        if (chaos->start_ns[i] == 0 || sim_now_ns(chaos->sim) < chaos->start_ns[i]) continue;
+        chaos->start_ns[i] = 0;
+        if (!sim_is_up(chaos->sim, i)) sim_start(chaos->sim, i);
     }
 }
 
-static void strike_cut(struct swarm *swarm)
+static void strike_cut(struct chaos *chaos)
 {
-    struct sim *sim = swarm->sim;
-    struct chance *chance = &swarm->cuts.chance;
-    swarm->result->cuts++;
+    struct sim *sim = chaos->sim;
+    struct chance *chance = &chaos->cuts.chance;
+    chaos->result->cuts++;
     switch (chance_next(chance) % 4) {
     case 0: sim_mend(sim); break;
     case 1: sim_cut(sim, chance_next(chance) % (UINT64_C(1) << sim_node_count(sim))); break;
-    case 2: sim_cut_link(sim, any_node(swarm, chance), any_node(swarm, chance)); break;
+    case 2: sim_cut_link(sim, any_node(chaos, chance), any_node(chaos, chance)); break;
     default:
         sim_mend(sim);
-        sim_cut(sim, UINT64_C(1) << any_node(swarm, chance));
+        sim_cut(sim, UINT64_C(1) << any_node(chaos, chance));
         break;
     }
 }
 
-static void strike_disk(struct swarm *swarm)
+static void strike_disk(struct chaos *chaos)
 {
     static const enum log_memory_fault faults[] = { LOG_MEMORY_FAIL, LOG_MEMORY_LOSE, LOG_MEMORY_GUARD_ONLY,
                                                     LOG_MEMORY_KEEP };
-    struct chance *chance = &swarm->disks.chance;
-    uint32_t node = any_node(swarm, chance);
-    sim_kill_at_write(swarm->sim, node, faults[chance_next(chance) % ARRAY_COUNT(faults)]);
+    struct chance *chance = &chaos->disks.chance;
+    uint32_t node = any_node(chaos, chance);
+    sim_kill_at_write(chaos->sim, node, faults[chance_next(chance) % ARRAY_COUNT(faults)]);
 }
 
 /* The leader alone on one side, again and again: entries that nobody else has, of many terms. */
-static void strike_leader(struct swarm *swarm)
+static void strike_leader(struct chaos *chaos)
 {
-    struct sim *sim = swarm->sim;
+    struct sim *sim = chaos->sim;
     uint32_t leader = sim_leader(sim);
     if (leader == SIM_NOBODY) return;
-    swarm->result->cuts++;
-    if (chance_permille(&swarm->leaders.chance, 700)) sim_mend(sim);
+    chaos->result->cuts++;
+    if (chance_permille(&chaos->leaders.chance, 700)) sim_mend(sim);
     sim_cut(sim, UINT64_C(1) << leader);
 }
 
-static void make_trouble(struct swarm *swarm)
+static void make_trouble(struct chaos *chaos)
 {
-    if (strikes(swarm, &swarm->kills)) strike_kill(swarm);
-    if (strikes(swarm, &swarm->cuts)) strike_cut(swarm);
-    if (strikes(swarm, &swarm->disks)) strike_disk(swarm);
-    if (strikes(swarm, &swarm->leaders)) strike_leader(swarm);
-    revive(swarm);
+    if (strikes(chaos, &chaos->kills)) strike_kill(chaos);
+    if (strikes(chaos, &chaos->cuts)) strike_cut(chaos);
+    if (strikes(chaos, &chaos->disks)) strike_disk(chaos);
+    if (strikes(chaos, &chaos->leaders)) strike_leader(chaos);
+    revive(chaos);
 }
 
 /* --- phases --- */
@@ -230,8 +230,8 @@ static void draw_core(struct chance *setup, struct core_options *core)
     if (core->preference_ticks != 0) core->preference_max_ticks = core->preference_ticks * 8;
 }
 
-static struct sim *draw_world(const struct swarm_options *options, struct chance *setup,
-                              struct swarm_result *result)
+static struct sim *draw_world(const struct chaos_options *options, struct chance *setup,
+                              struct chaos_result *result)
 {
     struct sim_options world = { .seed = options->seed, .verbose = options->verbose };
     world.voters = chance_permille(setup, 500) ? 3 : 5;
@@ -250,24 +250,24 @@ static struct sim *draw_world(const struct swarm_options *options, struct chance
     return sim_create(&world);
 }
 
-static bool goes_on(const struct swarm *swarm)
+static bool goes_on(const struct chaos *chaos)
 {
-    return sim_failure(swarm->sim) == NULL;
+    return sim_failure(chaos->sim) == NULL;
 }
 
-static void run_faults(struct swarm *swarm)
+static void run_faults(struct chaos *chaos)
 {
-    while (goes_on(swarm) && sim_now_ns(swarm->sim) < faults_ns) {
-        make_trouble(swarm);
-        for (uint32_t i = 0; i < swarm->client_count; i++)
-            drive_client(swarm, &swarm->clients[i]);
-        sim_run(swarm->sim, slice_ns);
+    while (goes_on(chaos) && sim_now_ns(chaos->sim) < faults_ns) {
+        make_trouble(chaos);
+        for (uint32_t i = 0; i < chaos->client_count; i++)
+            drive_client(chaos, &chaos->clients[i]);
+        sim_run(chaos->sim, slice_ns);
     }
 }
 
-static void heal(struct swarm *swarm)
+static void heal(struct chaos *chaos)
 {
-    struct sim *sim = swarm->sim;
+    struct sim *sim = chaos->sim;
     sim_heal(sim);
     for (uint32_t i = 0; i < sim_node_count(sim); i++) {
         sim_kill_at_write(sim, i, LOG_MEMORY_NO_FAULT);
@@ -277,16 +277,16 @@ static void heal(struct swarm *swarm)
         sim_fail(sim, "S14: the cluster did not settle within %d s of its healing",
                  (int)(settle_ns / SECONDS(1)));
     }
-    for (uint32_t i = 0; i < swarm->client_count; i++) {
-        if (swarm->clients[i].busy) note_end(swarm, &swarm->clients[i]);
+    for (uint32_t i = 0; i < chaos->client_count; i++) {
+        if (chaos->clients[i].busy) note_end(chaos, &chaos->clients[i]);
     }
 }
 
 /* From each node: what is there is no older than what was acknowledged (the checkers see the answers). */
-static void look_at_all(struct swarm *swarm)
+static void look_at_all(struct chaos *chaos)
 {
-    struct sim *sim = swarm->sim;
-    for (uint32_t i = 0; i < KEYS && goes_on(swarm); i++) {
+    struct sim *sim = chaos->sim;
+    for (uint32_t i = 0; i < KEYS && goes_on(chaos); i++) {
         char key[16];
         (void)snprintf(key, sizeof key, "key%u", i);
         struct sim_call get = sim_get(sim, i % sim_node_count(sim), &(struct sim_get){ .key = key });
@@ -297,10 +297,10 @@ static void look_at_all(struct swarm *swarm)
     }
 }
 
-static void conclude(struct swarm *swarm)
+static void conclude(struct chaos *chaos)
 {
-    struct sim *sim = swarm->sim;
-    struct swarm_result *result = swarm->result;
+    struct sim *sim = chaos->sim;
+    struct chaos_result *result = chaos->result;
     struct core_status status;
     for (uint32_t i = 0; i < sim_node_count(sim); i++) {
         sim_status(sim, i, &status);
@@ -312,24 +312,24 @@ static void conclude(struct swarm *swarm)
     if (failure != NULL) (void)snprintf(result->failure, sizeof result->failure, "%s", failure);
 }
 
-void swarm_run(const struct swarm_options *options, struct swarm_result *out_result)
+void chaos_run(const struct chaos_options *options, struct chaos_result *out_result)
 {
     memset(out_result, 0, sizeof *out_result);
     struct chance setup = chance_of(options->seed, FAMILY_SETUP);
-    struct swarm swarm = { .result = out_result };
-    swarm.sim = draw_world(options, &setup, out_result);
-    swarm.kills = trouble(&setup, options->seed, FAMILY_KILL, 600, SECONDS(3));
-    swarm.cuts = trouble(&setup, options->seed, FAMILY_CUT, 500, SECONDS(2));
-    swarm.disks = trouble(&setup, options->seed, FAMILY_DISK, 300, SECONDS(2));
-    swarm.leaders = trouble(&setup, options->seed, FAMILY_LEADER, 500, SECONDS(3));
-    swarm.client_count = (uint32_t)chance_between(&setup, 2, CLIENTS_MAX);
-    for (uint32_t i = 0; i < swarm.client_count; i++) {
-        swarm.clients[i].chance = chance_of(options->seed, FAMILY_CLIENT + i);
-        swarm.clients[i].node = i % sim_node_count(swarm.sim);
+    struct chaos chaos = { .result = out_result };
+    chaos.sim = draw_world(options, &setup, out_result);
+    chaos.kills = trouble(&setup, options->seed, FAMILY_KILL, 600, SECONDS(3));
+    chaos.cuts = trouble(&setup, options->seed, FAMILY_CUT, 500, SECONDS(2));
+    chaos.disks = trouble(&setup, options->seed, FAMILY_DISK, 300, SECONDS(2));
+    chaos.leaders = trouble(&setup, options->seed, FAMILY_LEADER, 500, SECONDS(3));
+    chaos.client_count = (uint32_t)chance_between(&setup, 2, CLIENTS_MAX);
+    for (uint32_t i = 0; i < chaos.client_count; i++) {
+        chaos.clients[i].chance = chance_of(options->seed, FAMILY_CLIENT + i);
+        chaos.clients[i].node = i % sim_node_count(chaos.sim);
     }
-    run_faults(&swarm);
-    if (goes_on(&swarm)) heal(&swarm);
-    if (goes_on(&swarm)) look_at_all(&swarm);
-    conclude(&swarm);
-    sim_destroy(&swarm.sim);
+    run_faults(&chaos);
+    if (goes_on(&chaos)) heal(&chaos);
+    if (goes_on(&chaos)) look_at_all(&chaos);
+    conclude(&chaos);
+    sim_destroy(&chaos.sim);
 }
