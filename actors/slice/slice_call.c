@@ -403,6 +403,8 @@ static void on_local_answer(struct actor *self, void *state, void *context, cons
     } else if (result->status == STATUS_NOT_FOUND) { /* The actor was gone before it got the message. */
         attempt_failed_with(self, calls, call, STATUS_NO_ENDPOINT, "%s#%u is stopping", call->artifact,
                             call->instance);
+    } else if (result->status == STATUS_CANCELLED) { /* Nobody withdrew it: the instance ended under it. */
+        attempt_failed_with(self, calls, call, STATUS_CRASHED, "%s#%u ended", call->artifact, call->instance);
     } else {
         attempt_failed(self, calls, call, result->error);
     }
@@ -465,6 +467,10 @@ static void on_remote_answer(struct actor *self, void *state, void *context, con
     struct endpoint *endpoint =
         endpoint_table_get(&calls->table, call->artifact, call->entry, call->instance);
     if (endpoint != NULL && endpoint->in_flight > 0) endpoint->in_flight--; /* 0: it came anew meanwhile. */
+    if (result->status == STATUS_CANCELLED) { /* Nobody withdrew it: the node stops. */
+        attempt_failed_with(self, calls, call, STATUS_NODE_LOST, "node %s is stopping", call->node);
+        return;
+    }
     if (result->status != STATUS_OK) {
         attempt_failed(self, calls, call, result->error);
         return;

@@ -289,6 +289,7 @@ static enum status transmit(void *context, const char *to, enum transport_channe
 {
     struct agreed_node *from = context;
     (void)channel;
+    if (from->runtime == NULL) return STATUS_NODE_LOST; /* It crashed: its last words are not heard. */
     for (uint32_t n = 0; n < from->agreed->node_count; n++) {
         struct agreed_node *peer = &from->agreed->nodes[n];
         if (strcmp(peer->name, to) != 0 || peer->runtime == NULL) continue;
