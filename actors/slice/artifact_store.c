@@ -18,7 +18,7 @@
 #include <string.h>
 
 enum { JOBS_MAX = 256, PATH_SIZE = 1024, CHECKSUM_FILE_MAX = 1024, READ_SIZE = 64 * 1024 };
-static const uint64_t DOWNLOAD_BYTES_MAX = 256 * 1024 * 1024;
+static const uint64_t DOWNLOAD_BYTES_MAX = UINT64_C(256) * 1024 * 1024;
 
 struct job {
     struct message *request; /* Kept; NULL: no job. */

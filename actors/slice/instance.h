@@ -19,7 +19,7 @@ struct slice_adapters {
     const char *host_program; /* Path of aether-slice-host. */
     const struct process_port *processes;
     const struct library_port *libraries;
-    const void *context; /* For other backends. */
+    void *context; /* For other backends. */
 };
 
 /* Which behaviors run instances. Each one's options are struct slice_instance_options. */

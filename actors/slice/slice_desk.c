@@ -363,16 +363,18 @@ void slice_desk_on_sweep(struct actor *self, struct slice_desk *desk)
 
 /* --- wishes -------------------------------------------------------------------------------------------- */
 
-static enum status wish_begin(struct slice_desk *desk, const struct slice_frame *frame,
-                              struct slice_desk_wish **out_wish, struct error *error)
+/* NULL: its number is none that the runner gives. The runner keeps its wishes in slots; only a forged frame
+ * repeats one or asks for more. */
+static struct slice_desk_wish *wish_begin(struct slice_desk *desk, const struct slice_frame *frame,
+                                          struct error *error)
 {
-    /* The runner keeps its wishes in slots; only a forged frame repeats one or asks for more. */
     struct slice_desk_wish *wish = &desk->wishes[frame->id % AETHER_OUTBOUND_MAX];
-    if (frame->id == 0 || wish->used)
-        return error_set(error, STATUS_INVALID, "it wishes under a number that is in use");
+    if (frame->id == 0 || wish->used) {
+        (void)error_set(error, STATUS_INVALID, "it wishes under a number that is in use");
+        return NULL;
+    }
     *wish = (struct slice_desk_wish){ desk, frame->id, true, frame->type };
-    *out_wish = wish;
-    return STATUS_OK;
+    return wish;
 }
 
 static void answer_wish(struct actor *self, struct slice_desk_wish *wish, enum status status,
@@ -428,9 +430,8 @@ static void on_wish_granted(struct actor *self, void *state, void *context, cons
 static enum status on_invoke_wish(struct actor *self, struct slice_desk *desk,
                                   const struct slice_frame *frame, struct error *error)
 {
-    struct slice_desk_wish *wish = NULL; /* Set when wish_begin is OK: gcc at -O2 does not see it. */
-    enum status status = wish_begin(desk, frame, &wish, error);
-    if (status != STATUS_OK) return status;
+    struct slice_desk_wish *wish = wish_begin(desk, frame, error);
+    if (wish == NULL) return STATUS_INVALID;
     bool inherited = frame->request_id.high != 0 || frame->request_id.low != 0;
     actor_set_request_id(self, inherited ? frame->request_id : actor_request_id_new(self));
     struct message *message = message_create(KIND_SLICE_OUTBOUND, sizeof(struct slice_outbound));
@@ -463,9 +464,8 @@ static char *own_key(const struct slice_desk *desk, struct message *message, con
 static enum status on_kv_wish(struct actor *self, struct slice_desk *desk, const struct slice_frame *frame,
                               struct error *error)
 {
-    struct slice_desk_wish *wish = NULL; /* Set when wish_begin is OK: gcc at -O2 does not see it. */
-    enum status status = wish_begin(desk, frame, &wish, error);
-    if (status != STATUS_OK) return status;
+    struct slice_desk_wish *wish = wish_begin(desk, frame, error);
+    if (wish == NULL) return STATUS_INVALID;
     bool put = frame->type == SLICE_FRAME_KV_PUT;
     struct message *message = wire_message_create(put ? KIND_KV_PUT_REQUEST : KIND_KV_GET_REQUEST);
     char *key = own_key(desk, message, frame->words[0]);

@@ -58,7 +58,7 @@ struct metric {
 enum phase { EMPTY, LOADED, STARTED, STOPPED, DESTROYED };
 
 struct slice_runner {
-    struct aether_host host; /* First: the slice's pointer to it is ours, too. */
+    struct aether_host host; /* What the slice holds a pointer to. */
     const struct slice_runner_options *options;
     enum phase phase;
     struct library *library;
@@ -82,7 +82,7 @@ struct slice_runner {
 
 static struct slice_runner *runner_of(const struct aether_host *host)
 {
-    return (struct slice_runner *)(uintptr_t)host; /* Drops const: only the slice must not write to it. */
+    return CONTAINER_OF(host, struct slice_runner, host); /* Drops const: only the slice must not write. */
 }
 
 static uint64_t number_new(struct slice_runner *runner, uint32_t slot)

@@ -43,9 +43,10 @@ struct instance {
     struct instance_key key;
     uint64_t serial;
     enum condition condition;
-    struct instance_load load; /* As first asked; its config is ours. */
-    char *path;                /* Of the verified object. */
-    struct actor_id actor;     /* Not set: none lives. */
+    struct instance_load load; /* As first asked. */
+    char *config;
+    char *path;            /* Of the verified object. */
+    struct actor_id actor; /* Not set: none lives. */
     struct actor_id prober;
     enum stage stage;
     bool then_start;
@@ -92,7 +93,7 @@ static void forget(struct slice_store *store, struct instance *instance)
     (void)map_remove(&store->instances, text);
     message_destroy(&instance->request);
     arena_fini(&instance->arena);
-    memory_free((char *)(uintptr_t)instance->load.config);
+    memory_free(instance->config);
     memory_free(instance->path);
     memory_free(instance);
 }
@@ -441,7 +442,8 @@ static struct instance *instance_new(struct slice_store *store, const struct ins
     instance->key = wanted->key;
     instance->serial = ++store->last_serial;
     instance->load = *wanted;
-    instance->load.config = memory_strdup(wanted->config);
+    instance->config = memory_strdup(wanted->config);
+    instance->load.config = instance->config;
     char text[KEY_TEXT_MAX];
     key_text(text, &instance->key);
     (void)map_put(&store->instances, text, instance);

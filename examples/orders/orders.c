@@ -56,7 +56,7 @@ static void on_price(void *instance, void *context, const struct aether_result *
         host->reply(host, order->call, price->status, price->value);
         return;
     }
-    size_t size = price->value.size + 6 * ITEM_MAX + 64;
+    size_t size = price->value.size + (size_t)6 * ITEM_MAX + 64;
     char *answer = host->alloc(host, order->call, size);
     if (answer == NULL) {
         host->reply(host, order->call, AETHER_OVERLOADED, bytes_of("the price is too long"));

@@ -199,7 +199,7 @@ static enum status model_init(struct actor *self, void *state, const void *optio
     (void)self, (void)error;
     struct model *model = state;
     const struct slice_instance_options *instance = options;
-    model->slices = (struct sim_slices *)(uintptr_t)instance->adapters->context;
+    model->slices = instance->adapters->context;
     model->slice = slice_named(model->slices, instance->key.artifact);
     return STATUS_OK;
 }
@@ -310,7 +310,7 @@ static enum status repositories_init(struct actor *self, void *state, const void
                                      struct error *error)
 {
     (void)self, (void)error;
-    ((struct repositories *)state)->slices = (struct sim_slices *)(uintptr_t)options;
+    ((struct repositories *)state)->slices = ((const struct sim_artifact_store_options *)options)->slices;
     return STATUS_OK;
 }
 

@@ -30,7 +30,10 @@ struct sim_slices { /* One for a node, or for all: they run on one thread. Outli
 
 /* Both behaviors of a backend; adapters->context is the struct sim_slices. */
 extern const struct slice_backend sim_slice_backend;
-extern const struct behavior sim_artifact_store_behavior; /* options: struct sim_slices */
+struct sim_artifact_store_options {
+    struct sim_slices *slices;
+};
+extern const struct behavior sim_artifact_store_behavior; /* options: struct sim_artifact_store_options */
 
 /* The SHA-256 that the stand-in repositories name for an artifact: made up, but always the same. */
 void sim_slices_sha256(const char *artifact, char sha256[SHA256_TEXT_SIZE]);

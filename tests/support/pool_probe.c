@@ -77,7 +77,7 @@ static void on_ask(struct actor *self, void *state, const struct message *messag
 static enum status asker_init(struct actor *self, void *state, const void *options, struct error *error)
 {
     (void)self, (void)error;
-    ((struct asker *)state)->probe = (struct pool_probe *)(uintptr_t)options;
+    *(struct asker *)state = *(const struct asker *)options;
     return STATUS_OK;
 }
 
@@ -235,7 +235,8 @@ struct pool_probe *pool_probe_create(const char *node)
                                                                .log = print_log,
                                                                .log_level = 1,
                                                                .on_failure = on_failure });
-    probe->asker = pool_probe_spawn(probe, &asker_behavior, probe, 0);
+    struct asker asker = { probe };
+    probe->asker = pool_probe_spawn(probe, &asker_behavior, &asker, 0);
     return probe;
 }
 

@@ -33,6 +33,7 @@ void repository_fini(struct repository *repository)
     if (repository->server_pid > 0) {
         (void)kill(repository->server_pid, SIGTERM);
         (void)waitpid(repository->server_pid, NULL, 0);
+        (void)fclose(repository->server_output);
     }
     snprintf(command, sizeof command, "rm -rf '%s'", repository->folder);
     if (system(command) != 0) fail_test("can't remove", repository->folder);
@@ -58,7 +59,7 @@ void repository_serve(struct repository *repository)
     unsigned port = 0;
     if (output == NULL || fscanf(output, "Serving HTTP on 127.0.0.1 port %u", &port) != 1)
         fail_test("no port from", "python3 -m http.server");
-    (void)fclose(output);
+    repository->server_output = output; /* Stays open: the server may write on, and must not die of it. */
     snprintf(repository->http_url, sizeof repository->http_url, "http://127.0.0.1:%u", port);
 }
 

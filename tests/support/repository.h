@@ -5,12 +5,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 struct repository {
     char folder[256];
     char file_url[300];
     char http_url[64]; /* "" until repository_serve. */
     int server_pid;
+    FILE *server_output;
 };
 
 /* Calls that fail end the test program. */

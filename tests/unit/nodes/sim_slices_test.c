@@ -30,6 +30,7 @@ struct world {
     struct scheduler *stepper;
     struct runtime *runtime;
     struct sim_slices slices;
+    struct sim_artifact_store_options artifacts;
     struct slice_adapters adapters;
     struct slice_store_options options;
     struct actor_id serving; /* Not set: gone. */
@@ -72,7 +73,8 @@ static struct world *world_create(uint64_t seed)
     world->adapters = (struct slice_adapters){ .node = "node-1", .context = &world->slices };
     world->options = (struct slice_store_options){ &world->adapters, &sim_slice_backend };
     struct actor_id id;
-    struct spawn_options artifacts = { .options = &world->slices, .name = TO_ARTIFACT_STORE };
+    world->artifacts.slices = &world->slices;
+    struct spawn_options artifacts = { .options = &world->artifacts, .name = TO_ARTIFACT_STORE };
     struct spawn_options store = { .options = &world->options, .name = TO_SLICE_STORE };
     assert_int_equal(runtime_spawn(world->runtime, &sim_artifact_store_behavior, &artifacts, &id, NULL), 0);
     assert_int_equal(runtime_spawn(world->runtime, &slice_store_behavior, &store, &id, NULL), 0);
