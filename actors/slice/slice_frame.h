@@ -10,26 +10,26 @@
 #include "runtime/base/bytes.h"
 
 /* clang-format off */
-enum slice_frame_type {  /* id           words                  number           payload, more */
+enum slice_frame_type {  /* id        words                  number         payload, more */
     SLICE_FRAME_NONE,
     /* To the instance. */
-    SLICE_FRAME_LOAD,    /* step         path, artifact, node   instance         configuration; maps, creates */
-    SLICE_FRAME_PROBE,   /* step         path, artifact                          maps and checks only */
+    SLICE_FRAME_LOAD,    /* step      path, artifact, node   instance       configuration; maps, creates */
+    SLICE_FRAME_PROBE,   /* step      path, artifact                        maps and checks only */
     SLICE_FRAME_START,   /* step */
     SLICE_FRAME_STOP,    /* step */
     SLICE_FRAME_DESTROY, /* step */
     SLICE_FRAME_HEALTH,  /* step */
-    SLICE_FRAME_CALL,    /* call         caller                 entry id         request; request_id, budget_ns */
-    SLICE_FRAME_CANCEL,  /* call                                                 its caller has been answered */
-    SLICE_FRAME_ANSWER,  /* wish                                revision         value or text; status */
+    SLICE_FRAME_CALL,    /* call      caller                 entry id       request; request_id, budget_ns */
+    SLICE_FRAME_CANCEL,  /* call                                            its caller has been answered */
+    SLICE_FRAME_ANSWER,  /* wish                             revision       value or text; status */
     /* From the instance. */
-    SLICE_FRAME_DONE,    /* step         text                                    entries (LOAD, PROBE); status */
-    SLICE_FRAME_REPLY,   /* call                                handled ns       reply or text; status */
-    SLICE_FRAME_INVOKE,  /* wish         target, affinity                        request; request_id, budget_ns */
-    SLICE_FRAME_KV_GET,  /* wish         key */
-    SLICE_FRAME_KV_PUT,  /* wish         key                    if revision      value */
-    SLICE_FRAME_LOG,     /*              text                   level            request_id */
-    SLICE_FRAME_METRIC,  /* 1 = gauge    name                   value, or a double's bits */
+    SLICE_FRAME_DONE,    /* step      text                                  entries (LOAD, PROBE); status */
+    SLICE_FRAME_REPLY,   /* call                             handled ns     reply or text; status */
+    SLICE_FRAME_INVOKE,  /* wish      target, affinity                      request; request_id, budget_ns */
+    SLICE_FRAME_KV_GET,  /* wish      key */
+    SLICE_FRAME_KV_PUT,  /* wish      key                    if revision    value */
+    SLICE_FRAME_LOG,     /*           text                   level          request_id */
+    SLICE_FRAME_METRIC,  /* 1 = gauge name                   value, or a double's bits */
     SLICE_FRAME_TYPE_COUNT,
 };
 /* clang-format on */
