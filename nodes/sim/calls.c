@@ -25,13 +25,28 @@ static bool outcome_is_unknown(enum status status)
            status == STATUS_CRASHED || status == STATUS_CANCELLED;
 }
 
+/* How the write itself ended, however it was asked for. */
+static enum status put_outcome(const struct sim_request *request, uint64_t *out_revision)
+{
+    const struct message *reply = request->call.reply;
+    if (request->call.status != STATUS_OK) return request->call.status;
+    if (reply->kind == KIND_PROPOSE_REPLY) {
+        const Pb__ProposeReply *body = reply->body;
+        *out_revision = body->revision;
+        return status_from_number((int)body->status);
+    }
+    *out_revision = ((const Pb__KvChangeReply *)reply->body)->revision;
+    return STATUS_OK;
+}
+
 static void on_put_end(struct sim_request *request)
 {
     struct checkers *checkers = request->sim->checkers;
-    if (request->call.status == STATUS_OK) {
-        const Pb__KvChangeReply *reply = request->call.reply->body;
-        checkers_on_acknowledged(checkers, request->key, request->value, reply->revision);
-    } else if (!outcome_is_unknown(request->call.status)) {
+    uint64_t revision = 0;
+    enum status status = put_outcome(request, &revision);
+    if (status == STATUS_OK) {
+        checkers_on_acknowledged(checkers, request->key, request->value, revision);
+    } else if (!outcome_is_unknown(status)) {
         checkers_on_refused(checkers, request->value);
     }
 }
@@ -105,13 +120,29 @@ struct sim_call sim_ask(struct sim *sim, uint32_t node, uint32_t name, struct me
     return call;
 }
 
-struct sim_call sim_put(struct sim *sim, uint32_t node, const struct sim_put *put)
+static struct message *put_once(const struct sim_put *put)
 {
-    struct sim_call call;
-    struct sim_request *request = request_create(sim, &call);
-    request->key = memory_strdup(put->key);
-    request->value = memory_strdup(put->value);
-    checkers_on_write(sim->checkers, put->key, put->value);
+    struct message *message = wire_message_create(KIND_PROPOSE_REQUEST);
+    Pb__ProposeRequest *body = message->body;
+    Pb__Operation *operation = arena_alloc(&message->arena, sizeof *operation);
+    pb__operation__init(operation);
+    operation->op_case = PB__OPERATION__OP_PUT;
+    operation->put = arena_alloc(&message->arena, sizeof *operation->put);
+    pb__op_put__init(operation->put);
+    operation->put->key = wire_string(message, put->key);
+    operation->put->value.data = (uint8_t *)wire_string(message, put->value);
+    operation->put->value.len = strlen(put->value);
+    body->command = arena_alloc(&message->arena, sizeof *body->command);
+    pb__command__init(body->command);
+    body->command->origin = PB__ORIGIN__ORIGIN_CLIENT;
+    body->command->success = arena_array(&message->arena, 1, sizeof operation);
+    body->command->success[0] = operation;
+    body->command->n_success = 1;
+    return message;
+}
+
+static struct message *put_by_client(const struct sim_put *put)
+{
     struct message *message = wire_message_create(KIND_KV_PUT_REQUEST);
     Pb__KvPutRequest *body = message->body;
     body->key = wire_string(message, put->key);
@@ -120,6 +151,17 @@ struct sim_call sim_put(struct sim *sim, uint32_t node, const struct sim_put *pu
         body->has_if_rev_case = PB__KV_PUT_REQUEST__HAS_IF_REV_IF_REV;
         body->if_rev = put->if_rev;
     }
+    return message;
+}
+
+struct sim_call sim_put(struct sim *sim, uint32_t node, const struct sim_put *put)
+{
+    struct sim_call call;
+    struct sim_request *request = request_create(sim, &call);
+    request->key = memory_strdup(put->key);
+    request->value = memory_strdup(put->value);
+    checkers_on_write(sim->checkers, put->key, put->value);
+    struct message *message = put->once ? put_once(put) : put_by_client(put);
     send(sim, node, request, TO_PROPOSER, &message, put->timeout_ns);
     return call;
 }

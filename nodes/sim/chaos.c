@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CLIENTS_MAX = 8, KEYS = 6, VALUE_MAX = 32 };
+enum { CLIENTS_MAX = 8, KEYS = 6, VALUE_MAX = 32, BURST_MAX = 12 };
 static const int64_t slice_ns = MILLISECONDS(10); /* Between two looks at clients and faults. */
 static const int64_t faults_ns = SECONDS(12);
 static const int64_t settle_ns = SECONDS(10);
@@ -52,7 +52,9 @@ struct chaos {
     struct trouble kills;
     struct trouble cuts;
     struct trouble disks;
-    struct trouble leaders;
+    struct trouble leaders; /* The carousel's. */
+    uint32_t isolated;      /* Whom it cut off last, or is about to. */
+    bool isolating;
     int64_t start_ns[SIM_NODES_MAX]; /* Of a dead node; 0: it lives, or starts by itself. */
 };
 
@@ -188,15 +190,42 @@ static void strike_disk(struct chaos *chaos)
     sim_kill_at_write(chaos->sim, node, faults[chance_next(chance) % ARRAY_COUNT(faults)]);
 }
 
-/* The leader alone on one side, again and again: entries that nobody else has, of many terms. */
-static void strike_leader(struct chaos *chaos)
+/* Writes that only their leader has when it is cut off. */
+static void burst(struct chaos *chaos, uint32_t node)
 {
+    int64_t count = chance_between(&chaos->leaders.chance, 0, BURST_MAX);
+    for (int64_t i = 0; i < count; i++) {
+        char key[16];
+        char value[VALUE_MAX];
+        (void)snprintf(key, sizeof key, "key%u", (unsigned)(chance_next(&chaos->leaders.chance) % KEYS));
+        (void)snprintf(value, sizeof value, "\"v%u\"", chaos->value_count++);
+        (void)sim_put(
+            chaos->sim, node,
+            &(struct sim_put){ .key = key, .value = value, .once = true, .timeout_ns = SECONDS(2) });
+    }
+}
+
+/* Each new leader, ready or not, is soon alone on one side, with entries that nobody else has; the one before
+ * it comes back with its own. Logs of many terms meet (figure 8 of the Raft paper needs this). */
+static void turn_carousel(struct chaos *chaos)
+{
+    struct trouble *leaders = &chaos->leaders;
     struct sim *sim = chaos->sim;
-    uint32_t leader = sim_leader(sim);
-    if (leader == SIM_NOBODY) return;
+    if (!leaders->on) return;
+    uint32_t claimant = sim_claimant(sim);
+    if (claimant == SIM_NOBODY) return;
+    if (claimant != chaos->isolated) {
+        chaos->isolated = claimant;
+        leaders->next_ns =
+            sim_now_ns(sim) + chance_between(&leaders->chance, leaders->pause_min_ns, leaders->pause_max_ns);
+        chaos->isolating = true;
+    }
+    if (!chaos->isolating || sim_now_ns(sim) < leaders->next_ns) return;
+    chaos->isolating = false;
     chaos->result->cuts++;
-    if (chance_permille(&chaos->leaders.chance, 700)) sim_mend(sim);
-    sim_cut(sim, UINT64_C(1) << leader);
+    sim_mend(sim);
+    sim_cut(sim, UINT64_C(1) << claimant);
+    burst(chaos, claimant);
 }
 
 static void make_trouble(struct chaos *chaos)
@@ -204,7 +233,7 @@ static void make_trouble(struct chaos *chaos)
     if (strikes(chaos, &chaos->kills)) strike_kill(chaos);
     if (strikes(chaos, &chaos->cuts)) strike_cut(chaos);
     if (strikes(chaos, &chaos->disks)) strike_disk(chaos);
-    if (strikes(chaos, &chaos->leaders)) strike_leader(chaos);
+    turn_carousel(chaos);
     revive(chaos);
 }
 
@@ -223,8 +252,8 @@ static struct trouble trouble(struct chance *setup, uint64_t seed, enum family f
 /* Each bound that the seed makes tiny opens windows that are shut at its default. */
 static void draw_core(struct chance *setup, struct core_options *core)
 {
-    if (chance_permille(setup, 400)) core->append_entries = (uint32_t)chance_between(setup, 1, 3);
-    if (chance_permille(setup, 300)) core->window_messages = (uint32_t)chance_between(setup, 1, 4);
+    if (chance_permille(setup, 500)) core->append_entries = (uint32_t)chance_between(setup, 1, 3);
+    if (chance_permille(setup, 500)) core->window_messages = (uint32_t)chance_between(setup, 1, 3);
     if (chance_permille(setup, 200)) core->tail_entries = CORE_APPEND_ENTRIES_MAX;
     if (chance_permille(setup, 200)) core->preference_ticks = (uint32_t)chance_between(setup, 50, 400);
     if (core->preference_ticks != 0) core->preference_max_ticks = core->preference_ticks * 8;
@@ -321,7 +350,9 @@ void chaos_run(const struct chaos_options *options, struct chaos_result *out_res
     chaos.kills = trouble(&setup, options->seed, FAMILY_KILL, 600, SECONDS(3));
     chaos.cuts = trouble(&setup, options->seed, FAMILY_CUT, 500, SECONDS(2));
     chaos.disks = trouble(&setup, options->seed, FAMILY_DISK, 300, SECONDS(2));
-    chaos.leaders = trouble(&setup, options->seed, FAMILY_LEADER, 500, SECONDS(3));
+    chaos.leaders = trouble(&setup, options->seed, FAMILY_LEADER, 400, MILLISECONDS(400));
+    chaos.leaders.pause_min_ns = 0;
+    chaos.isolated = SIM_NOBODY;
     chaos.client_count = (uint32_t)chance_between(&setup, 2, CLIENTS_MAX);
     for (uint32_t i = 0; i < chaos.client_count; i++) {
         chaos.clients[i].chance = chance_of(options->seed, FAMILY_CLIENT + i);

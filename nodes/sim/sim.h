@@ -68,6 +68,7 @@ void sim_heal(struct sim *sim); /* All links; no more loss, duplicates, straggle
 /* --- what is so ---
  * The node that leads in the highest term (its no-op committed), or SIM_NOBODY. */
 uint32_t sim_leader(const struct sim *sim);
+uint32_t sim_claimant(const struct sim *sim); /* The same, but its no-op need not be committed yet. */
 uint32_t sim_await_leader(struct sim *sim, int64_t timeout_ns);
 uint32_t sim_await_leader_other_than(struct sim *sim, uint32_t node, int64_t timeout_ns);
 /* Every live node has applied the same index, one leads, all agree on it, and no call is pending. */
@@ -87,6 +88,7 @@ struct sim_put {
     const char *value; /* JSON. */
     bool has_if_rev;
     uint64_t if_rev;
+    bool once;          /* As an actor's proposal that must not be repeated: without a session. */
     int64_t timeout_ns; /* 0 = 5 s. */
 };
 struct sim_get {

@@ -288,17 +288,28 @@ void sim_heal(struct sim *sim)
 
 /* --- what is so --- */
 
-uint32_t sim_leader(const struct sim *sim)
+static uint32_t find_leader(const struct sim *sim, bool ready)
 {
     uint32_t leader = SIM_NOBODY;
     log_term term = 0;
     for (uint32_t i = 0; i < sim->node_count; i++) {
         const struct core_status *status = &sim->nodes[i].status;
-        if (status->role != CORE_LEADER || !status->ready || status->hard.term <= term) continue;
+        if (status->role != CORE_LEADER || status->hard.term <= term) continue;
+        if (ready && !status->ready) continue;
         leader = i;
         term = status->hard.term;
     }
     return leader;
+}
+
+uint32_t sim_leader(const struct sim *sim)
+{
+    return find_leader(sim, true);
+}
+
+uint32_t sim_claimant(const struct sim *sim)
+{
+    return find_leader(sim, false);
 }
 
 struct leader_wish {
