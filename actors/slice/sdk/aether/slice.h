@@ -36,7 +36,9 @@
  *            entry points become visible to the whole cluster.
  *   handle   One call. Answer it now or later, exactly once, with host->reply.
  *   stop     No new call will come and those in flight have ended or were given up. May be followed by start.
- *   destroy  Free everything. Follows create even if start failed or was never called.
+ *   destroy  Free everything. Follows create even if start failed or was never called. Completions and
+ *            timers that are still open never run. Not called where the process is killed (a crash, a hang,
+ *            the end of the node): keep nothing in memory that must survive.
  *
  * A hook that returns anything but AETHER_OK has failed; host->explain before returning tells people why.
  *
