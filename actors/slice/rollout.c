@@ -413,19 +413,37 @@ void rollout_slice(struct arena *arena, const struct deployment_view *view,
     draft_all(&drafting, out_rollout);
 }
 
-/* What an old version may still have: as many as its successor can't serve for yet. Without room for a surge
- * one goes before its successor comes. */
-static uint32_t allowed_of_orphan(const struct deployment_view *view, const struct view_allocation *orphan)
+/* Those of older orphans of the same slice that serve: the first version by name is kept longest. */
+static uint32_t active_before(const struct deployment_view *view, const char *artifact)
 {
+    uint32_t active = 0;
+    const struct view_allocation *allocation = NULL;
+    for (const char *key = ""; (allocation = deployment_view_next_allocation(view, &key)) != NULL;) {
+        if (!is_other_version(artifact, allocation->artifact)) continue;
+        if (strcmp(allocation->artifact, artifact) > 0 || !rollout_is_orphan(view, allocation)) continue;
+        for (uint32_t i = 0; i < allocation->allocation.instance_count; i++) {
+            const struct allocation_instance *assigned = &allocation->allocation.instances[i];
+            active += is_active(view, allocation->node, allocation->artifact, assigned) ? 1 : 0;
+        }
+    }
+    return active;
+}
+
+/* What an old version may still have: of those that serve as many as its successor, and older versions still,
+ * don't make up for. Without room for a surge one goes before its successor comes. */
+static uint32_t allowed_of_orphan(const struct situation *situation, const struct view_allocation *orphan)
+{
+    const struct deployment_view *view = situation->view;
     const struct view_blueprint *blueprint = deployment_view_blueprint(view, orphan->allocation.blueprint);
-    if (blueprint == NULL) return 0;
     const struct blueprint_slice *successor =
-        blueprint_find_unversioned(&blueprint->blueprint, orphan->artifact);
+        blueprint == NULL ? NULL : blueprint_find_unversioned(&blueprint->blueprint, orphan->artifact);
     if (successor == NULL) return 0;
     struct rollout_count count;
     rollout_count(view, successor->artifact, 0, &count);
-    uint32_t covered = count.active + (successor->max_surge == 0 ? 1 : 0);
-    return successor->instances > covered ? successor->instances - covered : 0;
+    uint32_t covered =
+        count.active + active_before(view, orphan->artifact) + (successor->max_surge == 0 ? 1 : 0);
+    uint32_t needed = successor->instances > covered ? successor->instances - covered : 0;
+    return needed < situation->active ? needed : situation->active;
 }
 
 void rollout_orphan(struct arena *arena, const struct deployment_view *view, const char *artifact,
@@ -443,7 +461,7 @@ void rollout_orphan(struct arena *arena, const struct deployment_view *view, con
         .node_count = situation.node_count,
         .instances = situation.instances,
         .instance_count = situation.instance_count,
-        .wanted = allowed_of_orphan(view, first),
+        .wanted = allowed_of_orphan(&situation, first),
         .strategy = spread_choose,
     };
     placement_plan(arena, &request, &plan);

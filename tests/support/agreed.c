@@ -361,27 +361,15 @@ static void tell_peers(struct agreed *agreed, const struct agreed_node *about, u
     }
 }
 
-struct agreed_node *agreed_start(struct agreed *agreed, uint32_t number, const char *labels)
+static void record_start(struct agreed *agreed, struct agreed_node *node, const char *labels)
 {
-    struct agreed_node *node = &agreed->nodes[number];
     struct arena arena = { 0 };
-    CHECK(node->runtime == NULL);
-    if (number >= agreed->node_count) agreed->node_count = number + 1;
-    node->runtime =
-        runtime_create(&(struct runtime_options){ .scheduler = agreed->stepper, .node = node->name });
-    node->incarnation++;
-    node->remote = remote_create(&(struct remote_options){ .transmit = transmit, .transport = node });
-    (void)stub_spawn(node->runtime, TO_PROPOSER, on_proposer, node);
-    (void)stub_spawn(node->runtime, TO_STATE, on_state, node);
-    (void)stub_spawn(node->runtime, TO_LEADER, on_leader, node);
-    (void)stub_spawn(node->runtime, TO_MEMBERSHIP, on_membership, node);
-    node->transport = stub_spawn(node->runtime, TO_TRANSPORT, on_transport, node);
     Pb__Command *command = commands_new(&arena);
     Pb__Operation *operation = commands_add(&arena, command);
     Pb__OpNodeStarted *started = arena_alloc(&arena, sizeof(*started));
     pb__op_node_started__init(started);
     started->node = node->name;
-    started->incarnation = node->incarnation;
+    started->incarnation = ++node->incarnation;
     started->facts.data = (uint8_t *)arena_printf(&arena, "{\"labels\":%s,\"role\":\"voter\"}", labels);
     started->facts.len = strlen((const char *)started->facts.data);
     operation->op_case = PB__OPERATION__OP_NODE_STARTED;
@@ -390,8 +378,30 @@ struct agreed_node *agreed_start(struct agreed *agreed, uint32_t number, const c
     const Pb__ProposeReply *reply = agreed_apply(agreed, command);
     CHECK(reply->status == STATUS_OK);
     arena_fini(&arena);
+}
+
+struct agreed_node *agreed_start(struct agreed *agreed, uint32_t number, const char *labels)
+{
+    struct agreed_node *node = &agreed->nodes[number];
+    CHECK(node->runtime == NULL);
+    if (number >= agreed->node_count) agreed->node_count = number + 1;
+    node->runtime =
+        runtime_create(&(struct runtime_options){ .scheduler = agreed->stepper, .node = node->name });
+    node->remote = remote_create(&(struct remote_options){ .transmit = transmit, .transport = node });
+    (void)stub_spawn(node->runtime, TO_PROPOSER, on_proposer, node);
+    (void)stub_spawn(node->runtime, TO_STATE, on_state, node);
+    (void)stub_spawn(node->runtime, TO_LEADER, on_leader, node);
+    (void)stub_spawn(node->runtime, TO_MEMBERSHIP, on_membership, node);
+    node->transport = stub_spawn(node->runtime, TO_TRANSPORT, on_transport, node);
+    record_start(agreed, node, labels);
     tell_peers(agreed, node, KIND_PEER_UP);
     return node;
+}
+
+void agreed_rejoin(struct agreed *agreed, uint32_t number, const char *labels)
+{
+    CHECK(agreed->nodes[number].runtime != NULL);
+    record_start(agreed, &agreed->nodes[number], labels);
 }
 
 void agreed_crash(struct agreed *agreed, uint32_t number)

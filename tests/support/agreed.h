@@ -53,6 +53,8 @@ uint32_t agreed_count(const struct agreed *agreed, const char *prefix);
 
 /* A node's process starts: a new runtime with the stand-ins, a new incarnation, recorded. */
 struct agreed_node *agreed_start(struct agreed *agreed, uint32_t node, const char *labels);
+/* It was declared lost, but its process lives: a new incarnation, the same runtime. */
+void agreed_rejoin(struct agreed *agreed, uint32_t node, const char *labels);
 void agreed_crash(struct agreed *agreed, uint32_t node); /* Its process is gone; peers' connections break. */
 void agreed_lose(struct agreed *agreed, uint32_t node);  /* The leader declares it LOST. */
 void agreed_lead(struct agreed *agreed, uint32_t node);  /* AGREED_NODES_MAX: nobody. */

@@ -646,6 +646,127 @@ static void lists_say_what_is_there(void **state)
     assert_int_equal(result.status, STATUS_NOT_FOUND);
 }
 
+/* --- a swarm: every kind of trouble by seed, then peace
+ * ------------------------------------------------------------ */
+
+enum { SWARM_SEEDS = 40, SWARM_EVENTS = 25 };
+
+static const char *const swarm_documents[] = {
+    "name: s\nslices:\n - {artifact: 'a:b:1', instances: 3}\n - {artifact: 'a:c:1', instances: 2}\n",
+    "name: s\nslices:\n - {artifact: 'a:b:2', instances: 4}\n - {artifact: 'a:c:1', instances: 1}\n",
+    "name: s\nslices:\n - {artifact: 'a:b:1', instances: 3, config: {x: 1}}\n - {artifact: 'a:weak:1'}\n",
+    "name: s\nslices:\n - {artifact: 'a:b:3', instances: 2, update: {max-surge: 0}}\n",
+};
+static const uint32_t swarm_instances[] = { 5, 5, 4, 2 };
+
+static uint32_t up_count(const struct world *world)
+{
+    uint32_t up = 0;
+    for (uint32_t n = 0; n < NODES; n++)
+        up += world->agreed.nodes[n].runtime != NULL ? 1 : 0;
+    return up;
+}
+
+static void lead_any(struct world *world)
+{
+    uint32_t first = (uint32_t)(stepper_random(world->stepper) % NODES);
+    for (uint32_t i = 0; i < NODES; i++) {
+        uint32_t n = (first + i) % NODES;
+        if (world->agreed.nodes[n].runtime == NULL) continue;
+        agreed_lead(&world->agreed, n);
+        return;
+    }
+}
+
+static void crash_any_instance(struct world *world, uint32_t node)
+{
+    struct fake_store *store = &world->stores[node];
+    if (world->agreed.nodes[node].runtime == NULL || store->count == 0) return;
+    struct fake_instance *instance = &store->instances[stepper_random(world->stepper) % store->count];
+    if (instance->state == FAKE_ACTIVE) fake_crash(store, instance);
+}
+
+static void publish_detached(struct world *world, const char *document)
+{
+    if (world->agreed.leader == AGREED_NODES_MAX) return;
+    struct message *message = wire_message_create(KIND_BLUEPRINT_PUBLISH_REQUEST);
+    struct runtime *runtime = world->agreed.nodes[world->agreed.leader].runtime;
+    ((Pb__BlueprintPublishRequest *)message->body)->document = wire_string(message, document);
+    ((Pb__BlueprintPublishRequest *)message->body)->detach = 1;
+    assert_int_equal(runtime_send(runtime, runtime_find(runtime, TO_CLUSTER_DEPLOYMENT_MANAGER), &message),
+                     STATUS_OK);
+}
+
+static void trouble(struct world *world)
+{
+    uint32_t node = (uint32_t)(stepper_random(world->stepper) % NODES);
+    bool up = world->agreed.nodes[node].runtime != NULL;
+    switch (stepper_random(world->stepper) % 8) {
+    case 0:
+        if (up && up_count(world) > 1) agreed_crash(&world->agreed, node);
+        break;
+    case 1:
+        if (!up) start_node(world, node);
+        break;
+    case 2: agreed_lose(&world->agreed, node); break; /* Also of one that is only cut off. */
+    case 3: agreed_lead(&world->agreed, AGREED_NODES_MAX); break;
+    case 4: lead_any(world); break;
+    case 5: crash_any_instance(world, node); break;
+    case 6:
+        publish_detached(world,
+                         swarm_documents[stepper_random(world->stepper) % ARRAY_COUNT(swarm_documents)]);
+        break;
+    default:
+        world->stores[node].refuse_activate =
+            stepper_random(world->stepper) % 2 == 0 ? STATUS_OK : STATUS_APP_ERROR;
+    }
+    if (world->agreed.leader == AGREED_NODES_MAX && stepper_random(world->stepper) % 2 == 0) lead_any(world);
+    settle(world, (int64_t)(stepper_random(world->stepper) % (uint64_t)MILLISECONDS(300)));
+}
+
+/* A node that was lost while it lived comes back under a new incarnation, with what really runs. */
+static void return_to_life(struct world *world, uint32_t node)
+{
+    if (world->agreed.nodes[node].runtime == NULL) start_node(world, node);
+    else agreed_rejoin(&world->agreed, node, "{}");
+    world->stores[node].refuse_activate = STATUS_OK;
+}
+
+static void every_seed_reaches_the_blueprint(void **unused) /* DEP1, DEP2, DEP4, DEP9 */
+{
+    (void)unused;
+    for (uint64_t seed = 1; seed <= SWARM_SEEDS; seed++) {
+        struct world *world = memory_zalloc(sizeof(*world));
+        world->stepper = stepper_create(&(struct stepper_options){ .seed = seed });
+        agreed_init(&world->agreed, world->stepper);
+        for (uint32_t n = 0; n < NODES; n++)
+            start_node(world, n);
+        lead_any(world);
+        settle(world, MILLISECONDS(20));
+        publish_detached(world, swarm_documents[0]);
+        for (int event = 0; event < SWARM_EVENTS; event++)
+            trouble(world);
+        for (uint32_t n = 0; n < NODES; n++)
+            return_to_life(world, n);
+        lead_any(world);
+        settle(world, SECONDS(1));
+        uint32_t last = (uint32_t)(seed % ARRAY_COUNT(swarm_documents));
+        struct probe_result result = publish(world, swarm_documents[last]);
+        if (result.status != STATUS_OK) fail_msg("seed %u: %s", (unsigned)seed, result.error.message);
+        message_destroy(&result.message);
+        settle(world, SECONDS(10));
+        if (active(world) != swarm_instances[last] ||
+            agreed_count(&world->agreed, "endpoints/") != swarm_instances[last])
+            fail_msg("seed %u: %u active, %u endpoints", (unsigned)seed, active(world),
+                     agreed_count(&world->agreed, "endpoints/"));
+        for (uint32_t n = 0; n < NODES; n++)
+            assert_int_equal(world->stores[n].count, fake_active(&world->stores[n]));
+        agreed_fini(&world->agreed);
+        scheduler_destroy(&world->stepper);
+        memory_free(world);
+    }
+}
+
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -675,6 +796,7 @@ int main(void)
         WORLD_TEST(followers_refuse_to_publish),
         WORLD_TEST(dependencies_come_first),
         WORLD_TEST(lists_say_what_is_there),
+        cmocka_unit_test(every_seed_reaches_the_blueprint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
