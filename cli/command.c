@@ -151,10 +151,15 @@ static int ask_once(const struct argv *argv, struct connection *connection, stru
         status = receive(connection, patience_of(argv) + grace_ns, progress, &reply, &error);
     if (status == STATUS_OK) progress_show(progress);
     progress_end(&progress);
-    if (status == STATUS_OK && reply->kind != argv->command->reply)
-        status = error_set(&error, STATUS_CORRUPT, "the node answered with %s", kind_name(reply->kind));
-    int code = status == STATUS_OK ? tell_reply(argv, reply) : fail(argv, &error, false);
-    if (reply != NULL) message_destroy(&reply);
+    if (status != STATUS_OK) return fail(argv, &error, false);
+    int code;
+    if (reply->kind == argv->command->reply) {
+        code = tell_reply(argv, reply);
+    } else {
+        (void)error_set(&error, STATUS_CORRUPT, "the node answered with %s", kind_name(reply->kind));
+        code = fail(argv, &error, false);
+    }
+    message_destroy(&reply);
     return code;
 }
 

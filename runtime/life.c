@@ -234,8 +234,9 @@ void life_crash(struct actor *actor)
     turn_inherit(&turn, actor->runtime, NULL);
     turn.random = &actor->runtime->random;
     __atomic_store_n(&actor->phase, ACTOR_ENDING, __ATOMIC_RELAXED);
-    actor->turn = &turn;
+    actor->turn = &turn; /* For what refusing and cancelling ask of it; gone before this returns. */
     release_all(actor);
+    actor->turn = NULL;
     memory_free(actor->children);
     memory_free(actor->monitors);
     memory_free(actor->failure);

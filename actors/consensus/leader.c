@@ -13,6 +13,8 @@
 #include "actors/consensus/founder.h"
 #include "actors/consensus/messages.h"
 #include "actors/consensus/role_feed.h"
+#include "actors/consensus/status_reply.h"
+#include "actors/consensus/transfers.h"
 #include "runtime/base/map.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
@@ -25,13 +27,11 @@
 enum {
     PENDING_MAX = 4096,
     READS_MAX = 4096,
-    TRANSFERS_MAX = 8,
     READ_SWEEP_TICKS = 100,
 };
 static const uint64_t founding_sequence = UINT64_MAX; /* Of the one PERSIST that is not the core's. */
 static const uint64_t replay_tag = UINT64_MAX;        /* Of reads of the log that are not the core's. */
 static const size_t replay_bytes = (size_t)1024 * 1024;
-static const int64_t transfer_ns = SECONDS(1); /* E9: given up after T. */
 
 /* A proposal in the log, until its entry is applied or its leader is deposed. */
 struct pending {
@@ -43,11 +43,6 @@ struct pending {
 struct replay {
     log_index next;
     log_index to; /* 0: nothing to replay. */
-};
-
-struct transfer {
-    struct message *request;
-    int64_t give_up_ns;
 };
 
 struct leader {
@@ -67,8 +62,7 @@ struct leader {
     struct map reads;   /* tag -> struct message, READ_POINT */
     uint64_t read_tag;
     struct replay replay;
-    struct transfer transfers[TRANSFERS_MAX];
-    uint32_t transfer_count;
+    struct transfers transfers;
 
     struct core_role_changed role; /* As the core last said. */
     struct role_feed feed;         /* Those who follow it. */
@@ -361,32 +355,13 @@ static void carry_out_send(struct actor *self, struct leader *leader, const stru
     wire_post(self, node, CHANNEL_CONSENSUS, &message);
 }
 
-static void answer_transfers(struct actor *self, struct leader *leader, int64_t now_ns)
-{
-    uint32_t left = 0;
-    for (uint32_t i = 0; i < leader->transfer_count; i++) {
-        struct transfer *transfer = &leader->transfers[i];
-        if (leader->role.role != CORE_LEADER) {
-            struct message *reply = messages_create(KIND_TRANSFER_LEADERSHIP, 0);
-            actor_reply(self, transfer->request, &reply);
-        } else if (now_ns >= transfer->give_up_ns) {
-            actor_refuse(self, transfer->request, STATUS_DEADLINE);
-        } else {
-            leader->transfers[left++] = *transfer;
-            continue;
-        }
-        message_destroy(&transfer->request);
-    }
-    leader->transfer_count = left;
-}
-
 static void carry_out_role(struct actor *self, struct leader *leader, const struct core_role_changed *role)
 {
     bool lost = leader->role.role == CORE_LEADER && role->role != CORE_LEADER;
     leader->role = *role;
     if (lost) {
         lose_proposals(self, leader);
-        answer_transfers(self, leader, actor_now_ns(self));
+        transfers_answer(self, &leader->transfers, false);
     }
     publish_role(self, leader);
 }
@@ -594,35 +569,8 @@ static void on_tick(struct actor *self, void *state, const struct message *messa
         return;
     }
     step(self, leader, &(struct core_event){ .type = CORE_EVENT_TICK });
-    if (leader->transfer_count > 0) answer_transfers(self, leader, actor_now_ns(self));
+    transfers_answer(self, &leader->transfers, leader->role.role == CORE_LEADER);
     if (leader->ticks % READ_SWEEP_TICKS == 0) sweep_reads(self, leader);
-}
-
-static enum consensus_role status_role(enum core_role role)
-{
-    if (role == CORE_LEADER) return CONSENSUS_LEADER;
-    return role == CORE_FOLLOWER ? CONSENSUS_FOLLOWER : CONSENSUS_CANDIDATE;
-}
-
-static void put_members(struct message *message, struct consensus_status_reply *reply,
-                        const struct core_status *status, replica_id self_id)
-{
-    const struct configuration *configuration = &status->configuration;
-    struct consensus_member *members =
-        arena_array(&message->arena, configuration->member_count, sizeof *members);
-    for (uint32_t i = 0; i < configuration->member_count; i++) {
-        const struct configuration_member *from = &configuration->members[i];
-        (void)text_copy(members[i].node, sizeof members[i].node, from->name);
-        members[i].replica_id = from->id;
-        members[i].voter = from->voter;
-        if (from->id == self_id) members[i].match = status->durable;
-        if (status->role != CORE_LEADER) continue;
-        for (uint32_t p = 0; p < status->peer_count; p++) {
-            if (status->peers[p].id == from->id) members[i].match = status->peers[p].match;
-        }
-    }
-    reply->members = members;
-    reply->member_count = configuration->member_count;
 }
 
 static void on_status(struct actor *self, void *state, const struct message *message)
@@ -634,17 +582,8 @@ static void on_status(struct actor *self, void *state, const struct message *mes
     (void)text_copy(reply->node, sizeof reply->node, leader->node);
     reply->replica_id = leader->replica;
     if (leader->core != NULL) {
-        struct core_status status;
-        core_status(leader->core, &status);
         reply->cluster_id = leader->founder.founding.cluster_id;
-        reply->role = status_role(status.role);
-        reply->term = status.hard.term;
-        (void)text_copy(reply->leader, sizeof reply->leader, name_of(leader, status.leader));
-        reply->commit = status.commit;
-        reply->applied = leader->applied;
-        reply->durable = status.durable;
-        reply->configuration_index = status.configuration_index;
-        put_members(answer, reply, &status, leader->replica);
+        status_reply_put_core(answer, leader->core, leader->applied);
     }
     actor_reply(self, message, &answer);
 }
@@ -667,12 +606,11 @@ static void on_transfer(struct actor *self, void *state, const struct message *m
         }
         target = member->id;
     }
-    if (leader->transfer_count == TRANSFERS_MAX) {
+    if (leader->transfers.count == TRANSFERS_MAX) {
         actor_refuse(self, message, STATUS_OVERLOADED);
         return;
     }
-    leader->transfers[leader->transfer_count++] =
-        (struct transfer){ .request = actor_keep(self), .give_up_ns = actor_now_ns(self) + transfer_ns };
+    transfers_keep(self, &leader->transfers);
     step(self, leader, &(struct core_event){ .type = CORE_EVENT_TRANSFER, .replica = target });
 }
 
@@ -775,8 +713,7 @@ static void on_fini(void *state)
         struct message *request = value;
         message_destroy(&request);
     }
-    for (uint32_t i = 0; i < leader->transfer_count; i++)
-        message_destroy(&leader->transfers[i].request);
+    transfers_fini(&leader->transfers);
     map_fini(&leader->pending);
     map_fini(&leader->reads);
     founder_fini(&leader->founder);

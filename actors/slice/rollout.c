@@ -275,7 +275,8 @@ static struct allocation *draft(struct drafting *drafting, uint32_t node_place, 
             before == NULL ? NULL : slice_allocation_find(&before->allocation, choice->instance);
         if (choice->fresh && drafting->memory == NULL) continue; /* Orphans only go. */
         bool anew = was == NULL || choice->fresh || starts_anew(drafting, node, was);
-        instances[count++] = anew ? (struct allocation_instance){ .instance = choice->instance } : *was;
+        if (anew) instances[count++] = (struct allocation_instance){ .instance = choice->instance };
+        else instances[count++] = *was;
         *out_assigns |= anew;
     }
     struct allocation *allocation = arena_alloc(arena, sizeof(*allocation));

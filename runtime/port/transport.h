@@ -38,8 +38,8 @@ struct transport_peer {
 };
 
 /* KIND_PEER_UP, KIND_PEER_DOWN: told to TO_LEADER, TO_MEMBERSHIP and TO_SLICE_CALL. UP follows an accepted
- * hello on both channels, in both directions, and comes again when the peer's replica id or protocol changes; DOWN
- * follows at once when a connection breaks (rule E8). */
+ * hello on both channels, in both directions, and comes again when the peer's replica id or protocol
+ * changes; DOWN follows at once when a connection breaks (rule E8). */
 struct transport_peer_change {
     char node[NODE_NAME_MAX];
     uint64_t replica_id;

@@ -52,8 +52,9 @@ static void later_wins(void **unused)
     struct config config;
     struct error error = { 0 };
     const char *environment[] = { "AETHER_NODE_DATA=/env", "AETHER_CLUSTER_NAME=from-env", "AETHER_NO_SUCH=1",
-                            NULL };
-    const char *flags[] = { "--cluster-name", "from-flag", "--logging-level=debug", "--node-labels", "a=1,b=2" };
+                                  NULL };
+    const char *flags[] = { "--cluster-name", "from-flag", "--logging-level=debug", "--node-labels",
+                            "a=1,b=2" };
     assert_int_equal(config_load(file_of(good), environment, flags, 5, &config, &error), STATUS_OK);
     (void)unlink(path);
     assert_string_equal(config.node_id, "node-2");
