@@ -214,6 +214,20 @@ class Cluster:
         return await_true(f"{wanted} instances ACTIVE", active, timeout)
 
 
+class CallLoad:
+    """Calls one entry point at a steady rate through each node, from outside, until stop(); then how they ended."""
+
+    def __init__(self, cluster, target, payload, per_second, nodes=None):
+        program = build_dir() / "tests" / "call_load"
+        nodes = nodes or cluster.nodes
+        rate = max(1, per_second // len(nodes)) if per_second else 0
+        self.processes = [subprocess.Popen([program, n.client, n.name, target, payload, str(rate)], text=True,
+                                           stdin=subprocess.PIPE, stdout=subprocess.PIPE) for n in nodes]
+
+    def stop(self):
+        return [json.loads(p.communicate()[0]) for p in self.processes]
+
+
 def publish_artifact(repository, source, coordinates, checksums=("sha512", "sha256"), classifier="linux-x86_64"):
     """Puts a shared object into a directory in Maven repository layout."""
     group, artifact, version = coordinates.split(":")
