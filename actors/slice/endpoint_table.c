@@ -95,7 +95,7 @@ void endpoint_table_fini(struct endpoint_table *table)
     tree_fini(&table->by_key);
     map_fini(&table->by_name);
     map_fini(&table->presence);
-    map_fini(&table->broken);
+    map_fini(&table->links);
     map_fini(&table->repeatable);
 }
 
@@ -148,16 +148,17 @@ void endpoint_table_set_node(struct endpoint_table *table, const char *node, con
 
 void endpoint_table_set_connected(struct endpoint_table *table, const char *node, bool connected)
 {
-    if (connected) (void)map_remove(&table->broken, node);
-    else (void)map_put(&table->broken, node, avoided_word);
+    (void)map_put(&table->links, node, connected ? good_word : avoided_word);
 }
 
 enum endpoint_standing endpoint_table_standing(const struct endpoint_table *table, const char *node)
 {
     const char *presence = map_get(&table->presence, node);
     if (presence == NULL || presence == avoided_word) return ENDPOINT_AVOIDED;
-    if (map_get(&table->broken, node) != NULL) return ENDPOINT_AVOIDED;
-    return presence == good_word ? ENDPOINT_GOOD : ENDPOINT_DOUBTED;
+    const char *link = map_get(&table->links, node);
+    if (link == avoided_word) return ENDPOINT_AVOIDED;
+    /* After our own start the state still speaks of nodes that we have no connection to yet. */
+    return presence == good_word && link == good_word ? ENDPOINT_GOOD : ENDPOINT_DOUBTED;
 }
 
 struct endpoint *const *endpoint_table_find(const struct endpoint_table *table,

@@ -18,16 +18,16 @@ struct endpoint {
 };
 
 struct endpoint_table {
-    struct tree by_key;    /* endpoints/... -> struct endpoint *, owned. */
-    struct map by_name;    /* group:artifact/entry -> struct endpoint_group *, owned. */
-    struct map presence;   /* Node -> its presence as a constant text. */
-    struct map broken;     /* Nodes whose connection is down: avoided before anybody declares them lost. */
+    struct tree by_key;  /* endpoints/... -> struct endpoint *, owned. */
+    struct map by_name;  /* group:artifact/entry -> struct endpoint_group *, owned. */
+    struct map presence; /* Node -> its presence as a constant text. */
+    struct map links;    /* Node -> whether its connection is up, as a constant text; absent: never heard. */
     struct map repeatable; /* artifact/entry that may be called twice (READONLY, IDEMPOTENT). */
 };
 
 enum endpoint_standing {
-    ENDPOINT_AVOIDED, /* LOST, or no connection: a call could only fail. */
-    ENDPOINT_DOUBTED, /* SUSPECT: only where nobody better serves. */
+    ENDPOINT_AVOIDED, /* LOST, or its connection broke: a call could only fail. */
+    ENDPOINT_DOUBTED, /* SUSPECT, or not connected yet: only where nobody better serves. */
     ENDPOINT_GOOD,
 };
 

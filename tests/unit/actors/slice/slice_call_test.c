@@ -16,6 +16,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
+#include "runtime/port/transport.h"
 #include "tests/support/agreed.h"
 #include "tests/support/commands.h"
 #include "tests/support/probe.h"
@@ -140,6 +141,21 @@ static void settle(struct world *world, int64_t duration_ns)
     stepper_run_until(world->stepper, stepper_now_ns(world->stepper) + duration_ns);
 }
 
+/* Every node hears that its connection to every other one is up. */
+static void connect_all(struct world *world)
+{
+    for (uint32_t n = 0; n < NODES; n++) {
+        struct runtime *runtime = world->agreed.nodes[n].runtime;
+        for (uint32_t other = 0; other < NODES; other++) {
+            if (other == n) continue;
+            struct message *message = message_create(KIND_PEER_UP, sizeof(struct transport_peer_change));
+            struct transport_peer_change *change = message->body;
+            (void)text_copy(change->node, sizeof(change->node), world->agreed.nodes[other].name);
+            probe_tell(runtime, runtime_find(runtime, TO_SLICE_CALL), &message);
+        }
+    }
+}
+
 static int set_up(void **state)
 {
     struct world *world = memory_zalloc(sizeof(*world));
@@ -160,6 +176,7 @@ static int set_up(void **state)
         world->instances[n].actor = stub_spawn(node->runtime, 0, on_instance, &world->instances[n]);
     }
     agreed_lead(&world->agreed, 0);
+    connect_all(world);
     Pb__Command *command = commands_put(&arena, "blueprints/shop",
                                         "{\"slices\":[{\"artifact\":\"" TAX
                                         "\",\"instances\":3,\"sha256\":\"" DIGEST "\"}],\"timestamp\":0}");
@@ -420,15 +437,20 @@ static void fenced_node_refuses_those_outside(void **state) /* A8 */
     ((Pb__NodeFenced *)message->body)->fenced = 1;
     struct runtime *runtime = world->agreed.nodes[0].runtime;
     probe_tell(runtime, runtime_find(runtime, TO_SLICE_CALL), &message);
-    assert_outcome(call(world, 0, "org.example:tax/quote", SECONDS(5)), STATUS_NODE_LOST);
+    message = wire_message_create(KIND_INVOKE_REQUEST); /* As another node asks it. */
+    Pb__InvokeRequest *invoke = message->body;
+    invoke->artifact = wire_string(message, TAX);
+    invoke->entry = wire_string(message, "quote");
+    invoke->instance = 1;
+    assert_outcome(probe_ask_name(runtime, TO_SLICE_CALL, &message, SECONDS(5)), STATUS_NODE_LOST);
+    assert_outcome(call(world, 0, "org.example:tax/quote", SECONDS(5)), STATUS_OK); /* Local ones go on. */
     message = message_create(KIND_SLICE_OUTBOUND, sizeof(struct slice_outbound));
     *(struct slice_outbound *)message->body = (struct slice_outbound){ .target = "org.example:tax/quote",
                                                                        .caller = "org.example:orders:1#1",
                                                                        .affinity = "" };
     struct bytes *payload = bytes_copy("1", 1);
     message_attach(message, &payload);
-    assert_outcome(probe_ask_name(runtime, TO_SLICE_CALL, &message, SECONDS(5)),
-                   STATUS_OK); /* Local ones go on. */
+    assert_outcome(probe_ask_name(runtime, TO_SLICE_CALL, &message, SECONDS(5)), STATUS_OK);
     assert_string_equal(world->instances[0].caller, "org.example:orders:1#1@node-1");
 }
 
