@@ -72,8 +72,7 @@ static struct proposal begin_proposal(const struct cluster_deployment_manager *m
     return proposal;
 }
 
-/* --- reconciling -----------------------------------------------------------------------------------------
- */
+/* --- reconciling -------------------------------------------------------------------------------------- */
 
 static const char *memory_excluded(const void *context, const char *artifact, const char *node)
 {
@@ -207,8 +206,7 @@ static void reconcile(struct actor *self, struct cluster_deployment_manager *man
     judge_publications(self, manager);
 }
 
-/* --- publications: the end ---------------------------------------------------------------------------------
- */
+/* --- publications: the end ---------------------------------------------------------------------------- */
 
 static void remove_publication(struct cluster_deployment_manager *manager, struct publication *publication)
 {
@@ -262,27 +260,31 @@ static void fail_publication(struct actor *self, struct cluster_deployment_manag
     remove_publication(manager, publication);
 }
 
-static struct publication *find_publication(const struct cluster_deployment_manager *manager,
-                                            const void *context)
+/* A publication may be answered and gone while an ask of its is under way: completions hold its number. */
+static uint64_t *ticket_for(const struct publication *publication)
 {
+    uint64_t *ticket = memory_alloc(sizeof(*ticket));
+    *ticket = publication->number;
+    return ticket;
+}
+
+/* Takes the ticket; NULL: it is gone. */
+static struct publication *take_ticket(const struct cluster_deployment_manager *manager, uint64_t *ticket)
+{
+    struct publication *found = NULL;
     for (uint32_t i = 0; i < manager->publication_count; i++) {
-        if (manager->publications[i]->number == (uint64_t)(uintptr_t)context) return manager->publications[i];
+        if (manager->publications[i]->number == *ticket) found = manager->publications[i];
     }
-    return NULL;
+    memory_free(ticket);
+    return found;
 }
 
-static void *context_of(const struct publication *publication)
-{
-    return (void *)(uintptr_t)publication->number;
-}
-
-/* --- publications: writing
- * ---------------------------------------------------------------------------------- */
+/* --- publications: writing ---------------------------------------------------------------------------- */
 
 static void on_written(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct cluster_deployment_manager *manager = state;
-    struct publication *publication = find_publication(manager, context);
+    struct publication *publication = take_ticket(manager, context);
     struct error error = { 0 };
     if (publication == NULL) return; /* The leadership went, and it was answered. */
     enum status status = proposal_outcome(result, &publication->revision, &error);
@@ -310,7 +312,7 @@ static void write_blueprint(struct actor *self, struct cluster_deployment_manage
     proposal_add_write(&proposal, key, publication->previous_revision, text);
     publication->phase = PUBLICATION_WRITING;
     actor_ask_name(self, TO_PROPOSER, &proposal.message, propose_timeout_ns, on_written,
-                   context_of(publication));
+                   ticket_for(publication));
 }
 
 /* Everything is resolved: written, unless that is what is there already. */
@@ -341,8 +343,7 @@ static void write_resolved(struct actor *self, struct cluster_deployment_manager
     manager->changed = true;
 }
 
-/* --- publications: resolving
- * ---------------------------------------------------------------------------------- */
+/* --- publications: resolving -------------------------------------------------------------------------- */
 
 static void resolve_next(struct actor *self, struct cluster_deployment_manager *manager,
                          struct publication *publication);
@@ -369,7 +370,7 @@ static void take_resolved(struct publication *publication, struct blueprint_slic
 static void on_resolved(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct cluster_deployment_manager *manager = state;
-    struct publication *publication = find_publication(manager, context);
+    struct publication *publication = take_ticket(manager, context);
     if (publication == NULL) return;
     struct blueprint_slice *slice = &publication->slices[publication->resolved];
     struct error error = { 0 };
@@ -421,16 +422,15 @@ static void resolve_next(struct actor *self, struct cluster_deployment_manager *
     struct artifact_resolve *resolve = message->body;
     resolve->artifact = wire_string(message, publication->slices[publication->resolved].artifact);
     actor_ask_name(self, TO_ARTIFACT_STORE, &message, resolve_timeout_ns, on_resolved,
-                   context_of(publication));
+                   ticket_for(publication));
 }
 
-/* --- publications: waiting
- * -------------------------------------------------------------------------------------- */
+/* --- publications: waiting ---------------------------------------------------------------------------- */
 
 static void on_restored(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct cluster_deployment_manager *manager = state;
-    struct publication *publication = find_publication(manager, context);
+    struct publication *publication = take_ticket(manager, context);
     struct error error = { 0 };
     uint64_t revision = 0;
     if (publication == NULL) return;
@@ -461,7 +461,7 @@ static void restore(struct actor *self, struct cluster_deployment_manager *manag
     publication->phase = PUBLICATION_RESTORING;
     publication->failure = *error;
     actor_ask_name(self, TO_PROPOSER, &proposal.message, propose_timeout_ns, on_restored,
-                   context_of(publication));
+                   ticket_for(publication));
 }
 
 /* The caller's time is nearly up: it is told how far things are; the cluster goes on. */
@@ -505,8 +505,7 @@ static void judge_publications(struct actor *self, struct cluster_deployment_man
     }
 }
 
-/* --- publications: the beginning
- * ---------------------------------------------------------------------------------- */
+/* --- publications: the beginning ---------------------------------------------------------------------- */
 
 /* The kept request as a publication; NULL: refused. */
 static struct publication *accept(struct actor *self, struct cluster_deployment_manager *manager,
@@ -572,8 +571,7 @@ static void on_delete(struct actor *self, void *state, const struct message *mes
     write_blueprint(self, manager, publication, NULL);
 }
 
-/* --- reading commands: the gateway waited for a read barrier where the command is not stale
- * ------------------------- */
+/* --- reading commands: the gateway waited for a read barrier where the command is not stale ----------- */
 
 static void reply_or_refuse(struct actor *self, const struct message *message, struct message **reply,
                             enum status status, const struct error *error)
@@ -624,8 +622,7 @@ static void on_show(struct actor *self, void *state, const struct message *messa
     reply_or_refuse(self, message, &reply, status, &error);
 }
 
-/* --- what it learns
- * --------------------------------------------------------------------------------------------------- */
+/* --- what it learns ----------------------------------------------------------------------------------- */
 
 static void see_endpoint(void *context, const Pb__KvEvent *event)
 {

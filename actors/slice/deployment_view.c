@@ -63,8 +63,7 @@ static void settle(struct tree *tree, const Pb__KvEvent *event, void *item, bool
     else free_item(item);
 }
 
-/* --- learning --------------------------------------------------------------------------------------------
- */
+/* --- learning ----------------------------------------------------------------------------------------- */
 
 static void see_revision(struct tree *tree, const Pb__KvEvent *event, const char *name)
 {
@@ -136,8 +135,7 @@ void deployment_view_see_node(void *context, const Pb__KvEvent *event)
                    STATUS_OK);
 }
 
-/* --- asking ----------------------------------------------------------------------------------------------
- */
+/* --- asking ------------------------------------------------------------------------------------------- */
 
 const struct view_blueprint *deployment_view_blueprint(const struct deployment_view *view, const char *name)
 {

@@ -45,12 +45,12 @@ struct deployment_view { /* Key -> struct, owned. */
 
 void deployment_view_fini(struct deployment_view *view);
 /* Followers (wire/follow.h) of the prefixes blueprints/, blueprint-history/, allocations/, slices/, nodes/;
- * context is the view. What can't be read is as if it were not there. */
-void deployment_view_see_blueprint(void *view, const Pb__KvEvent *event);
-void deployment_view_see_history(void *view, const Pb__KvEvent *event);
-void deployment_view_see_allocation(void *view, const Pb__KvEvent *event);
-void deployment_view_see_record(void *view, const Pb__KvEvent *event);
-void deployment_view_see_node(void *view, const Pb__KvEvent *event);
+ * the context is a view. What can't be read is as if it were not there. */
+void deployment_view_see_blueprint(void *context, const Pb__KvEvent *event);
+void deployment_view_see_history(void *context, const Pb__KvEvent *event);
+void deployment_view_see_allocation(void *context, const Pb__KvEvent *event);
+void deployment_view_see_record(void *context, const Pb__KvEvent *event);
+void deployment_view_see_node(void *context, const Pb__KvEvent *event);
 
 const struct view_blueprint *deployment_view_blueprint(const struct deployment_view *view, const char *name);
 const struct view_allocation *deployment_view_allocation(const struct deployment_view *view,

@@ -58,7 +58,7 @@ void managed_fini(struct managed *managed);
 struct managed_instance *managed_find(const struct managed *managed, const char *artifact, uint32_t instance);
 struct managed_instance *managed_find_number(const struct managed *managed, uint64_t number);
 /* Finds it or makes it. */
-struct managed_instance *managed_get(struct managed *managed, const char *artifact, uint32_t instance);
+struct managed_instance *managed_get(struct managed *managed, const char *artifact, uint32_t number);
 /* Nothing is wanted, agreed, real or under way any more: forget it. */
 bool managed_is_over(const struct managed_instance *instance);
 void managed_remove(struct managed *managed, struct managed_instance *instance);

@@ -54,19 +54,6 @@ static bool may_begin(const struct node_deployment_manager *manager)
     return manager->incarnation != 0 && manager->incarnation == manager->current;
 }
 
-static void *context_of(const struct managed_instance *instance)
-{
-    return (void *)(uintptr_t)instance->number;
-}
-
-static struct managed_instance *instance_of(const struct node_deployment_manager *manager,
-                                            const void *context)
-{
-    struct managed_instance *instance = managed_find_number(&manager->managed, (uint64_t)(uintptr_t)context);
-    CHECK(instance != NULL); /* It stays while anything of it is under way. */
-    return instance;
-}
-
 static void advance_all(struct actor *self, struct node_deployment_manager *manager)
 {
     struct managed_instance *instance = NULL;
@@ -74,8 +61,7 @@ static void advance_all(struct actor *self, struct node_deployment_manager *mana
         advance(self, manager, instance);
 }
 
-/* --- recording a move --------------------------------------------------------------------------------------
- */
+/* --- recording a move --------------------------------------------------------------------------------- */
 
 static void tell_cause(Pb__OpSliceFact *fact, struct message *message, enum slice_cause cause,
                        const struct managed_instance *instance)
@@ -136,7 +122,7 @@ static void record(struct actor *self, struct node_deployment_manager *manager,
     instance->proposing = true;
     instance->proposed = to;
     instance->proposed_rev = instance->rev;
-    actor_ask_name(self, TO_PROPOSER, &message, propose_timeout_ns, on_recorded, context_of(instance));
+    actor_ask_name(self, TO_PROPOSER, &message, propose_timeout_ns, on_recorded, instance);
 }
 
 /* UNLOADING ended by its deadline: what could not be unmapped stays pinned, and nobody counts on it. */
@@ -168,7 +154,7 @@ static void take_recorded(struct actor *self, struct managed_instance *instance,
 static void on_recorded(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct node_deployment_manager *manager = state;
-    struct managed_instance *instance = instance_of(manager, context);
+    struct managed_instance *instance = context; /* It stays while anything of it is under way. */
     struct error error = { 0 };
     uint64_t revision = 0;
     enum status status = proposal_outcome(result, &revision, &error);
@@ -184,8 +170,7 @@ static void on_recorded(struct actor *self, void *state, void *context, const st
     advance(self, manager, instance);
 }
 
-/* --- taking a step
- * ------------------------------------------------------------------------------------------ */
+/* --- taking a step ------------------------------------------------------------------------------------ */
 
 static void on_step_done(struct actor *self, void *state, void *context, const struct ask_result *result);
 
@@ -255,7 +240,7 @@ static void take_step(struct actor *self, struct node_deployment_manager *manage
     else message = step_message(instance, KIND_INSTANCE_UNLOAD);
     if (message == NULL) return;
     instance->stepping = step;
-    actor_ask_name(self, TO_SLICE_STORE, &message, step_timeout_ns(step), on_step_done, context_of(instance));
+    actor_ask_name(self, TO_SLICE_STORE, &message, step_timeout_ns(step), on_step_done, instance);
 }
 
 static void take_success(struct actor *self, struct managed_instance *instance, enum slice_step step,
@@ -315,7 +300,7 @@ static void take_failure(struct actor *self, struct managed_instance *instance, 
 static void on_step_done(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct node_deployment_manager *manager = state;
-    struct managed_instance *instance = instance_of(manager, context);
+    struct managed_instance *instance = context; /* It stays while anything of it is under way. */
     enum slice_step step = instance->stepping;
     instance->stepping = STEP_NONE;
     if (result->status == STATUS_OK) take_success(self, instance, step, result->message->body);
@@ -323,8 +308,7 @@ static void on_step_done(struct actor *self, void *state, void *context, const s
     advance(self, manager, instance);
 }
 
-/* --- what comes next
- * ------------------------------------------------------------------------------------------ */
+/* --- what comes next ---------------------------------------------------------------------------------- */
 
 /* Wakes up when the next thing that only time brings is due. */
 static void arm(struct actor *self, struct managed_instance *instance)
@@ -364,8 +348,7 @@ static void advance(struct actor *self, struct node_deployment_manager *manager,
     arm(self, instance);
 }
 
-/* --- what it learns: wanted
- * --------------------------------------------------------------------------------- */
+/* --- what it learns: wanted --------------------------------------------------------------------------- */
 
 static void assign(struct managed_instance *instance, const struct allocation *allocation,
                    const struct allocation_instance *assigned)
@@ -433,8 +416,7 @@ static void see_blueprint(void *context, const Pb__KvEvent *event)
                              : map_remove(&manager->blueprints, name));
 }
 
-/* --- what it learns: agreed
- * --------------------------------------------------------------------------------- */
+/* --- what it learns: agreed --------------------------------------------------------------------------- */
 
 static void see_state(struct managed_instance *instance, const struct slice_instance *recorded,
                       uint64_t revision)
@@ -525,8 +507,7 @@ static void on_changed(struct actor *self, void *state, const struct message *me
     advance_all(self, manager);
 }
 
-/* --- what it learns: real
- * ------------------------------------------------------------------------------------ */
+/* --- what it learns: real ----------------------------------------------------------------------------- */
 
 static void on_down(struct actor *self, void *state, const struct message *message)
 {
@@ -561,8 +542,7 @@ static void kill_exclusive(struct actor *self, struct managed_instance *instance
         actor_tell_name(self, TO_SLICE_STORE, &message);
     } else {
         instance->stepping = STEP_UNLOAD;
-        actor_ask_name(self, TO_SLICE_STORE, &message, step_timeout_ns(STEP_UNLOAD), on_step_done,
-                       context_of(instance));
+        actor_ask_name(self, TO_SLICE_STORE, &message, step_timeout_ns(STEP_UNLOAD), on_step_done, instance);
     }
     instance->story = story;
     instance->crashed = instance->recorded == SLICE_ACTIVE;
@@ -593,8 +573,7 @@ static void on_timer(struct actor *self, void *state, const struct message *mess
     advance(self, manager, instance);
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------------------ */
+/* --- life --------------------------------------------------------------------------------------------- */
 
 static enum status manager_init(struct actor *self, void *state, const void *options, struct error *error)
 {

@@ -50,8 +50,7 @@ void publication_note_artifacts(struct publication *publication, const struct de
     }
 }
 
-/* --- judging ----------------------------------------------------------------------------------------------
- */
+/* --- judging ------------------------------------------------------------------------------------------ */
 
 static bool any_node_left(const struct deployment_view *view, const struct rollout_memory *memory,
                           const char *artifact)
@@ -216,8 +215,7 @@ enum publication_verdict publication_judge(const struct publication *publication
     return judge_publish(publication, view, memory, now_ns, out_restorable, error);
 }
 
-/* --- before anything is written
- * ------------------------------------------------------------------------------ */
+/* --- before anything is written ----------------------------------------------------------------------- */
 
 static bool node_matches(const struct slice_node *node, const struct blueprint_slice *slice)
 {

@@ -21,8 +21,7 @@ struct situation { /* One artifact, as the planner needs it. */
     uint32_t active;
 };
 
-/* --- looking ---------------------------------------------------------------------------------------------
- */
+/* --- looking ------------------------------------------------------------------------------------------ */
 
 static uint32_t node_index(const struct situation *situation, const char *name)
 {
@@ -164,8 +163,7 @@ void rollout_count(const struct deployment_view *view, const char *artifact, uin
     *out_count = count;
 }
 
-/* --- versions --------------------------------------------------------------------------------------------
- */
+/* --- versions ----------------------------------------------------------------------------------------- */
 
 /* group:artifact: without the version. */
 static size_t unversioned_length(const char *artifact)
@@ -217,8 +215,7 @@ bool rollout_is_orphan(const struct deployment_view *view, const struct view_all
     return blueprint == NULL || blueprint_find(&blueprint->blueprint, allocation->artifact) == NULL;
 }
 
-/* --- from a plan to allocations
- * ----------------------------------------------------------------------------- */
+/* --- from a plan to allocations ----------------------------------------------------------------------- */
 
 struct drafting {
     struct situation *situation;
@@ -330,8 +327,7 @@ static void draft_all(struct drafting *drafting, struct rollout *out_rollout)
     out_rollout->change_count = count < ROLLOUT_CHANGES_MAX ? count : ROLLOUT_CHANGES_MAX;
 }
 
-/* --- how many
- * ------------------------------------------------------------------------------------------------ */
+/* --- how many ----------------------------------------------------------------------------------------- */
 
 /* A slice that depends on others of its blueprint starts once each of them serves. */
 static bool waits_for_others(const struct deployment_view *view, const struct view_blueprint *blueprint,

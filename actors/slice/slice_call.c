@@ -86,7 +86,7 @@ struct slice_call {
 static void attempt(struct actor *self, struct slice_call *calls, struct call *call);
 static void pump(struct actor *self, struct slice_call *calls, struct serving_instance *instance);
 
-/* --- request ids ---------------------------------------------------------------------------------------- */
+/* --- request ids -------------------------------------------------------------------------------------- */
 
 /* 32 hex digits, or a W3C traceparent: version-traceid-parentid-flags. */
 static bool read_request_id(const char *text, struct request_id *out_id)
@@ -125,8 +125,7 @@ static void request_id_text(struct request_id id, char text[33])
     text_hex(text, raw, sizeof(raw));
 }
 
-/* --- the end of a call ------------------------------------------------------------------------------------
- */
+/* --- the end of a call -------------------------------------------------------------------------------- */
 
 static void call_destroy(struct actor *self, struct slice_call *calls, struct call *call)
 {
@@ -197,8 +196,7 @@ static void finish_failed(struct actor *self, struct slice_call *calls, struct c
     call_destroy(self, calls, call);
 }
 
-/* --- trying again -----------------------------------------------------------------------------------------
- */
+/* --- trying again ------------------------------------------------------------------------------------- */
 
 /* These are said before an instance's code runs; after it ran nobody says them (a slice's own failure is
  * APP_ERROR, whatever it failed with). */
@@ -267,8 +265,7 @@ __attribute__((format(printf, 5, 6))) static void attempt_failed_with(struct act
     attempt_failed(self, calls, call, &error);
 }
 
-/* --- choosing an instance ---------------------------------------------------------------------------------
- */
+/* --- choosing an instance ----------------------------------------------------------------------------- */
 
 static bool version_fits(const struct call *call, const struct endpoint *endpoint)
 {
@@ -359,8 +356,7 @@ static struct endpoint *choose(struct actor *self, struct slice_call *calls, con
     return chosen;
 }
 
-/* --- sending it there -------------------------------------------------------------------------------------
- */
+/* --- sending it there --------------------------------------------------------------------------------- */
 
 static struct message *invoke_message(struct actor *self, const struct call *call)
 {
@@ -381,21 +377,10 @@ static struct message *invoke_message(struct actor *self, const struct call *cal
     return message;
 }
 
-static struct call *find_call(struct slice_call *calls, void *context)
-{
-    return map_get_number(&calls->calls, (uint64_t)(uintptr_t)context);
-}
-
-static void *call_context(const struct call *call)
-{
-    return (void *)(uintptr_t)call->number; /* By number: a completion never meets a freed call. */
-}
-
 static void on_local_answer(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct slice_call *calls = state;
-    struct call *call = find_call(calls, context);
-    CHECK(call != NULL); /* An asked call stays until its one completion. */
+    struct call *call = context; /* An asked call stays until its one completion. */
     struct serving_instance *instance = serving_find_number(&calls->serving, call->serving_number);
     if (instance != NULL) serving_end(serving_entry(instance, call->entry));
     if (result->status == STATUS_OK) {
@@ -417,8 +402,7 @@ static void ask_local(struct actor *self, struct serving_instance *instance, str
     call->phase = CALL_ASKED;
     call->serving_number = instance->number;
     actor_cancel(self, &call->timer);
-    actor_ask(self, instance->actor, &message, call->deadline_ns - actor_now_ns(self), on_local_answer,
-              call_context(call));
+    actor_ask(self, instance->actor, &message, call->deadline_ns - actor_now_ns(self), on_local_answer, call);
 }
 
 static void deliver_here(struct actor *self, struct slice_call *calls, struct call *call)
@@ -462,8 +446,7 @@ static void pump(struct actor *self, struct slice_call *calls, struct serving_in
 static void on_remote_answer(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct slice_call *calls = state;
-    struct call *call = find_call(calls, context);
-    CHECK(call != NULL);
+    struct call *call = context;
     struct endpoint *endpoint =
         endpoint_table_get(&calls->table, call->artifact, call->entry, call->instance);
     if (endpoint != NULL && endpoint->in_flight > 0) endpoint->in_flight--; /* 0: it came anew meanwhile. */
@@ -491,7 +474,7 @@ static void ask_remote(struct actor *self, struct endpoint *endpoint, struct cal
     call->serving_number = 0;
     endpoint->in_flight++;
     wire_ask(self, endpoint->node, CHANNEL_DATA, &message, call->deadline_ns - actor_now_ns(self),
-             on_remote_answer, call_context(call));
+             on_remote_answer, call);
 }
 
 static void attempt(struct actor *self, struct slice_call *calls, struct call *call)
@@ -512,8 +495,7 @@ static void attempt(struct actor *self, struct slice_call *calls, struct call *c
     else ask_remote(self, endpoint, call);
 }
 
-/* --- requests ---------------------------------------------------------------------------------------------
- */
+/* --- requests ----------------------------------------------------------------------------------------- */
 
 /* The kept request becomes a call; NULL: refused. The caller fills in the target and starts it. */
 static struct call *call_create(struct actor *self, struct slice_call *calls, const struct message *message,
@@ -609,8 +591,7 @@ static void on_invoke(struct actor *self, void *state, const struct message *mes
     deliver_here(self, calls, call);
 }
 
-/* --- what it learns ----------------------------------------------------------------------------------------
- */
+/* --- what it learns ----------------------------------------------------------------------------------- */
 
 /* Those who wait for an instance that is gone surely did not start. */
 static void release_waiters(struct actor *self, struct slice_call *calls, struct serving_instance *instance)
@@ -689,8 +670,7 @@ static void on_fenced(struct actor *self, void *state, const struct message *mes
     log_warn(self, "call.fenced", "fenced=%d", (int)calls->fenced);
 }
 
-/* --- time
- * ---------------------------------------------------------------------------------------------------- */
+/* --- time --------------------------------------------------------------------------------------------- */
 
 static void on_outcomes_told(struct actor *self, void *state, void *context, const struct ask_result *result)
 {

@@ -22,7 +22,7 @@ struct reader {
     struct error *error;
 };
 
-/* --- refusals ------------------------------------------------------------------------------------------ */
+/* --- refusals ----------------------------------------------------------------------------------------- */
 
 /* Names a person's bytes without letting a terminal obey them. */
 static const char *shown(struct reader *reader, const char *text)
@@ -93,7 +93,7 @@ static enum status read_fields(struct reader *reader, const char *path, const st
     return STATUS_OK;
 }
 
-/* --- one value ----------------------------------------------------------------------------------------- */
+/* --- one value ---------------------------------------------------------------------------------------- */
 
 static enum status read_integer(struct reader *reader, const char *path, const struct value *value,
                                 int64_t least, int64_t most, uint32_t *out_number)
@@ -366,7 +366,7 @@ static enum status read_update(struct reader *reader, const char *path, const st
     return read_fields(reader, path, value, fields, ARRAY_COUNT(fields), to);
 }
 
-/* --- one slice ----------------------------------------------------------------------------------------- */
+/* --- one slice ---------------------------------------------------------------------------------------- */
 
 static const struct field slice_fields[] = {
     { "artifact", read_artifact },
@@ -424,7 +424,7 @@ static bool names_artifact(const char *unversioned, const char *artifact)
            strncmp(unversioned, artifact, strlen(unversioned)) == 0;
 }
 
-/* --- the whole ----------------------------------------------------------------------------------------- */
+/* --- the whole ---------------------------------------------------------------------------------------- */
 
 struct whole {
     struct blueprint blueprint;
@@ -570,8 +570,7 @@ enum status blueprint_read(struct arena *arena, const char *name, const void *va
     return status;
 }
 
-/* --- writing: what equals the default is left out --------------------------------------------------------
- */
+/* --- writing: what equals the default is left out ----------------------------------------------------- */
 
 static void write_update(struct value *object, const struct blueprint_slice *slice)
 {
@@ -651,7 +650,7 @@ char *blueprint_write(struct arena *arena, const struct blueprint *blueprint)
     return kept;
 }
 
-/* --- comparing ----------------------------------------------------------------------------------------- */
+/* --- comparing ---------------------------------------------------------------------------------------- */
 
 const struct blueprint_slice *blueprint_find(const struct blueprint *blueprint, const char *artifact)
 {

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- states -------------------------------------------------------------------------------------------- */
+/* --- states ------------------------------------------------------------------------------------------- */
 
 struct state_row {
     const char *name;
@@ -64,7 +64,7 @@ enum slice_state slice_state_least(enum slice_state a, enum slice_state b)
     return a < b ? a : b; /* Equally far: either is true; the lower number keeps it deterministic (A2). */
 }
 
-/* --- keys ---------------------------------------------------------------------------------------------- */
+/* --- keys --------------------------------------------------------------------------------------------- */
 
 #define PREFIX_BLUEPRINT  "blueprints/"
 #define PREFIX_HISTORY    "blueprint-history/"
@@ -151,7 +151,7 @@ bool slice_key_endpoint_parse(const char *key, char *artifact, char *entry, uint
     return text_copy(entry, COORDINATES_ARTIFACT_MAX, tail);
 }
 
-/* --- reading ------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------------------ */
 
 /* The object in `value`; the caller frees it. */
 static enum status parse_object(const void *value, size_t size, struct value **out_value, struct error *error)
@@ -338,7 +338,7 @@ enum status slice_node_read(struct arena *arena, const void *value, size_t size,
     return STATUS_OK;
 }
 
-/* --- writing ------------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------------------ */
 
 static char *dump(struct arena *arena, struct value **value)
 {
@@ -414,7 +414,7 @@ char *slice_endpoint_write(struct arena *arena, const struct slice_endpoint *end
     return dump(arena, &object);
 }
 
-/* --- finding ------------------------------------------------------------------------------------------- */
+/* --- finding ------------------------------------------------------------------------------------------ */
 
 const struct allocation_instance *slice_allocation_find(const struct allocation *allocation,
                                                         uint32_t instance)

@@ -20,7 +20,7 @@ enum {
     SLICE_KEY_MAX = KV_KEY_MAX + 1,
 };
 
-/* --- states: the eleven of product.md section 3, and no record at all ---------------------------------- */
+/* --- states: the eleven of product.md section 3, and no record at all --------------------------------- */
 enum slice_state {
     SLICE_GONE = 0, /* Before LOAD, and after UNLOADING. */
     SLICE_LOAD,
@@ -42,7 +42,7 @@ bool slice_state_allows(enum slice_state from, enum slice_state to); /* DEP5. */
 /* The least advanced of two: the one with more arrows to go until ACTIVE; FAILED has most. */
 enum slice_state slice_state_least(enum slice_state a, enum slice_state b);
 
-/* --- keys ---------------------------------------------------------------------------------------------- */
+/* --- keys --------------------------------------------------------------------------------------------- */
 /* Each writes at most SLICE_KEY_MAX characters; parts were validated before, so they fit. */
 void slice_key_blueprint(char *key, const char *name);
 void slice_key_history(char *key, const char *name, uint64_t revision);
@@ -56,8 +56,7 @@ bool slice_key_allocation_parse(const char *key, char *artifact, char *node);
 bool slice_key_record_parse(const char *key, char *node, char *artifact);
 bool slice_key_endpoint_parse(const char *key, char *artifact, char *entry, uint32_t *out_instance);
 
-/* --- values: everything that they point to lives in the arena --------------------------------------------
- */
+/* --- values: everything that they point to lives in the arena ----------------------------------------- */
 struct allocation_instance {
     uint32_t instance; /* From 1. Unique over all nodes of the artifact. */
     uint64_t rev;      /* Of the entry that assigned it (again): what a fact must name. Writers put 0 for

@@ -43,7 +43,7 @@ static enum status check_leader_term(struct rule *rule, const char *what)
                      what, (unsigned long long)rule->context->term, (unsigned long long)command->leader_term);
 }
 
-/* --- blueprints ---------------------------------------------------------------------------------------- */
+/* --- blueprints --------------------------------------------------------------------------------------- */
 
 struct owner_search { /* Does another blueprint hold one of our artifacts? */
     struct rule *rule;
@@ -160,7 +160,7 @@ static enum status delete_blueprint(struct rule *rule, const char *key, const ch
     return STATUS_OK;
 }
 
-/* --- allocations --------------------------------------------------------------------------------------- */
+/* --- allocations -------------------------------------------------------------------------------------- */
 
 struct assigned_search { /* Is one of our instances assigned to another node? */
     struct rule *rule;
@@ -290,7 +290,7 @@ static void keep_attempt(struct rule *rule, const char *key, uint32_t instance, 
     if (found) put_text(rule, key, slice_allocation_write(&rule->arena, &allocation));
 }
 
-/* --- endpoints: derived, never written ------------------------------------------------------------------ */
+/* --- endpoints: derived, never written ---------------------------------------------------------------- */
 
 struct endpoint_removal {
     struct rule *rule;
@@ -338,7 +338,7 @@ static void put_endpoints(struct rule *rule, const Pb__OpSliceFact *fact, const 
     }
 }
 
-/* --- facts --------------------------------------------------------------------------------------------- */
+/* --- facts -------------------------------------------------------------------------------------------- */
 
 struct move { /* One instance, from where to where. */
     const Pb__OpSliceFact *fact;
@@ -569,8 +569,7 @@ static enum status apply_fact(struct rule *rule, const Pb__OpSliceFact *fact)
     return status;
 }
 
-/* --- what schema_rules calls -----------------------------------------------------------------------------
- */
+/* --- what schema_rules calls -------------------------------------------------------------------------- */
 
 static enum status refuse_derived(struct rule *rule, const char *key)
 {

@@ -14,8 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- what must always hold ---------------------------------------------------------------------------------
- */
+/* --- what must always hold ---------------------------------------------------------------------------- */
 
 struct checking {
     const struct agreed *agreed;
@@ -98,8 +97,7 @@ static void check_always(const struct agreed *agreed)
     arena_fini(&checking.arena);
 }
 
-/* --- news
- * ---------------------------------------------------------------------------------------------------- */
+/* --- news --------------------------------------------------------------------------------------------- */
 
 static Pb__KvRecord *copy_record(struct message *message, const struct kv_record *record)
 {
@@ -198,8 +196,7 @@ uint32_t agreed_count(const struct agreed *agreed, const char *prefix)
     return count;
 }
 
-/* --- stand-ins of one node
- * ------------------------------------------------------------------------------------- */
+/* --- stand-ins of one node ---------------------------------------------------------------------------- */
 
 static void on_proposer(struct actor *self, void *context, const struct message *message)
 {
@@ -317,8 +314,7 @@ static void on_transport(struct actor *self, void *context, const struct message
     }
 }
 
-/* --- nodes
- * ------------------------------------------------------------------------------------------------------- */
+/* --- nodes -------------------------------------------------------------------------------------------- */
 
 void agreed_init(struct agreed *agreed, struct scheduler *stepper)
 {

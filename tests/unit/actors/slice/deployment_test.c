@@ -11,11 +11,9 @@
 #include <cmocka.h>
 
 #include "actors/slice/cluster_deployment_manager.h"
-#include "actors/slice/deployment_view.h"
 #include "actors/slice/messages.h"
 #include "actors/slice/node_deployment_manager.h"
 #include "runtime/base/check.h"
-#include "runtime/base/map.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "tests/support/agreed.h"
@@ -28,8 +26,7 @@
 
 enum { NODES = 3 };
 
-/* --- the slice store's stand-in: keeps what a real one would have loaded
- * --------------------------------------- */
+/* --- the slice store's stand-in: keeps what a real one would have loaded ------------------------------ */
 
 enum fake_state { FAKE_LOADED = 1, FAKE_ACTIVE, FAKE_DOWN };
 
@@ -151,8 +148,7 @@ static uint32_t fake_active(const struct fake_store *store)
     return count;
 }
 
-/* --- the artifact store's: everything there is but "absent"; RELEASE is 2.0
- * ---------------------------------------- */
+/* --- the artifact store's: everything there is but "absent"; RELEASE is 2.0 --------------------------- */
 
 static void on_artifacts(struct actor *self, void *context, const struct message *message)
 {
@@ -175,8 +171,7 @@ static void on_artifacts(struct actor *self, void *context, const struct message
     actor_reply(self, message, &reply);
 }
 
-/* --- the world
- * ----------------------------------------------------------------------------------------------------- */
+/* --- the world ---------------------------------------------------------------------------------------- */
 
 static void start_node(struct world *world, uint32_t number)
 {
@@ -294,9 +289,7 @@ static void delete_blueprint(struct world *world, const char *name, enum status 
 static const char shop[] = "name: shop\nslices:\n - {artifact: 'org.example:pricing:1.0', instances: 3}\n"
                            " - {artifact: 'org.example:orders:1.0', instances: 2}\n";
 
-/* --- tests
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- tests -------------------------------------------------------------------------------------------- */
 
 static void publish_spreads_and_waits(void **state) /* DEP1 */
 {
@@ -646,8 +639,7 @@ static void lists_say_what_is_there(void **state)
     assert_int_equal(result.status, STATUS_NOT_FOUND);
 }
 
-/* --- a swarm: every kind of trouble by seed, then peace
- * ------------------------------------------------------------ */
+/* --- a swarm: every kind of trouble by seed, then peace ----------------------------------------------- */
 
 enum { SWARM_SEEDS = 40, SWARM_EVENTS = 25 };
 

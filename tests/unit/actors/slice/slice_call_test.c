@@ -238,9 +238,7 @@ static bool has_event(struct world *world, const char *outcome)
     return found;
 }
 
-/* --- tests
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- tests -------------------------------------------------------------------------------------------- */
 
 static void local_instance_comes_first(void **state)
 {

@@ -196,9 +196,7 @@ static const char *text_of(struct fixture *fixture, const char *key)
     return agreed_text(&fixture->agreed, key, &fixture->arena);
 }
 
-/* --- facts
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- facts -------------------------------------------------------------------------------------------- */
 
 static void every_pair_of_states_is_judged(void **unused) /* DEP5 */
 {
@@ -430,9 +428,7 @@ static void events_tell_what_happened(void **state)
     }
 }
 
-/* --- intent
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- intent ------------------------------------------------------------------------------------------- */
 
 static void allocations_are_the_leaders(void **state) /* DEP6 */
 {
