@@ -177,7 +177,7 @@ static enum status take_global(struct parser *parser, enum global global, const 
     const char *name = globals[global].name;
     if (!globals[global].takes_value) {
         if (attached != NULL) return error_set(error, STATUS_INVALID, "--%s takes no value", name);
-        return set_global(parser, global, NULL, error);
+        return set_global(parser, global, "", error);
     }
     const char *value = take_value(parser, attached);
     if (value == NULL) return error_set(error, STATUS_INVALID, "--%s needs a value", name);

@@ -151,7 +151,7 @@ static int ask_once(const struct argv *argv, struct connection *connection, stru
         status = receive(connection, patience_of(argv) + grace_ns, progress, &reply, &error);
     if (status == STATUS_OK) progress_show(progress);
     progress_end(&progress);
-    if (status != STATUS_OK) return fail(argv, &error, false);
+    if (reply == NULL) return fail(argv, &error, false);
     int code;
     if (reply->kind == argv->command->reply) {
         code = tell_reply(argv, reply);
@@ -258,8 +258,10 @@ static int follow_events(const struct argv *argv, struct connection **connection
         struct error error;
         enum status status = poll_once(&follow, *connection, &reply, &error);
         int code = 0;
-        if (status == STATUS_OK) code = print_events(&follow, reply);
-        if (reply != NULL) message_destroy(&reply);
+        if (reply != NULL) {
+            code = print_events(&follow, reply);
+            message_destroy(&reply);
+        }
         if (code != 0) return code;
         if (status == STATUS_OK || interrupt_came()) continue;
         if (!passes(status) || reconnect(argv, connection, &error) != STATUS_OK)

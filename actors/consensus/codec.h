@@ -8,9 +8,9 @@
 #include "store/raft/core.h"
 #include "wire/proto/consensus.pb-c.h"
 
-/* The result borrows the payloads of `message`: it has to be packed (wire_post packs at once) before they go.
+/* The result borrows the payloads of `core`: it has to be packed (wire_post packs at once) before they go.
  */
-struct message *codec_encode(const struct core_message *message);
+struct message *codec_encode(const struct core_message *core);
 
 /* What arrived. `core` borrows from here; codec_fini gives the entries' payloads back. */
 struct codec_received {

@@ -127,7 +127,7 @@ void serving_stop_waiting(struct serving_instance *instance, struct serving_wait
     struct serving_waiter **link = &instance->first;
     while (*link != NULL && *link != waiter)
         link = &(*link)->next;
-    CHECK(*link == waiter);
+    CHECK(*link != NULL);
     unlink_waiter(instance, link);
 }
 

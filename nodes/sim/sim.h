@@ -51,13 +51,13 @@ const char *sim_node_name(const struct sim *sim, uint32_t node);
 bool sim_is_up(const struct sim *sim, uint32_t node);
 bool sim_restarts(const struct sim *sim, uint32_t node); /* It ended by itself; it will be started again. */
 struct runtime *sim_runtime(const struct sim *sim, uint32_t node); /* NULL: down. */
-void sim_start(struct sim *sim, uint32_t node);
+void sim_start(struct sim *sim, uint32_t index);
 /* A node that ends by itself (exit 70) is started again after 300 ms; one that is killed is not. */
-void sim_kill(struct sim *sim, uint32_t node); /* SIGKILL. Its disk keeps what was committed. */
+void sim_kill(struct sim *sim, uint32_t index); /* SIGKILL. Its disk keeps what was committed. */
 /* Dies at its next write, before, within or after the transaction. */
-void sim_kill_at_write(struct sim *sim, uint32_t node, enum log_memory_fault fault);
+void sim_kill_at_write(struct sim *sim, uint32_t index, enum log_memory_fault fault);
 bool sim_stop(struct sim *sim, uint32_t node); /* Ordered; false: not within 10 s. */
-void sim_wipe(struct sim *sim, uint32_t node); /* A new, empty disk. The node is down. */
+void sim_wipe(struct sim *sim, uint32_t index); /* A new, empty disk. The node is down. */
 
 /* --- network --- */
 void sim_cut(struct sim *sim, uint64_t nodes); /* Those of the mask from all others, both ways. */

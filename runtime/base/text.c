@@ -258,7 +258,7 @@ bool text_from_hex(void *to, size_t size, const char *hex)
     }
     uint8_t *at = to;
     for (size_t i = 0; i < size; i++) {
-        at[i] = (uint8_t)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
+        at[i] = (uint8_t)((unsigned)hex_digit(hex[2 * i]) << 4 | (unsigned)hex_digit(hex[2 * i + 1]));
     }
     return true;
 }

@@ -3,6 +3,7 @@
  * one read a peer at a time. */
 #include "store/raft/replication.h"
 
+#include "runtime/base/check.h"
 #include "store/raft/election.h"
 #include "store/raft/outbox.h"
 #include "store/raft/persistence.h"
@@ -107,6 +108,7 @@ static void send_append(struct core *core, struct progress *peer, const struct l
     for (uint32_t i = 0; i < count; i++) {
         bytes += tail_entry_bytes(&entries[i]);
     }
+    CHECK(count > 0); /* Only a probe goes out empty. */
     const struct raft_entry *last = &entries[count - 1];
     if (peer->window_count == 0) peer->moved = core->now;
     progress_sent(peer, last->index, bytes);

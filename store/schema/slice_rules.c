@@ -560,7 +560,7 @@ static enum status begin_move(struct rule *rule, const Pb__OpSliceFact *fact, st
 static enum status apply_fact(struct rule *rule, const Pb__OpSliceFact *fact)
 {
     uint64_t incarnation = 0;
-    struct move move;
+    struct move move = { 0 };
     enum status status = check_form(rule, fact);
     if (status == STATUS_OK) status = check_incarnation(rule, &incarnation);
     if (status == STATUS_OK) status = begin_move(rule, fact, &move);
