@@ -66,8 +66,7 @@ struct membership {
     uint32_t waiting_count;
 };
 
-/* --- requests that wait
- * ------------------------------------------------------------------------------------- */
+/* --- requests that wait --------------------------------------------------------------------------------- */
 
 static struct waiting *wait_add(struct membership *membership)
 {
@@ -112,8 +111,7 @@ static void wait_refuse(struct actor *self, struct membership *membership, struc
     wait_end(membership, waiting);
 }
 
-/* --- proposals
- * ------------------------------------------------------------------------------------------------ */
+/* --- proposals ------------------------------------------------------------------------------------------ */
 
 /* A command with one operation, whose case and body the caller sets. */
 static struct message *new_proposal(Pb__Origin origin, Pb__Operation **out_operation)
@@ -143,8 +141,7 @@ static enum status proposal_status(const struct ask_result *result)
     return status_from_number((int)((const Pb__ProposeReply *)result->message->body)->status);
 }
 
-/* --- our own incarnation
- * ---------------------------------------------------------------------------------------- */
+/* --- our own incarnation -------------------------------------------------------------------------------- */
 
 /* Strictly newer than any that was ours or is recorded. */
 static void choose_incarnation(struct actor *self, struct membership *membership)
@@ -256,8 +253,7 @@ static void on_incarnation(struct actor *self, void *state, const struct message
     actor_reply(self, message, &reply);
 }
 
-/* --- renewing our presence
- * ------------------------------------------------------------------------------------- */
+/* --- renewing our presence ------------------------------------------------------------------------------ */
 
 static void tell_fenced(struct actor *self, const struct membership *membership, uint32_t name)
 {
@@ -331,8 +327,7 @@ static void on_tick(struct actor *self, void *state, const struct message *messa
     tell_fenced(self, membership, TO_SLICE_CALL);
 }
 
-/* --- the leader: confirming
- * ------------------------------------------------------------------------------------- */
+/* --- the leader: confirming ----------------------------------------------------------------------------- */
 
 static void on_barrier(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
@@ -385,8 +380,7 @@ static void on_renew(struct actor *self, void *state, const struct message *mess
     actor_ask_name(self, TO_STATE, &barrier, membership->lost_after_ns, on_barrier, waiting);
 }
 
-/* --- the leader: judging
- * ----------------------------------------------------------------------------------------- */
+/* --- the leader: judging -------------------------------------------------------------------------------- */
 
 static void on_decided(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
@@ -471,8 +465,7 @@ static void on_role(struct actor *self, void *state, const struct message *messa
     if (other) renew(self, membership); /* A new leader hears of us before it must ask itself. */
 }
 
-/* --- what the state says
- * ----------------------------------------------------------------------------------------- */
+/* --- what the state says -------------------------------------------------------------------------------- */
 
 struct visit {
     struct membership *membership;
@@ -521,8 +514,7 @@ static void on_changed(struct actor *self, void *state, const struct message *me
     check_own_record(self, membership);
 }
 
-/* --- commands
- * --------------------------------------------------------------------------------------------------- */
+/* --- commands ------------------------------------------------------------------------------------------- */
 
 static void on_consensus(struct actor *self, void *state, void *context, const struct ask_result *result)
 {

@@ -41,8 +41,7 @@ static struct lmdb_log *lmdb_of(struct log *log)
     return CONTAINER_OF(log, struct lmdb_log, log);
 }
 
-/* --- one step
- * ----------------------------------------------------------------------------------------------- */
+/* --- one step ------------------------------------------------------------------------------------------- */
 
 struct step { /* What a write has staged. */
     struct lmdb_log *lmdb;
@@ -226,8 +225,7 @@ static enum status lmdb_write(struct log *log, const struct log_batch *batches, 
     return status;
 }
 
-/* --- reading
- * ------------------------------------------------------------------------------------------------ */
+/* --- reading -------------------------------------------------------------------------------------------- */
 
 struct emission {
     void (*emit)(void *context, const struct raft_entry *entry);
@@ -353,8 +351,7 @@ static const struct log_ops lmdb_ops = {
     .write = lmdb_write, .read = lmdb_read, .read_copy = lmdb_read_copy, .close = lmdb_close
 };
 
-/* --- opening
- * ------------------------------------------------------------------------------------------------ */
+/* --- opening -------------------------------------------------------------------------------------------- */
 
 static char *join(const char *directory, const char *name)
 {

@@ -139,8 +139,7 @@ static void guard_write(struct log_memory_disk *disk, const struct hard_state *h
     disk->guard[sequence % GUARD_SLOTS] = (struct guard_slot){ sequence, *hard };
 }
 
-/* --- one step
- * ----------------------------------------------------------------------------------------------- */
+/* --- one step ------------------------------------------------------------------------------------------- */
 
 static void append(struct log_memory_disk *disk, const struct raft_entry *entry)
 {
@@ -214,8 +213,7 @@ static enum status memory_write(struct log *log, const struct log_batch *batches
     return error_set(error, STATUS_IO, "the disk failed, as planned");
 }
 
-/* --- reading
- * ------------------------------------------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------------------------------------- */
 
 static enum status memory_read(struct log *log, log_index from, log_index to, size_t max_bytes,
                                void (*emit)(void *context, const struct raft_entry *entry), void *context,
@@ -274,8 +272,7 @@ static const struct log_ops memory_ops = {
     .write = memory_write, .read = memory_read, .read_copy = memory_read_copy, .close = memory_close
 };
 
-/* --- opening
- * ------------------------------------------------------------------------------------------------- */
+/* --- opening -------------------------------------------------------------------------------------------- */
 
 static bool hard_before(const struct hard_state *a, const struct hard_state *b)
 {

@@ -51,8 +51,7 @@ static bool in_oneof(const ProtobufCFieldDescriptor *field)
     return (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0;
 }
 
-/* --- body to document
- * --------------------------------------------------------------------------------------- */
+/* --- body to document ----------------------------------------------------------------------------------- */
 
 static struct value *signed_value(int64_t number)
 {
@@ -168,8 +167,7 @@ struct value *convert_to_value(const void *body)
     return object;
 }
 
-/* --- document to body
- * --------------------------------------------------------------------------------------- */
+/* --- document to body ----------------------------------------------------------------------------------- */
 
 struct place { /* Where the walk stands, for error messages. */
     const struct place *parent;
@@ -351,8 +349,7 @@ static enum status read_field(const struct walk *walk, const struct place *place
     return read_part(walk, place, value, field, body + field->offset);
 }
 
-/* --- keys
- * --------------------------------------------------------------------------------------------------- */
+/* --- keys ----------------------------------------------------------------------------------------------- */
 
 static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *descriptor,
                                                   const char *key)

@@ -46,8 +46,7 @@ void codec_pack(const void *body, uint8_t *to)
     (void)protobuf_c_message_pack(body, to);
 }
 
-/* --- text fields: protobuf-c takes any bytes
- * ---------------------------------------------------------------- */
+/* --- text fields: protobuf-c takes any bytes ------------------------------------------------------------ */
 
 static bool is_sound(const ProtobufCMessage *body);
 

@@ -24,8 +24,7 @@ struct client {
     bool lost; /* Since the last client_wait or client_ask looked. */
 };
 
-/* --- waiting
- * ------------------------------------------------------------------------------------------------ */
+/* --- waiting -------------------------------------------------------------------------------------------- */
 
 static int64_t left_ns(void *stopwatch, int64_t timeout_ns)
 {
@@ -64,8 +63,7 @@ static void wait_input(struct client *client, int fd, int64_t timeout_ns, bool *
     *out_fd = ready > 0 && fd >= 0 && items[2].revents != 0; /* An error shows when it is read. */
 }
 
-/* --- life
- * --------------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------------------------------------- */
 
 void client_close(struct client **client)
 {
@@ -115,8 +113,7 @@ enum status client_open(const char *endpoint, int64_t timeout_ns, struct client 
     return status;
 }
 
-/* --- commands
- * ----------------------------------------------------------------------------------------------- */
+/* --- commands ------------------------------------------------------------------------------------------- */
 
 static enum status send_bytes(struct client *client, struct bytes **frame, struct error *error)
 {
@@ -226,8 +223,7 @@ enum status client_ask(struct client *client, struct message **request, int64_t 
     return status;
 }
 
-/* --- JSON-RPC
- * ----------------------------------------------------------------------------------------------- */
+/* --- JSON-RPC ------------------------------------------------------------------------------------------- */
 
 enum status client_send_text(struct client *client, const char *text, size_t size, struct error *error)
 {

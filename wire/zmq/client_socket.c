@@ -54,8 +54,7 @@ struct client_socket {
     int64_t logged_ns;
 };
 
-/* --- life
- * --------------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------------------------------------- */
 
 struct client_socket *client_socket_create(void *zmq, const struct socket_keys *keys)
 {
@@ -117,8 +116,7 @@ void client_socket_destroy(struct client_socket **clients)
     memory_free(gone);
 }
 
-/* --- answers
- * ------------------------------------------------------------------------------------------------ */
+/* --- answers -------------------------------------------------------------------------------------------- */
 
 static void drop(struct client_socket *clients, struct actor *self, const char *reason)
 {
@@ -180,8 +178,7 @@ static void answer_text_error(struct client_socket *clients, struct actor *self,
     answer_bytes(clients, self, to, &answer);
 }
 
-/* --- asks
- * --------------------------------------------------------------------------------------------------- */
+/* --- asks ----------------------------------------------------------------------------------------------- */
 
 static enum status check_room(const struct client_socket *clients, const struct requester *requester,
                               size_t size, struct error *error)
@@ -279,8 +276,7 @@ static void on_text(struct client_socket *clients, struct actor *self, const str
                    open_create(clients, requester, size));
 }
 
-/* --- input
- * -------------------------------------------------------------------------------------------------- */
+/* --- input ---------------------------------------------------------------------------------------------- */
 
 static void on_message(struct client_socket *clients, struct actor *self, struct socket_message *message)
 {

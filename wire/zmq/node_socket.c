@@ -71,8 +71,7 @@ struct node_socket {
     uint32_t monitor_count;         /* Makes their names unique. */
 };
 
-/* --- sending
- * ------------------------------------------------------------------------------------------------ */
+/* --- sending -------------------------------------------------------------------------------------------- */
 
 static struct socket_identity identity_of(const char *node, enum transport_channel channel)
 {
@@ -148,8 +147,7 @@ static void answer_greeting(struct node_socket *sockets, const struct socket_ide
     bytes_unref(&frame);
 }
 
-/* --- peers
- * -------------------------------------------------------------------------------------------------- */
+/* --- peers ---------------------------------------------------------------------------------------------- */
 
 static struct peer *peer_find_or_add(struct node_socket *sockets, const char *node, uint32_t peers_max)
 {
@@ -256,8 +254,7 @@ static void on_peer(struct actor *self, void *state, const struct message *messa
     }
 }
 
-/* --- hellos
- * ------------------------------------------------------------------------------------------------- */
+/* --- hellos --------------------------------------------------------------------------------------------- */
 
 static enum status check_hello(const struct node_socket *sockets, const char *node,
                                enum transport_channel channel, const Pb__Hello *hello, struct error *error)
@@ -372,8 +369,7 @@ static void on_refused(struct node_socket *sockets, struct actor *self, struct p
     review(sockets, self, peer, false);
 }
 
-/* --- input
- * -------------------------------------------------------------------------------------------------- */
+/* --- input ---------------------------------------------------------------------------------------------- */
 
 /* "node-1/c" -> node and channel; false: no identity of a node. */
 static bool read_identity(const struct socket_identity *identity, char node[NODE_NAME_MAX],
@@ -468,8 +464,7 @@ static void read_router(struct node_socket *sockets, struct actor *self)
     }
 }
 
-/* --- waiting
- * ------------------------------------------------------------------------------------------------ */
+/* --- waiting -------------------------------------------------------------------------------------------- */
 
 static int add_items(struct node_socket *sockets, zmq_pollitem_t items[POLL_MAX])
 {
@@ -520,8 +515,7 @@ static void node_socket_wake(void *state)
     (void)!write(sockets->wake_fd, &one, sizeof one); /* Full means awake. */
 }
 
-/* --- messages
- * ----------------------------------------------------------------------------------------------- */
+/* --- messages ------------------------------------------------------------------------------------------- */
 
 static void on_send(struct actor *self, void *state, const struct message *message)
 {
@@ -561,8 +555,7 @@ static void on_tick(struct actor *self, void *state, const struct message *messa
     greet_all(state, false);
 }
 
-/* --- life
- * --------------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------------------------------------- */
 
 static void node_socket_fini(void *state)
 {

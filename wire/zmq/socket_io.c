@@ -61,8 +61,7 @@ void socket_io_close(void **socket)
     *socket = NULL;
 }
 
-/* --- endpoints
- * ---------------------------------------------------------------------------------------------- */
+/* --- endpoints ------------------------------------------------------------------------------------------ */
 
 static bool is_on_this_machine(const char *endpoint)
 {
@@ -128,8 +127,7 @@ enum status socket_io_connect(void *socket, const char *endpoint, const struct s
     return STATUS_OK;
 }
 
-/* --- monitors
- * ----------------------------------------------------------------------------------------------- */
+/* --- monitors ------------------------------------------------------------------------------------------- */
 
 void *socket_io_monitor(void *zmq, void *socket, const char *name, int events)
 {
@@ -173,8 +171,7 @@ bool socket_io_next_event(void *monitor, uint16_t *out_event)
     return true;
 }
 
-/* --- out
- * ---------------------------------------------------------------------------------------------------- */
+/* --- out ------------------------------------------------------------------------------------------------ */
 
 struct in_flight {
     struct bytes *frame;
@@ -240,8 +237,7 @@ enum status socket_io_send(void *socket, const struct socket_identity *to, bool 
     return status;
 }
 
-/* --- in
- * ----------------------------------------------------------------------------------------------------- */
+/* --- in ------------------------------------------------------------------------------------------------- */
 
 static bool receive_part(void *socket, zmq_msg_t *part)
 {

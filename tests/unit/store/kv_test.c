@@ -54,8 +54,7 @@ static const struct kv_rules plain_rules = { .put = plain_put,
                                              .delete_key = plain_delete,
                                              .operation = plain_operation };
 
-/* --- a state and the entries it gets
- * ------------------------------------------------------------------------ */
+/* --- a state and the entries it gets -------------------------------------------------------------------- */
 
 struct fixture {
     struct kv *kv;
@@ -383,8 +382,7 @@ static void a_former_leader_is_refused_by_term(void **state) /* A5, DEP6 */
     assert_int_equal(apply(fixture, command)->status, STATUS_OK);
 }
 
-/* --- sessions: A4, K9
- * ----------------------------------------------------------------------------------------- */
+/* --- sessions: A4, K9 ----------------------------------------------------------------------------------- */
 
 static uint64_t open_session(struct fixture *fixture)
 {
@@ -477,8 +475,7 @@ static void sessions_are_dropped_by_log_order(void **state) /* S15 */
     assert_int_equal(apply(fixture, in_session(fixture, first, 2))->status, STATUS_OK);
 }
 
-/* --- reads
- * --------------------------------------------------------------------------------------------------- */
+/* --- reads ---------------------------------------------------------------------------------------------- */
 
 static void scans_are_ordered_paged_and_bounded(void **state)
 {
@@ -590,8 +587,7 @@ static void history_is_bounded_in_bytes(void **state)
     assert_int_equal(seen.last, 100);
 }
 
-/* --- determinism and the copy
- * ----------------------------------------------------------------------------------- */
+/* --- determinism and the copy --------------------------------------------------------------------------- */
 
 static Pb__Command *random_command(struct fixture *fixture, uint64_t *random, uint64_t session)
 {

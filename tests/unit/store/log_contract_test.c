@@ -182,8 +182,7 @@ static struct reading read_log(struct fixture *fixture, log_index from, log_inde
     return reading;
 }
 
-/* --- both logs
- * ---------------------------------------------------------------------------------------------- */
+/* --- both logs ------------------------------------------------------------------------------------------ */
 
 static void an_empty_log_has_a_replica_id_for_good(void **state) /* I1 */
 {
@@ -301,8 +300,7 @@ static void batches_are_joined_in_order(void **state)
     bytes_unref(&new.payload);
 }
 
-/* --- the copy
- * ------------------------------------------------------------------------------------------------ */
+/* --- the copy ------------------------------------------------------------------------------------------- */
 
 static struct log_copy_record record(enum log_copy_space space, const char *key, const char *value)
 {
@@ -393,8 +391,7 @@ static void a_copy_that_does_not_continue_is_dropped(void **state) /* N6 */
     assert_int_equal(fixture->log->boot.last.index, 2);
 }
 
-/* --- memory: planned crashes
- * ----------------------------------------------------------------------------------- */
+/* --- memory: planned crashes ---------------------------------------------------------------------------- */
 
 static void a_fault_leaves_what_it_says(void **state) /* F1, FLT7 */
 {
@@ -428,8 +425,7 @@ static void a_fault_leaves_what_it_says(void **state) /* F1, FLT7 */
     assert_null(log_memory_disk_entry(fixture->disk, 3));
 }
 
-/* --- LMDB: directories, damage, kill -9
- * -------------------------------------------------------------------------- */
+/* --- LMDB: directories, damage, kill -9 ----------------------------------------------------------------- */
 
 static char *path_in(struct fixture *fixture, const char *name)
 {

@@ -140,8 +140,7 @@ static int tear_down(void **state)
     return stopped ? 0 : -1;
 }
 
-/* --- what the neighbours say
- * ---------------------------------------------------------------------------------- */
+/* --- what the neighbours say ---------------------------------------------------------------------------- */
 
 static void pass(struct world *world, int64_t ns)
 {
@@ -217,8 +216,7 @@ static struct probe_result renew_for(struct world *world, const char *node, uint
     return result;
 }
 
-/* --- starting: A7
- * ------------------------------------------------------------------------------------------------ */
+/* --- starting: A7 --------------------------------------------------------------------------------------- */
 
 static void a_start_is_written_until_it_succeeds(void **state)
 {
@@ -284,8 +282,7 @@ static void who_was_declared_lost_starts_over(void **state)
     assert_true(last_command(world)->success[0]->node_started->incarnation > 10);
 }
 
-/* --- renewing: A8
- * ------------------------------------------------------------------------------------------------ */
+/* --- renewing: A8 --------------------------------------------------------------------------------------- */
 
 static void without_confirmation_it_is_fenced_in_time(void **state)
 {
@@ -355,8 +352,7 @@ static void a_broken_connection_makes_suspect_at_once(void **state)
     assert_string_equal(last_command(world)->success[0]->node_presence->presence, "SUSPECT");
 }
 
-/* --- commands
- * ---------------------------------------------------------------------------------------------------- */
+/* --- commands ------------------------------------------------------------------------------------------- */
 
 static void the_tables_come_from_the_view(void **state)
 {

@@ -451,8 +451,7 @@ static void the_fourth_leader_ends_what_nobody_renewed(void **state) /* A3 */
     assert_string_equal(event_types(fixture), "lease.granted lease.expired ");
 }
 
-/* --- events
- * ------------------------------------------------------------------------------------------------- */
+/* --- events --------------------------------------------------------------------------------------------- */
 
 static enum status add_event(struct fixture *fixture, const char *type, const char *fields, Pb__Origin origin)
 {
