@@ -52,27 +52,43 @@ void publication_note_artifacts(struct publication *publication, const struct de
 
 /* --- judging ------------------------------------------------------------------------------------------ */
 
+static bool node_matches(const struct slice_node *node, const struct blueprint_slice *slice)
+{
+    if (strcmp(node->state, "DECOMMISSIONED") == 0) return false;
+    for (uint32_t c = 0; c < slice->constraint_count; c++) {
+        bool has = false;
+        for (uint32_t l = 0; l < node->label_count && !has; l++) {
+            has = strcmp(node->labels[2 * (size_t)l], slice->constraints[c].label) == 0 &&
+                  strcmp(node->labels[2 * (size_t)l + 1], slice->constraints[c].value) == 0;
+        }
+        if (!has) return false;
+    }
+    return true;
+}
+
+/* A node that could take an instance of the slice and where it has not failed for good. */
 static bool any_node_left(const struct deployment_view *view, const struct rollout_memory *memory,
-                          const char *artifact)
+                          const struct blueprint_slice *slice)
 {
     const struct view_node *node = NULL;
     for (const char *key = ""; (node = deployment_view_next_node(view, &key)) != NULL;) {
         bool takes = strcmp(node->node.state, "ON_DUTY") == 0 && strcmp(node->node.presence, "LOST") != 0;
-        if (takes && memory->excluded(memory->context, artifact, node->name) == NULL) return true;
+        if (!takes || !node_matches(&node->node, slice)) continue;
+        if (memory->excluded(memory->context, slice->artifact, node->name) == NULL) return true;
     }
     return false;
 }
 
 /* An instance that can't become ACTIVE: no retry would help, or every node had its five. */
 static bool is_hopeless(const struct deployment_view *view, const struct rollout_memory *memory,
-                        const struct view_allocation *allocation, const struct allocation_instance *assigned,
-                        struct error *error)
+                        const struct blueprint_slice *slice, const struct view_allocation *allocation,
+                        const struct allocation_instance *assigned, struct error *error)
 {
     const struct slice_instance *instance =
         deployment_view_instance(view, allocation->node, allocation->artifact, assigned->instance);
     if (instance == NULL || instance->state != SLICE_FAILED || instance->rev != assigned->rev) return false;
     bool exhausted = instance->attempt >= SLICE_ATTEMPTS_MAX;
-    if (!instance->fatal && (!exhausted || any_node_left(view, memory, allocation->artifact))) return false;
+    if (!instance->fatal && (!exhausted || any_node_left(view, memory, slice))) return false;
     (void)error_set(error, STATUS_NOT_READY, "%s#%u on node %s: %s: %s%s", allocation->artifact,
                     assigned->instance, allocation->node, instance->reason, instance->text,
                     instance->fatal ? "" : " (after 5 attempts)");
@@ -113,7 +129,7 @@ static bool any_hopeless(const struct deployment_view *view, const struct rollou
     for (const char *key = ""; (allocation = deployment_view_next_allocation(view, &key)) != NULL;) {
         if (strcmp(allocation->artifact, slice->artifact) != 0) continue;
         for (uint32_t i = 0; i < allocation->allocation.instance_count; i++) {
-            if (is_hopeless(view, memory, allocation, &allocation->allocation.instances[i], error))
+            if (is_hopeless(view, memory, slice, allocation, &allocation->allocation.instances[i], error))
                 return true;
         }
     }
@@ -217,23 +233,10 @@ enum publication_verdict publication_judge(const struct publication *publication
 
 /* --- before anything is written ----------------------------------------------------------------------- */
 
-static bool node_matches(const struct slice_node *node, const struct blueprint_slice *slice)
-{
-    if (strcmp(node->state, "DECOMMISSIONED") == 0) return false;
-    for (uint32_t c = 0; c < slice->constraint_count; c++) {
-        bool has = false;
-        for (uint32_t l = 0; l < node->label_count && !has; l++) {
-            has = strcmp(node->labels[2 * (size_t)l], slice->constraints[c].label) == 0 &&
-                  strcmp(node->labels[2 * (size_t)l + 1], slice->constraints[c].value) == 0;
-        }
-        if (!has) return false;
-    }
-    return true;
-}
-
 enum status publication_check_nodes(const struct blueprint *blueprint, const struct deployment_view *view,
                                     struct error *error)
 {
+    if (view->nodes.count == 0) return STATUS_OK; /* A cluster that just began: they are on their way. */
     for (uint32_t i = 0; i < blueprint->slice_count; i++) {
         const struct blueprint_slice *slice = &blueprint->slices[i];
         const struct view_node *node = NULL;

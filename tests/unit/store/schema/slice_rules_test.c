@@ -440,6 +440,7 @@ static void allocations_are_the_leaders(void **state) /* DEP6 */
     assert_int_not_equal(put_as(fixture, PB__ORIGIN__ORIGIN_MANAGER, 3, key, value), STATUS_OK);
     assert_int_not_equal(put_as(fixture, PB__ORIGIN__ORIGIN_MANAGER, 0, key, value), STATUS_OK);
     assert_int_not_equal(put_as(fixture, PB__ORIGIN__ORIGIN_NODE, 4, key, value), STATUS_OK);
+    assert_int_not_equal(put_as(fixture, PB__ORIGIN__ORIGIN_SYSTEM, 0, key, value), STATUS_OK);
     assert_int_not_equal(put_as(fixture, PB__ORIGIN__ORIGIN_CLIENT, 4, key, value), STATUS_OK);
     assert_null(text_of(fixture, key));
     assert_int_equal(put_as(fixture, PB__ORIGIN__ORIGIN_MANAGER, 4, key, value), STATUS_OK);
