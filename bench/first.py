@@ -15,7 +15,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "support"))
-from cluster import Cluster, HttpRepository, example_slice, publish_artifact  # noqa: E402
+from cluster import CallLoad, Cluster, HttpRepository, example_slice, publish_artifact  # noqa: E402
 
 PRICING, ORDERS = "org.example:pricing:1.0.0", "org.example:orders:1.0.0"
 BLUEPRINT = f"""\
@@ -40,11 +40,15 @@ def cold_start(directory, repository):
     cluster = Cluster(3, repositories=[{"id": "bench", "url": repository.url}], directory=directory)
     cluster.__enter__()
     cluster.leader(30)
-    figure("first.cold_to_leader", time.monotonic() - started, "s", "three nodes, first start, seen by the aether command")
+    to_leader = time.monotonic() - started
+    memory(cluster)
+    resumed = time.monotonic()
     blueprint = directory / "shop.yaml"
     blueprint.write_text(BLUEPRINT)
     cluster.ask("blueprint", "publish", blueprint, timeout=90)
-    figure("first.cold_to_serving", time.monotonic() - started, "s", "two slices ACTIVE on three nodes, published and awaited")
+    to_serving = to_leader + time.monotonic() - resumed
+    figure("first.cold_to_leader", to_leader, "s", "three nodes, first start, as the aether command sees it")
+    figure("first.cold_to_serving", to_serving, "s", "two slices, three instances each, published and awaited")
     return cluster
 
 
@@ -93,35 +97,42 @@ def kill_gaps(cluster, kills):
 
 def memory(cluster):
     values = [node.memory_kib() for node in cluster.nodes]
-    figure("first.idle_rss", max(v[0] for v in values) / 1024, "MiB", "largest of three nodes, two hosts beside each")
+    figure("first.idle_rss", max(v[0] for v in values) / 1024, "MiB", "largest of three nodes, no slices")
     figure("first.idle_rss_anon", max(v[1] for v in values) / 1024, "MiB", "anonymous part")
 
 
-def calls(cluster):
-    """Elapsed time of a call as the node measured it: no process start, no client hop."""
-    quote = json.dumps({"net-cents": 4999, "quantity": 2})
-    local, remote = [], []
-    while len(local) + len(remote) < 400:
-        node = cluster.nodes[(len(local) + len(remote)) % 3]
-        reply = cluster.ask("call", "org.example:pricing/quote", quote, node=node)
-        (local if reply["node"] == node.name else remote).append(reply["elapsed-us"])
-    figure("first.call_local_p50", statistics.median(local), "us", f"{len(local)} calls, isolated instance on the same node")
-    figure("first.call_local_p99", percentile(local, 0.99), "us")
-    return remote
+def idle_cpu(cluster):
+    """Milliseconds of CPU a second, over five quiet seconds, instances loaded."""
+    def ticks(node):
+        return sum(map(int, pathlib.Path(f"/proc/{node.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]))
+    before, started = [ticks(n) for n in cluster.nodes], time.monotonic()
+    threading.Event().wait(5)
+    seconds = time.monotonic() - started
+    used = max(ticks(n) - b for n, b in zip(cluster.nodes, before)) * 1000 / 100
+    figure("first.idle_cpu", used / seconds, "ms/s", "busiest of three nodes")
+
+
+QUOTE = json.dumps({"net-cents": 4999, "quantity": 2})
+
+
+def calls(cluster, name, nodes, kind, seconds=5):
+    load = CallLoad(cluster, "org.example:pricing/quote", QUOTE, 100 * len(nodes), nodes)
+    threading.Event().wait(seconds)
+    result = load.stop()[0]
+    node, client = result[kind], result["seen"]
+    figure(f"first.{name}_p50", node["p50-us"], "us", f"{node['count']} calls at 100/s, as the node measured them")
+    figure(f"first.{name}_p99", node["p99-us"], "us")
+    figure(f"first.{name}_client_p50", client["p50-us"], "us", "the same, client hop included")
 
 
 def remote_calls(cluster):
-    """Calls from the node that has no instance."""
+    """Calls from a node that has no instance."""
     blueprint = cluster.directory / "one.yaml"
     blueprint.write_text(f"name: shop\nslices:\n  - {{artifact: {PRICING}, instances: 1}}\n")
     cluster.ask("blueprint", "publish", blueprint, timeout=60)
     cluster.await_active(1, 30)
     holder = cluster.instances()[0]["node"]
-    node = next(n for n in cluster.nodes if n.name != holder)
-    quote = json.dumps({"net-cents": 4999, "quantity": 2})
-    times = [cluster.ask("call", "org.example:pricing/quote", quote, node=node)["elapsed-us"] for _ in range(200)]
-    figure("first.call_remote_p50", statistics.median(times), "us", "200 calls to an instance on another node")
-    figure("first.call_remote_p99", percentile(times, 0.99), "us")
+    calls(cluster, "call_remote", [n for n in cluster.nodes if n.name != holder][:1], "remote")
 
 
 def main():
@@ -135,8 +146,8 @@ def main():
     cluster = None
     try:
         cluster = cold_start(directory, repository)
-        memory(cluster)
-        calls(cluster)
+        idle_cpu(cluster)
+        calls(cluster, "call_local", cluster.nodes[:1], "local")
         kill_gaps(cluster, options.kills)
         remote_calls(cluster)
     finally:
