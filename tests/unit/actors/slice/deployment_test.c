@@ -272,6 +272,17 @@ static void failures_end_after_every_node_had_five(void **state)
         assert_int_equal(fleet->stores[n].activations, 5);
 }
 
+static void failures_end_where_constraints_leave_no_node(void **state)
+{
+    struct fleet *fleet = *state;
+    for (uint32_t n = 0; n < FLEET_NODES; n++)
+        fleet->stores[n].refuse_activate = STATUS_APP_ERROR;
+    assert_refused(fleet, "name: t\nslices:\n - {artifact: 'a:weak:1', constraints: {zone: b}}\n",
+                   STATUS_NOT_READY, "after 5 attempts");
+    assert_int_equal(fleet->stores[0].activations, 0);
+    assert_int_equal(fleet->stores[1].activations, 5);
+}
+
 static void publish_answers_before_its_time_is_up(void **state)
 {
     struct fleet *fleet = *state;
@@ -452,6 +463,7 @@ int main(void)
         WORLD_TEST(restarts_without_a_leader),
         WORLD_TEST(fatal_failure_restores_what_was),
         WORLD_TEST(failures_end_after_every_node_had_five),
+        WORLD_TEST(failures_end_where_constraints_leave_no_node),
         WORLD_TEST(publish_answers_before_its_time_is_up),
         WORLD_TEST(detached_publish_returns_at_once),
         WORLD_TEST(new_version_starts_before_the_old_goes),
