@@ -248,6 +248,14 @@ static void a_node_that_ends_is_missed_and_heard_again(void **state)
     station_stop(&b);
 }
 
+/* What was told to the transport before is handled once it answers: that there is no such connection. */
+static void await_identity(struct station *station, const char *other)
+{
+    struct question question = { .station = station, .node = other, .key = "k" };
+    put_question(&question);
+    assert_int_equal(question.status, STATUS_NODE_LOST);
+}
+
 static void nodes_of_two_clusters_part(void **state)
 {
     (void)state;
@@ -258,6 +266,8 @@ static void nodes_of_two_clusters_part(void **state)
     (void)stub_spawn(b.runtime, TO_STATE, answer, &b);
     station_identify(&a, 77, 1);
     station_identify(&b, 78, 2);
+    await_identity(&a, "b"); /* A node without a cluster would be greeted. */
+    await_identity(&b, "a");
     station_connect(&a, "b", b.address);
     station_connect(&b, "a", a.address);
     assert_true(tally_await(&a.tally, STATION_REFUSED_LOGS, 2)); /* By us, and by it. */
