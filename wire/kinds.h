@@ -178,6 +178,7 @@ enum kind_flag {
     LOCAL(1413, CLUSTER_DEPLOYMENT_TICK)                                                                     \
     LOCAL(1414, NODE_DEPLOYMENT_TIMER)                                                                       \
     LOCAL(1415, SLICE_CALL_TIMER)                                                                            \
+    LOCAL(1416, INSTANCE_PROBE)                                                                              \
     /* 1450-1479: between slice_store, an instance's actor and the doorbell (actors/slice/instance.h) */     \
     LOCAL(1450, SLICE_STEP)                                                                                  \
     LOCAL(1451, SLICE_STEP_DONE)                                                                             \

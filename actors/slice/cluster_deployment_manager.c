@@ -40,7 +40,7 @@ enum {
 
 static const int64_t tick_ns = MILLISECONDS(250);
 static const int64_t propose_timeout_ns = SECONDS(5);
-static const int64_t resolve_timeout_ns = SECONDS(60);
+static const int64_t artifact_timeout_ns = SECONDS(60); /* To resolve one, or to fetch and probe it. */
 static const int64_t answer_before_ns =
     MILLISECONDS(300); /* A waiting command is told before its time is up. */
 
@@ -348,17 +348,6 @@ static void write_resolved(struct actor *self, struct cluster_deployment_manager
 static void resolve_next(struct actor *self, struct cluster_deployment_manager *manager,
                          struct publication *publication);
 
-/* The bytes that these very coordinates had in the revision before: they can be kept when no repository
- * answers, so that counts can be changed without one. NULL: none. */
-static const char *known_sha256(const struct cluster_deployment_manager *manager,
-                                const struct publication *publication, const char *artifact)
-{
-    const struct view_blueprint *before = deployment_view_blueprint(&manager->view, publication->name);
-    const struct blueprint_slice *slice =
-        before == NULL ? NULL : blueprint_find(&before->blueprint, artifact);
-    return slice == NULL ? NULL : slice->sha256;
-}
-
 static void take_resolved(struct publication *publication, struct blueprint_slice *slice,
                           const char *artifact, const char *sha256)
 {
@@ -383,8 +372,8 @@ static void on_resolved(struct actor *self, void *state, void *context, const st
             return;
         }
         take_resolved(publication, slice, resolved->artifact, resolved->sha256);
-    } else {
-        const char *known = known_sha256(manager, publication, slice->artifact);
+    } else { /* Counts can be changed while no repository answers. */
+        const char *known = publication_known_sha256(publication, &manager->view, slice->artifact);
         if (known == NULL || (slice->sha256[0] != '\0' && strcmp(slice->sha256, known) != 0)) {
             error = *result->error;
             (void)error_wrap(&error, "slices[%u] %s", publication->resolved, slice->artifact);
@@ -394,6 +383,43 @@ static void on_resolved(struct actor *self, void *state, void *context, const st
         take_resolved(publication, slice, slice->artifact, known);
     }
     resolve_next(self, manager, publication);
+}
+
+static void probe_next(struct actor *self, struct cluster_deployment_manager *manager,
+                       struct publication *publication);
+
+static void on_probed(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct cluster_deployment_manager *manager = state;
+    struct publication *publication = take_ticket(manager, context);
+    if (publication == NULL) return;
+    if (result->status != STATUS_OK) {
+        struct error error = *result->error;
+        (void)error_wrap(&error, "slices[%u] %s", publication->probed,
+                         publication->slices[publication->probed].artifact);
+        error_hint(&error, "nothing was written");
+        fail_publication(self, manager, publication, &error);
+        return;
+    }
+    publication->probed++;
+    probe_next(self, manager, publication);
+}
+
+/* What can't be loaded here can't be anywhere: it is refused before it is written, not withdrawn after it has
+ * failed on a node. */
+static void probe_next(struct actor *self, struct cluster_deployment_manager *manager,
+                       struct publication *publication)
+{
+    const struct blueprint_slice *slice = publication_next_to_probe(publication, &manager->view);
+    if (slice == NULL) {
+        write_resolved(self, manager, publication);
+        return;
+    }
+    struct message *message = message_create(KIND_INSTANCE_PROBE, sizeof(struct instance_probe));
+    struct instance_probe *probe = message->body;
+    (void)text_copy(probe->artifact, sizeof(probe->artifact), slice->artifact);
+    (void)text_copy(probe->sha256, sizeof(probe->sha256), slice->sha256);
+    actor_ask_name(self, TO_SLICE_STORE, &message, artifact_timeout_ns, on_probed, ticket_for(publication));
 }
 
 /* The first slice that became the same artifact as one before it: a range met an exact version. */
@@ -415,13 +441,13 @@ static void resolve_next(struct actor *self, struct cluster_deployment_manager *
     struct error error = { 0 };
     if (publication->resolved == publication->blueprint.slice_count) {
         if (find_twice(publication, &error)) fail_publication(self, manager, publication, &error);
-        else write_resolved(self, manager, publication);
+        else probe_next(self, manager, publication);
         return;
     }
     struct message *message = message_create(KIND_ARTIFACT_RESOLVE, sizeof(struct artifact_resolve));
     struct artifact_resolve *resolve = message->body;
     resolve->artifact = wire_string(message, publication->slices[publication->resolved].artifact);
-    actor_ask_name(self, TO_ARTIFACT_STORE, &message, resolve_timeout_ns, on_resolved,
+    actor_ask_name(self, TO_ARTIFACT_STORE, &message, artifact_timeout_ns, on_resolved,
                    ticket_for(publication));
 }
 

@@ -60,6 +60,17 @@ struct instance_done { /* KIND_INSTANCE_DONE */
     uint32_t entry_count;
     int32_t host_pid; /* 0 = inline. */
 };
+/* cluster_deployment_manager -> TO_SLICE_STORE, an ask: could these bytes be loaded as this artifact? A
+ * process that is thrown away maps and checks them; none of the slice's hooks runs, and nothing of it stays.
+ * Answered KIND_INSTANCE_DONE (entries; instance and host_pid 0), or refused as LOAD is: VERSION_MISMATCH
+ * (ABI, coordinates), INVALID (not a slice), CRASHED, DEADLINE (it hangs; SLICE_PROBE_TIMEOUT_S at the
+ * latest); OVERLOADED: SLICE_PROBES_MAX are under way on this node. */
+enum { SLICE_PROBES_MAX = 16, SLICE_PROBE_TIMEOUT_S = 10 };
+struct instance_probe {               /* KIND_INSTANCE_PROBE */
+    char artifact[ARTIFACT_NAME_MAX]; /* Exact. */
+    char sha256[SHA256_TEXT_SIZE];
+};
+
 /* TO_SLICE_STORE tells its node_deployment_manager: a loaded or active instance ended by itself (process
  * died, health failed). KIND_INSTANCE_GONE went to TO_SLICE_CALL before. The store keeps the instance as
  * "down" until ACTIVATE or UNLOAD. While a step runs, its refusal says the same, and no INSTANCE_DOWN is

@@ -233,6 +233,26 @@ enum publication_verdict publication_judge(const struct publication *publication
 
 /* --- before anything is written ----------------------------------------------------------------------- */
 
+const char *publication_known_sha256(const struct publication *publication,
+                                     const struct deployment_view *view, const char *artifact)
+{
+    const struct view_blueprint *before = deployment_view_blueprint(view, publication->name);
+    const struct blueprint_slice *slice =
+        before == NULL ? NULL : blueprint_find(&before->blueprint, artifact);
+    return slice == NULL ? NULL : slice->sha256;
+}
+
+const struct blueprint_slice *publication_next_to_probe(struct publication *publication,
+                                                        const struct deployment_view *view)
+{
+    for (; publication->probed < publication->blueprint.slice_count; publication->probed++) {
+        const struct blueprint_slice *slice = &publication->slices[publication->probed];
+        const char *known = publication_known_sha256(publication, view, slice->artifact);
+        if (known == NULL || strcmp(known, slice->sha256) != 0) return slice;
+    }
+    return NULL;
+}
+
 enum status publication_check_nodes(const struct blueprint *blueprint, const struct deployment_view *view,
                                     struct error *error)
 {

@@ -7,7 +7,8 @@
 #include "runtime/message.h"
 
 enum publication_phase {
-    PUBLICATION_RESOLVING, /* Asking for each artifact's exact version and bytes. */
+    PUBLICATION_RESOLVING, /* Asking for each artifact's exact version and bytes, then whether these can be
+                              loaded. Nothing is written. */
     PUBLICATION_WRITING,
     PUBLICATION_WAITING,
     PUBLICATION_RESTORING, /* It failed; the former revision is being written again. */
@@ -23,10 +24,11 @@ struct publication {
     char name[BLUEPRINT_NAME_MAX];
     struct blueprint blueprint;
     struct blueprint_slice *slices; /* The blueprint's, while they are resolved. */
-    uint32_t resolved;
-    char *previous;             /* The text of the revision before; NULL: there was none. */
-    uint64_t previous_revision; /* 0: there was none. */
-    uint64_t revision;          /* That we wrote, or found. */
+    uint32_t resolved;              /* So many of them are. */
+    uint32_t probed;                /* So many of them can be loaded. */
+    char *previous;                 /* The text of the revision before; NULL: there was none. */
+    uint64_t previous_revision;     /* 0: there was none. */
+    uint64_t revision;              /* That we wrote, or found. */
     bool changed;
     int64_t waiting_since_ns;
     const char **artifacts; /* Of a deletion: what must be gone. */
@@ -47,6 +49,13 @@ enum publication_verdict publication_judge(const struct publication *publication
                                            const struct deployment_view *view,
                                            const struct rollout_memory *memory, int64_t now_ns,
                                            bool *out_restorable, struct error *error);
+/* The bytes that these very coordinates had in the revision before. NULL: none. */
+const char *publication_known_sha256(const struct publication *publication,
+                                     const struct deployment_view *view, const char *artifact);
+/* Steps over slices whose bytes the revision before had: they were probed for that. The next one whose bytes
+ * are new; NULL: none is left. */
+const struct blueprint_slice *publication_next_to_probe(struct publication *publication,
+                                                        const struct deployment_view *view);
 /* May some node take this slice, as far as labels and states say? Else INVALID: it can never be satisfied. */
 MUST_CHECK enum status publication_check_nodes(const struct blueprint *blueprint,
                                                const struct deployment_view *view, struct error *error);

@@ -1,9 +1,9 @@
 /* slice_store: the node's slice instances, each an actor of its own below this one.
  * Learns  what to do from its node_deployment_manager; the end of an instance from the runtime (KIND_DOWN).
  * Owns    one record for each instance, and the request that is under way for it, if any.
- * Limits  SLICE_STORE_INSTANCES_MAX instances, one request at a time for each. A request ends at its own
- *         deadline: an instance that hangs then is killed. What must be known is told again until it is
- * taken.
+ * Limits  SLICE_STORE_INSTANCES_MAX instances, one request at a time for each; SLICE_PROBES_MAX probes. A
+ *         request ends at its own deadline: an instance that hangs then is killed. What must be known is told
+ *         again until it is taken.
  *
  * A request runs through stages; each stage is an ask, and its completion begins the next one:
  *
@@ -11,6 +11,7 @@
  *   ACTIVATE    STARTING; of an instance that is down: all of LOAD, then STARTING
  *   DEACTIVATE  STOPPING
  *   UNLOAD      DESTROYING
+ *   PROBE       FETCHING PROBING, of an instance that is made for it and never loaded
  *
  * A completion finds its instance by key and serial number, never by pointer: the instance may have been
  * unloaded meanwhile, and may even be there again. */
@@ -24,8 +25,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { KEY_TEXT_MAX = ARTIFACT_NAME_MAX + 12 };
+enum { KEY_TEXT_MAX = ARTIFACT_NAME_MAX + 24 };
 static const int64_t TELL_AGAIN_NS = MILLISECONDS(200);
+static const int64_t PROBE_TIMEOUT_NS = SECONDS(SLICE_PROBE_TIMEOUT_S);
 
 enum stage {
     STAGE_NONE,
@@ -41,7 +43,9 @@ enum condition { INSTANCE_NEW, INSTANCE_IS_LOADED, INSTANCE_IS_ACTIVE, INSTANCE_
 
 struct instance {
     struct instance_key key;
+    char name[KEY_TEXT_MAX]; /* In `instances`. */
     uint64_t serial;
+    bool only_probed; /* It came with a PROBE, and goes with its answer. */
     enum condition condition;
     struct instance_load load; /* As first asked. */
     char *config;
@@ -62,7 +66,8 @@ struct instance {
 struct slice_store {
     const struct slice_store_options *options;
     const struct slice_backend *backend;
-    struct map instances; /* "artifact#instance" to struct instance. */
+    struct map instances; /* "artifact#instance", or "artifact?serial" of a probe, to struct instance. */
+    uint32_t probe_count; /* Of them, only_probed. */
     uint64_t last_serial;
     bool telling_again;
     struct actor_id slice_call; /* Whom we told last; monitored. */
@@ -88,9 +93,8 @@ static struct instance *find(const struct slice_store *store, const struct insta
 
 static void forget(struct slice_store *store, struct instance *instance)
 {
-    char text[KEY_TEXT_MAX];
-    key_text(text, &instance->key);
-    (void)map_remove(&store->instances, text);
+    (void)map_remove(&store->instances, instance->name);
+    store->probe_count -= instance->only_probed ? 1 : 0;
     message_destroy(&instance->request);
     arena_fini(&instance->arena);
     memory_free(instance->config);
@@ -103,7 +107,7 @@ static void forget(struct slice_store *store, struct instance *instance)
 static void *pursue(const struct instance *instance)
 {
     struct pursuit *pursuit = memory_zalloc(sizeof *pursuit);
-    key_text(pursuit->key, &instance->key);
+    (void)text_copy(pursuit->key, sizeof pursuit->key, instance->name);
     pursuit->serial = instance->serial;
     return pursuit;
 }
@@ -119,11 +123,11 @@ static struct instance *caught(struct slice_store *store, void *context, enum st
 }
 
 static void ask_step(struct actor *self, const struct instance *instance, struct actor_id actor,
-                     enum slice_step_kind kind, int64_t drain_ns, ask_completion *complete)
+                     struct slice_step step, int64_t timeout_ns, ask_completion *complete)
 {
     struct message *message = message_create(KIND_SLICE_STEP, sizeof(struct slice_step));
-    *(struct slice_step *)message->body = (struct slice_step){ kind, drain_ns };
-    actor_ask(self, actor, &message, 0, complete, pursue(instance));
+    *(struct slice_step *)message->body = step;
+    actor_ask(self, actor, &message, timeout_ns, complete, pursue(instance));
 }
 
 /* --- telling ------------------------------------------------------------------------------------------- */
@@ -264,14 +268,14 @@ static void fail(struct actor *self, struct slice_store *store, struct instance 
 {
     bool lives = actor_id_is_set(instance->actor) && error->status == STATUS_APP_ERROR &&
                  (instance->stage == STAGE_STARTING || instance->stage == STAGE_STOPPING);
-    bool wanted_load = instance->request->kind == KIND_INSTANCE_LOAD;
-    log_warn(self, "slice.step_failed", "%s#%u: %s: %s", instance->key.artifact, instance->key.instance,
-             status_name(error->status), error->message);
+    bool is_new = instance->only_probed || instance->request->kind == KIND_INSTANCE_LOAD;
+    log_warn(self, instance->only_probed ? "slice.probe_failed" : "slice.step_failed", "%s: %s: %s",
+             instance->name, status_name(error->status), error->message);
     actor_refuse_error(self, instance->request, error);
     message_destroy(&instance->request);
     instance->stage = STAGE_NONE;
-    if (wanted_load || !lives) drop_actors(self, instance);
-    if (wanted_load) forget(store, instance);
+    if (is_new || !lives) drop_actors(self, instance);
+    if (is_new) forget(store, instance);
     else instance->condition = lives ? INSTANCE_IS_LOADED : INSTANCE_IS_DOWN;
 }
 
@@ -280,8 +284,6 @@ static void fail(struct actor *self, struct slice_store *store, struct instance 
 static enum status spawn(struct actor *self, const struct slice_store *store, const struct instance *instance,
                          bool probe, struct actor_id *out_id, struct error *error)
 {
-    char label[KEY_TEXT_MAX];
-    key_text(label, &instance->key);
     struct slice_instance_options options = {
         .key = instance->key,
         .path = instance->path,
@@ -291,7 +293,7 @@ static enum status spawn(struct actor *self, const struct slice_store *store, co
         .probe = probe,
         .adapters = store->options->adapters,
     };
-    struct spawn_options how = { .options = &options, .label = label };
+    struct spawn_options how = { .options = &options, .label = instance->name };
     bool inside = instance->load.inline_isolation && !probe;
     enum status status =
         actor_spawn(self, inside ? store->backend->inlined : store->backend->isolated, &how, out_id, error);
@@ -316,7 +318,14 @@ static void on_started(struct actor *self, void *state, void *context, const str
 static void start(struct actor *self, struct instance *instance)
 {
     instance->stage = STAGE_STARTING;
-    ask_step(self, instance, instance->actor, SLICE_STEP_START, 0, on_started);
+    ask_step(self, instance, instance->actor, (struct slice_step){ .kind = SLICE_STEP_START }, 0, on_started);
+}
+
+static void take_entries(struct instance *instance, const struct slice_step_done *done)
+{
+    arena_fini(&instance->arena);
+    instance->entries = copy_entries(&instance->arena, done->entries, done->entry_count);
+    instance->entry_count = done->entry_count;
 }
 
 static void on_loaded(struct actor *self, void *state, void *context, const struct ask_result *result)
@@ -329,9 +338,7 @@ static void on_loaded(struct actor *self, void *state, void *context, const stru
         return;
     }
     const struct slice_step_done *done = result->message->body;
-    arena_fini(&instance->arena);
-    instance->entries = copy_entries(&instance->arena, done->entries, done->entry_count);
-    instance->entry_count = done->entry_count;
+    take_entries(instance, done);
     instance->host_pid = done->host_pid;
     instance->condition = INSTANCE_IS_LOADED;
     if (instance->then_start) start(self, instance);
@@ -346,7 +353,26 @@ static void load(struct actor *self, struct slice_store *store, struct instance 
         return;
     }
     instance->stage = STAGE_LOADING;
-    ask_step(self, instance, instance->actor, SLICE_STEP_LOAD, 0, on_loaded);
+    ask_step(self, instance, instance->actor, (struct slice_step){ .kind = SLICE_STEP_LOAD }, 0, on_loaded);
+}
+
+static void fail_probe(struct actor *self, struct slice_store *store, struct instance *instance,
+                       const struct error *why)
+{
+    struct error error = *why;
+    if (why->status == STATUS_DEADLINE)
+        (void)error_set(&error, STATUS_DEADLINE,
+                        "the object was not mapped and checked in time (%d s at most)",
+                        SLICE_PROBE_TIMEOUT_S);
+    fail(self, store, instance, &error);
+}
+
+static void finish_probe(struct actor *self, struct slice_store *store, struct instance *instance,
+                         const struct slice_step_done *done)
+{
+    take_entries(instance, done);
+    succeed(self, instance);
+    forget(store, instance);
 }
 
 static void on_probed(struct actor *self, void *state, void *context, const struct ask_result *result)
@@ -356,7 +382,8 @@ static void on_probed(struct actor *self, void *state, void *context, const stru
     if (instance == NULL) return;
     actor_stop(self, instance->prober);
     instance->prober = (struct actor_id){ 0 };
-    if (result->status != STATUS_OK) fail(self, store, instance, result->error);
+    if (result->status != STATUS_OK) fail_probe(self, store, instance, result->error);
+    else if (instance->only_probed) finish_probe(self, store, instance, result->message->body);
     else load(self, store, instance);
 }
 
@@ -369,7 +396,8 @@ static void probe(struct actor *self, struct slice_store *store, struct instance
         return;
     }
     instance->stage = STAGE_PROBING;
-    ask_step(self, instance, instance->prober, SLICE_STEP_LOAD, 0, on_probed);
+    ask_step(self, instance, instance->prober, (struct slice_step){ .kind = SLICE_STEP_LOAD },
+             PROBE_TIMEOUT_NS, on_probed);
 }
 
 static void on_fetched(struct actor *self, void *state, void *context, const struct ask_result *result)
@@ -386,7 +414,7 @@ static void on_fetched(struct actor *self, void *state, void *context, const str
     instance->path = memory_strdup(ready->path);
     (void)text_copy(instance->load.sha256, sizeof instance->load.sha256,
                     ready->sha256); /* From now on these. */
-    if (instance->load.inline_isolation) probe(self, store, instance);
+    if (instance->only_probed || instance->load.inline_isolation) probe(self, store, instance);
     else load(self, store, instance);
 }
 
@@ -436,7 +464,8 @@ static void on_destroyed(struct actor *self, void *state, void *context, const s
 
 /* --- requests ------------------------------------------------------------------------------------------ */
 
-static struct instance *instance_new(struct slice_store *store, const struct instance_load *wanted)
+static struct instance *instance_new(struct slice_store *store, const struct instance_load *wanted,
+                                     bool only_probed)
 {
     struct instance *instance = memory_zalloc(sizeof *instance);
     instance->key = wanted->key;
@@ -444,9 +473,13 @@ static struct instance *instance_new(struct slice_store *store, const struct ins
     instance->load = *wanted;
     instance->config = memory_strdup(wanted->config);
     instance->load.config = instance->config;
-    char text[KEY_TEXT_MAX];
-    key_text(text, &instance->key);
-    (void)map_put(&store->instances, text, instance);
+    instance->only_probed = only_probed;
+    store->probe_count += only_probed ? 1 : 0;
+    if (only_probed)
+        snprintf(instance->name, sizeof instance->name, "%s?%llu", instance->key.artifact,
+                 (unsigned long long)instance->serial);
+    else key_text(instance->name, &instance->key);
+    (void)map_put(&store->instances, instance->name, instance);
     return instance;
 }
 
@@ -462,8 +495,27 @@ static void on_load(struct actor *self, void *state, const struct message *messa
         actor_refuse(self, message, STATUS_OVERLOADED);
         return;
     }
-    struct instance *instance = instance_new(store, wanted);
+    struct instance *instance = instance_new(store, wanted, false);
     instance->then_start = wanted->activate;
+    instance->request = actor_keep(self);
+    fetch(self, instance);
+}
+
+static void on_probe(struct actor *self, void *state, const struct message *message)
+{
+    struct slice_store *store = state;
+    const struct instance_probe *wanted = message->body;
+    if (store->probe_count == SLICE_PROBES_MAX) {
+        struct error error;
+        (void)error_set(&error, STATUS_OVERLOADED, "%d artifacts are being probed on this node already",
+                        SLICE_PROBES_MAX);
+        actor_refuse_error(self, message, &error);
+        return;
+    }
+    struct instance_load load = { .config = "{}" };
+    (void)text_copy(load.key.artifact, sizeof load.key.artifact, wanted->artifact);
+    (void)text_copy(load.sha256, sizeof load.sha256, wanted->sha256);
+    struct instance *instance = instance_new(store, &load, true);
     instance->request = actor_keep(self);
     fetch(self, instance);
 }
@@ -505,7 +557,8 @@ static void on_deactivate(struct actor *self, void *state, const struct message 
     instance->request = actor_keep(self);
     instance->stage = STAGE_STOPPING;
     withdraw(self, store, instance);
-    ask_step(self, instance, instance->actor, SLICE_STEP_STOP, drain_ns, on_stopped);
+    ask_step(self, instance, instance->actor, (struct slice_step){ SLICE_STEP_STOP, drain_ns }, 0,
+             on_stopped);
 }
 
 static void on_unload(struct actor *self, void *state, const struct message *message)
@@ -528,7 +581,8 @@ static void on_unload(struct actor *self, void *state, const struct message *mes
         return;
     }
     instance->stage = STAGE_DESTROYING;
-    ask_step(self, instance, instance->actor, SLICE_STEP_DESTROY, 0, on_destroyed);
+    ask_step(self, instance, instance->actor, (struct slice_step){ .kind = SLICE_STEP_DESTROY }, 0,
+             on_destroyed);
 }
 
 /* --- ends of instances --------------------------------------------------------------------------------- */
@@ -595,9 +649,13 @@ static void store_fini(void *state)
 }
 
 static const struct behavior_row rows[] = {
-    { KIND_INSTANCE_LOAD, on_load },     { KIND_INSTANCE_ACTIVATE, on_activate },
-    { KIND_INSTANCE_UNLOAD, on_unload }, { KIND_INSTANCE_DEACTIVATE, on_deactivate },
-    { KIND_SLICE_SWEEP, on_tell_again }, { KIND_DOWN, on_down },
+    { KIND_INSTANCE_LOAD, on_load },
+    { KIND_INSTANCE_ACTIVATE, on_activate },
+    { KIND_INSTANCE_UNLOAD, on_unload },
+    { KIND_INSTANCE_DEACTIVATE, on_deactivate },
+    { KIND_INSTANCE_PROBE, on_probe },
+    { KIND_SLICE_SWEEP, on_tell_again },
+    { KIND_DOWN, on_down },
 };
 
 const struct behavior slice_store_behavior = {

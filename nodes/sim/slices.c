@@ -22,6 +22,7 @@ struct model {
     uint64_t step_tag;
     struct map calls; /* Tag to kept INVOKE_REQUEST. */
     uint64_t last_tag;
+    bool probe;
     bool loaded;
     bool active;
     bool draining;
@@ -76,7 +77,9 @@ static void end_step(struct actor *self, struct model *model)
     }
     if (kind == SLICE_STEP_LOAD && model->slice == NULL) {
         (void)error_set(&error, STATUS_INVALID, "it exports no AETHER_SLICE_DESCRIPTOR");
-    } else if (kind != SLICE_STEP_DESTROY &&
+    } else if (kind == SLICE_STEP_LOAD && model->slice->unloadable != STATUS_OK) {
+        (void)error_set(&error, model->slice->unloadable, "it can't be loaded (simulated)");
+    } else if (kind != SLICE_STEP_DESTROY && !model->probe && /* A probe runs no hook. */
                chance_permille(&model->slices->chance, model->slices->no_permille)) {
         (void)error_set(&error, STATUS_APP_ERROR, "a hook said no (simulated)");
     } else {
@@ -200,6 +203,7 @@ static enum status model_init(struct actor *self, void *state, const void *optio
     struct model *model = state;
     const struct slice_instance_options *instance = options;
     model->slices = instance->adapters->context;
+    model->probe = instance->probe;
     model->slice = slice_named(model->slices, instance->key.artifact);
     return STATUS_OK;
 }

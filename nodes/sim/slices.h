@@ -12,6 +12,7 @@ struct sim_slice { /* What the repositories of the simulation hold. */
     const char *artifact;
     const struct instance_entry *entries;
     uint32_t entry_count;
+    enum status unloadable; /* Not OK: so LOAD and probes of it are refused. */
 };
 
 struct sim_slices { /* One for a node, or for all: they run on one thread. Outlives the nodes. */

@@ -9,7 +9,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from cluster import Cluster, example_slice, publish_artifact  # noqa: E402
+from cluster import Cluster, build_dir, example_slice, publish_artifact  # noqa: E402
 
 os.environ.setdefault("AETHER_BUILD", str(pathlib.Path(__file__).resolve().parents[2] / "build" / "dev"))
 
@@ -83,7 +83,20 @@ class BadInputTest(unittest.TestCase):
 
     def test_other_coordinates_than_the_descriptor_says(self):
         publish_artifact(self.repository, example_slice("pricing"), "org.example:other:1.0.0")
-        self.publish_refused(5, "VERSION_MISMATCH", blueprint("org.example:other:1.0.0"))
+        self.publish_refused(5, "VERSION_MISMATCH", blueprint("org.example:other:1.0.0"),
+                             "slices[0] org.example:other:1.0.0: it calls itself org.example:pricing:1.0.0")
+
+    def test_objects_that_cannot_be_loaded(self):
+        for name, code, word, says in (("other_abi", 5, "VERSION_MISMATCH", "slice ABI 2.0"),
+                                       ("no_descriptor", 2, "INVALID", "no AETHER_SLICE_DESCRIPTOR"),
+                                       ("constructor", 7, "CRASHED", "exit code 9")):
+            coordinates = f"org.test:{name.replace('_', '-')}:1.0.0"
+            publish_artifact(self.repository, build_dir() / "tests" / "slices" / f"{name}.so", coordinates)
+            for isolation in ("process", "inline"):
+                document = blueprint(PRICING) + f"  - artifact: {coordinates}\n    isolation: {isolation}\n"
+                with self.subTest(coordinates, isolation=isolation):
+                    self.publish_refused(code, word, document, f"slices[1] {coordinates}: ")
+                    self.publish_refused(code, word, document, says)
 
     def test_calls(self):
         self.refused(4, "NO_ENDPOINT", "call", "org.example:nobody/quote", "{}")

@@ -47,6 +47,8 @@ static const char *object_of(const char *artifact)
         { "org.test:odd:1.0.0", "tests/slices/odd.so" },
         { "org.test:odd:2.0.0", "tests/slices/odd.so" }, /* Says 1.0.0. */
         { "org.test:other-abi:1.0.0", "tests/slices/other_abi.so" },
+        { "org.test:no-descriptor:1.0.0", "tests/slices/no_descriptor.so" },
+        { "org.test:constructor:1.0.0", "tests/slices/constructor.so" },
         { "org.test:text:1.0.0", "build.ninja" },
         { "org.example:pricing:1.0.0", "examples/pricing/pricing-1.0.0.so" },
         { "org.example:orders:1.0.0", "examples/orders/orders-1.0.0.so" },
@@ -464,6 +466,35 @@ static void bad_objects_are_refused_by_the_node(void **unused)
     bad_objects_are_refused(true);
 }
 
+static struct probe_result probe(struct world *world, const char *artifact)
+{
+    struct message *message = message_create(KIND_INSTANCE_PROBE, sizeof(struct instance_probe));
+    struct instance_probe *wanted = message->body;
+    (void)text_copy(wanted->artifact, sizeof wanted->artifact, artifact);
+    return pool_probe_ask_name(world->probe, TO_SLICE_STORE, &message, SECONDS(30));
+}
+
+static void a_probe_finds_what_could_not_be_loaded(void **unused)
+{
+    (void)unused;
+    struct world *world = world_create();
+    assert_refused(probe(world, "org.test:absent:1.0.0"), STATUS_NOT_FOUND, "");
+    assert_refused(probe(world, "org.test:odd:2.0.0"), STATUS_VERSION_MISMATCH, "it calls itself " ODD);
+    assert_refused(probe(world, "org.test:other-abi:1.0.0"), STATUS_VERSION_MISMATCH, "slice ABI 2.0");
+    assert_refused(probe(world, "org.test:no-descriptor:1.0.0"), STATUS_INVALID,
+                   "no AETHER_SLICE_DESCRIPTOR");
+    assert_refused(probe(world, "org.test:text:1.0.0"), STATUS_INVALID, "ELF");
+    assert_refused(probe(world, "org.test:constructor:1.0.0"), STATUS_CRASHED, "exit code 9");
+    struct probe_result found = probe(world, ODD);
+    assert_int_equal(found.status, STATUS_OK);
+    const struct instance_done *done = found.message->body;
+    assert_int_equal(done->entry_count, 14);
+    assert_int_equal(done->host_pid, 0); /* That process has gone. */
+    message_destroy(&found.message);
+    assert_done(load(world, ODD, (struct how){ 0 })); /* And nothing is in its way. */
+    world_destroy(&world);
+}
+
 static void hooks_that_end_or_hang(void **unused)
 {
     (void)unused;
@@ -554,6 +585,7 @@ int main(void)
         cmocka_unit_test(a_full_ring_is_overloaded_not_a_wait),
         cmocka_unit_test(bad_objects_are_refused_by_a_process),
         cmocka_unit_test(bad_objects_are_refused_by_the_node),
+        cmocka_unit_test(a_probe_finds_what_could_not_be_loaded),
         cmocka_unit_test(hooks_that_end_or_hang),
         cmocka_unit_test(an_unhealthy_instance_goes_down),
         cmocka_unit_test(draining_lets_calls_end_and_cuts_the_rest),

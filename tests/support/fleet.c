@@ -75,9 +75,26 @@ static void on_activate(struct actor *self, struct fleet_store *store, const str
     }
 }
 
+static void on_probe(struct actor *self, struct fleet_store *store, const struct message *message)
+{
+    const struct instance_probe *probe = message->body;
+    struct instance_key key = { .instance = 0 };
+    struct error error;
+    store->probes++;
+    CHECK(strlen(probe->sha256) == SHA256_TEXT_SIZE - 1); /* These bytes and no others. */
+    if (store->refuse_probe != STATUS_OK && strstr(probe->artifact, "weak") != NULL) {
+        (void)error_set(&error, store->refuse_probe, "probe refused");
+        actor_refuse_error(self, message, &error);
+        return;
+    }
+    (void)text_copy(key.artifact, sizeof(key.artifact), probe->artifact);
+    answer(self, message, &key);
+}
+
 static void on_store(struct actor *self, void *context, const struct message *message)
 {
     struct fleet_store *store = context;
+    if (message->kind == KIND_INSTANCE_PROBE) on_probe(self, store, message);
     if (message->kind == KIND_INSTANCE_LOAD) on_load(self, store, message);
     if (message->kind == KIND_INSTANCE_ACTIVATE) on_activate(self, store, message);
     if (message->kind != KIND_INSTANCE_DEACTIVATE && message->kind != KIND_INSTANCE_UNLOAD) return;
@@ -113,7 +130,7 @@ uint32_t fleet_store_active(const struct fleet_store *store)
 
 static void on_artifacts(struct actor *self, void *context, const struct message *message)
 {
-    (void)context;
+    const struct fleet *fleet = context;
     if (message->kind != KIND_ARTIFACT_RESOLVE) return;
     const struct artifact_resolve *resolve = message->body;
     if (strstr(resolve->artifact, "absent") != NULL) {
@@ -128,7 +145,7 @@ static void on_artifacts(struct actor *self, void *context, const struct message
     (void)snprintf(resolved->artifact, sizeof(resolved->artifact), "%.*s%s",
                    release == NULL ? (int)strlen(resolve->artifact) : (int)(release - resolve->artifact),
                    resolve->artifact, release == NULL ? "" : ":2.0");
-    (void)snprintf(resolved->sha256, sizeof(resolved->sha256), "%064u", 7U);
+    (void)snprintf(resolved->sha256, sizeof(resolved->sha256), "%064u", 7 + fleet->artifact_bytes);
     actor_reply(self, message, &reply);
 }
 
@@ -147,7 +164,7 @@ void fleet_start(struct fleet *fleet, uint32_t number)
                                    .refuse_load = refuse_load,
                                    .refuse_activate = store->refuse_activate };
     store->actor = stub_spawn(node->runtime, TO_SLICE_STORE, on_store, store);
-    (void)stub_spawn(node->runtime, TO_ARTIFACT_STORE, on_artifacts, store);
+    (void)stub_spawn(node->runtime, TO_ARTIFACT_STORE, on_artifacts, fleet);
     const struct node_deployment_manager_options options = { .node = node->name };
     struct spawn_options spawn = { .options = &options, .name = TO_NODE_DEPLOYMENT_MANAGER };
     CHECK((runtime_spawn(node->runtime, &node_deployment_manager_behavior, &spawn, &id, &error)) ==

@@ -25,7 +25,9 @@ struct fleet_store {
     uint32_t count;
     uint32_t loads;
     uint32_t activations;
-    enum status refuse_load; /* Of artifacts with "weak" in their name. */
+    uint32_t probes;
+    enum status refuse_probe; /* Of artifacts with "weak" in their name. */
+    enum status refuse_load;
     enum status refuse_activate;
 };
 
@@ -33,6 +35,7 @@ struct fleet {
     struct agreed agreed;
     struct fleet_store stores[FLEET_NODES];
     struct scheduler *stepper;
+    uint32_t artifact_bytes; /* Stands for the bytes of every artifact: another number, another sha256. */
 };
 
 struct fleet *fleet_create(uint64_t seed); /* All nodes started, nobody leads. Zones a, b, a. */

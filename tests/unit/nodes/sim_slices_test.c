@@ -21,10 +21,12 @@
 
 static const struct instance_entry entries[] = { { .name = "quote", .id = 1, .readonly = true } };
 static const struct sim_slice catalogue[] = {
-    { "org.sim:pricing:1.0.0", entries, 1 },
-    { "org.sim:orders:1.0.0", entries, 1 },
+    { "org.sim:pricing:1.0.0", entries, 1, STATUS_OK },
+    { "org.sim:orders:1.0.0", entries, 1, STATUS_OK },
+    { "org.sim:other:1.0.0", entries, 1, STATUS_VERSION_MISMATCH },
 };
 #define PRICING "org.sim:pricing:1.0.0"
+#define OTHER   "org.sim:other:1.0.0"
 
 struct world {
     struct scheduler *stepper;
@@ -65,7 +67,7 @@ static struct world *world_create(uint64_t seed)
     world->runtime =
         runtime_create(&(struct runtime_options){ .scheduler = world->stepper, .node = "node-1" });
     world->slices = (struct sim_slices){ .slices = catalogue,
-                                         .slice_count = 2,
+                                         .slice_count = ARRAY_COUNT(catalogue),
                                          .chance = chance_of(seed, 7),
                                          .fetch_ns_max = MILLISECONDS(50),
                                          .step_ns_max = MILLISECONDS(20),
@@ -126,6 +128,25 @@ static enum status step(struct world *world, const char *artifact, uint32_t kind
     settle(world);
     message_destroy(&result.message);
     return result.status;
+}
+
+static struct message *probe_message(const char *artifact)
+{
+    struct message *message = message_create(KIND_INSTANCE_PROBE, sizeof(struct instance_probe));
+    struct instance_probe *probe = message->body;
+    (void)text_copy(probe->artifact, sizeof probe->artifact, artifact);
+    sim_slices_sha256(artifact, probe->sha256);
+    return message;
+}
+
+static struct probe_result probe(struct world *world, const char *artifact)
+{
+    struct message *message = probe_message(artifact);
+    struct probe_result result = probe_ask_name(world->runtime, TO_SLICE_STORE, &message, SECONDS(60));
+    assert_true(result.completed);
+    settle(world);
+    assert_int_equal(world->slices.alive, 0); /* Whatever was said: its process has gone. */
+    return result;
 }
 
 static enum status invoke(struct world *world, const char *entry)
@@ -206,6 +227,80 @@ static void slice_call_that_comes_back_is_told_again(void **unused)
     world_destroy(&world);
 }
 
+static void a_probe_says_what_could_be_loaded_and_leaves_nothing(void **unused)
+{
+    (void)unused;
+    struct world *world = world_create(4);
+    world->slices.no_permille = 1000; /* No hook runs. */
+    struct probe_result result = probe(world, PRICING);
+    assert_int_equal(result.status, STATUS_OK);
+    const struct instance_done *done = result.message->body;
+    assert_string_equal(done->key.artifact, PRICING);
+    assert_int_equal(done->entry_count, 1);
+    assert_string_equal(done->entries[0].name, "quote");
+    message_destroy(&result.message);
+    assert_int_equal(probe(world, OTHER).status, STATUS_VERSION_MISMATCH);
+    assert_int_equal(probe(world, "org.sim:absent:1.0.0").status, STATUS_NOT_FOUND);
+    world->slices.crash_permille = 1000;
+    assert_int_equal(probe(world, PRICING).status, STATUS_CRASHED);
+    world->slices.crash_permille = world->slices.no_permille = 0;
+    assert_int_equal(load(world, PRICING, false, true), STATUS_OK); /* No key is taken. */
+    assert_int_equal(world->downs, 0);
+    world_destroy(&world);
+}
+
+static void a_probe_that_hangs_ends(void **unused)
+{
+    (void)unused;
+    struct world *world = world_create(5);
+    world->slices.step_ns_max = SECONDS(1000000);
+    int64_t began_ns = stepper_now_ns(world->stepper);
+    struct probe_result result = probe(world, PRICING);
+    int64_t took_ns = stepper_now_ns(world->stepper) - began_ns;
+    assert_int_equal(result.status, STATUS_DEADLINE);
+    assert_non_null(strstr(result.error.message, "not mapped and checked in time (10 s at most)"));
+    assert_in_range(took_ns, SECONDS(10), SECONDS(11));
+    world_destroy(&world);
+}
+
+struct answers {
+    unsigned count[STATUS_COUNT];
+};
+
+static void count_answer(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    (void)self, (void)state;
+    ((struct answers *)context)->count[result->status]++;
+}
+
+static void ask_for_many(struct actor *self, void *context, const struct message *message)
+{
+    (void)message;
+    for (int i = 0; i < SLICE_PROBES_MAX + 3; i++) {
+        struct message *asked = probe_message(PRICING);
+        actor_ask_name(self, TO_SLICE_STORE, &asked, SECONDS(60), count_answer, context);
+    }
+}
+
+static void probes_are_bounded(void **unused)
+{
+    (void)unused;
+    struct world *world = world_create(6);
+    struct answers answers = { 0 };
+    struct actor_id asker = stub_spawn(world->runtime, TO_CLUSTER_DEPLOYMENT_MANAGER, ask_for_many, &answers);
+    struct message *message = message_create(KIND_CLUSTER_DEPLOYMENT_TICK, 0);
+    probe_tell(world->runtime, asker, &message);
+    stepper_run_until(world->stepper, stepper_now_ns(world->stepper) + SECONDS(2));
+    assert_int_equal(answers.count[STATUS_OK], SLICE_PROBES_MAX); /* Of one artifact, side by side. */
+    assert_int_equal(answers.count[STATUS_OVERLOADED], 3);
+    message = message_create(KIND_CLUSTER_DEPLOYMENT_TICK, 0);
+    probe_tell(world->runtime, asker, &message);
+    stepper_run_until(world->stepper, stepper_now_ns(world->stepper) + SECONDS(2));
+    assert_int_equal(answers.count[STATUS_OK], 2 * SLICE_PROBES_MAX); /* All their places are free again. */
+    assert_int_equal(world->slices.alive, 0);
+    world_destroy(&world);
+}
+
 /* Every request ends, with one of the outcomes that messages.h names, whatever fails; nothing stays behind.
  */
 static uint64_t storm(uint64_t seed)
@@ -249,6 +344,9 @@ int main(void)
         cmocka_unit_test(whole_lives),
         cmocka_unit_test(a_crash_is_told_and_can_be_made_good),
         cmocka_unit_test(slice_call_that_comes_back_is_told_again),
+        cmocka_unit_test(a_probe_says_what_could_be_loaded_and_leaves_nothing),
+        cmocka_unit_test(a_probe_that_hangs_ends),
+        cmocka_unit_test(probes_are_bounded),
         cmocka_unit_test(storms_end_clean_and_repeat_bit_for_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

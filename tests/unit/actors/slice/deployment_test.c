@@ -124,6 +124,46 @@ static void constraints_are_kept(void **state)
     assert_int_equal(fleet_store_active(&fleet->stores[2]), 2);
 }
 
+static uint32_t probes(const struct fleet *fleet)
+{
+    uint32_t count = 0;
+    for (uint32_t n = 0; n < FLEET_NODES; n++)
+        count += fleet->stores[n].probes;
+    return count;
+}
+
+static void what_cannot_be_loaded_is_not_written(void **state)
+{
+    static const enum status refusals[] = { STATUS_VERSION_MISMATCH, STATUS_INVALID, STATUS_CRASHED,
+                                            STATUS_DEADLINE, STATUS_OVERLOADED };
+    struct fleet *fleet = *state;
+    log_index before = fleet->agreed.index;
+    for (size_t i = 0; i < ARRAY_COUNT(refusals); i++) {
+        fleet->stores[0].refuse_probe = refusals[i];
+        assert_refused(fleet, "slices:\n - {artifact: 'a:b:1'}\n - {artifact: 'a:weak:1'}\n", refusals[i],
+                       "slices[1] a:weak:1: probe refused");
+        assert_int_equal(fleet->agreed.index, before);
+    }
+    fleet->stores[0].refuse_probe = STATUS_OK;
+    assert_published(fleet, "slices:\n - {artifact: 'a:b:1'}\n - {artifact: 'a:weak:1'}\n", true);
+}
+
+static void only_new_bytes_are_probed(void **state)
+{
+    struct fleet *fleet = *state;
+    assert_published(fleet, "name: s\nslices:\n - {artifact: 'a:b:1'}\n", true);
+    assert_int_equal(probes(fleet), 1);
+    assert_published(fleet, "name: s\nslices:\n - {artifact: 'a:b:1'}\n", false);
+    assert_published(fleet, "name: s\nslices:\n - {artifact: 'a:b:1', instances: 4}\n", true);
+    assert_int_equal(probes(fleet), 1);
+    assert_published(
+        fleet, "name: s\nslices:\n - {artifact: 'a:b:1', instances: 4}\n - {artifact: 'a:c:1'}\n", true);
+    assert_int_equal(probes(fleet), 2);
+    fleet->artifact_bytes++;
+    assert_published(fleet, "name: s\nslices:\n - {artifact: 'a:b:1', instances: 4}\n", true);
+    assert_int_equal(probes(fleet), 3);
+}
+
 static void versions_are_resolved(void **state)
 {
     struct fleet *fleet = *state;
@@ -452,6 +492,8 @@ int main(void)
         WORLD_TEST(counts_follow_the_blueprint),
         WORLD_TEST(bad_documents_write_nothing),
         WORLD_TEST(constraints_are_kept),
+        WORLD_TEST(what_cannot_be_loaded_is_not_written),
+        WORLD_TEST(only_new_bytes_are_probed),
         WORLD_TEST(versions_are_resolved),
         WORLD_TEST(delete_leaves_nothing),
         WORLD_TEST(artifact_has_one_blueprint),
