@@ -126,7 +126,8 @@ struct kv_context {    /* Of the entry being applied. */
 
 /* NULL: no such key. Sees what this transaction already changed. Borrowed until the next put or delete. */
 const struct kv_record *kv_txn_get(struct kv_txn *txn, const char *key);
-/* Key and value were checked by kv (size, UTF-8), or are made by a rule, which must keep the limits. */
+/* Key and value were checked by kv (size, UTF-8), or are made by a rule: what is larger than the limits is
+ * not put, and the command ends as INVALID and changes nothing. */
 void kv_txn_put(struct kv_txn *txn, const char *key, const void *value, size_t size, const char *lease);
 bool kv_txn_delete(struct kv_txn *txn, const char *key); /* false: was absent. */
 /* In key order, over a view taken at the call: visit may put and delete. visit returns false to stop. */

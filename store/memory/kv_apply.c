@@ -149,6 +149,16 @@ static enum status apply_operation(struct kv_txn *txn, const Pb__Operation *oper
     }
 }
 
+/* A message or a holder may have been cut inside a character; what is recorded has to be read again (A4). */
+static char *sound_text(struct kv *kv, const char *string)
+{
+    struct text repaired = { 0 };
+    text_add_utf8(&repaired, string);
+    char *copy = arena_strdup(&kv->outcome, text_string(&repaired));
+    text_fini(&repaired);
+    return copy;
+}
+
 static enum status apply_list(struct kv_txn *txn, Pb__Operation **operations, size_t count,
                               Pb__ProposeReply *reply, struct error *error)
 {
@@ -158,6 +168,7 @@ static enum status apply_list(struct kv_txn *txn, Pb__Operation **operations, si
         results[i] = codec_create(arena, &pb__operation_result__descriptor);
         enum status status = apply_operation(txn, operations[i], count, results[i], error);
         if (status != STATUS_OK) return status;
+        results[i]->holder = sound_text(txn->kv, results[i]->holder);
     }
     reply->results = results;
     reply->n_results = count;
@@ -204,6 +215,9 @@ static void execute(struct kv *kv, const struct kv_context *context, Pb__Propose
     struct error error = { 0 };
     kv_txn_begin(&txn, kv, context);
     enum status status = run(&txn, reply, &error);
+    if (status == STATUS_OK && txn.oversized) {
+        status = error_set(&error, STATUS_INVALID, "a record that follows from it would be too large");
+    }
     reply->status = (uint32_t)status;
     reply->revision = context->revision;
     reply->term = context->term;
@@ -212,8 +226,10 @@ static void execute(struct kv *kv, const struct kv_context *context, Pb__Propose
         return;
     }
     kv_txn_abort(&txn);
-    reply->message = arena_strdup(&kv->outcome, error.message);
-    reply->hint = arena_strdup(&kv->outcome, error.hint);
+    reply->results = NULL;
+    reply->n_results = 0;
+    reply->message = sound_text(kv, error.message);
+    reply->hint = sound_text(kv, error.hint);
 }
 
 static Pb__ProposeReply *reply_create(struct kv *kv)
@@ -245,7 +261,9 @@ static const Pb__ProposeReply *answer_of_session(struct kv *kv, const struct kv_
     void *reply = NULL;
     enum status status = codec_unpack(&kv->outcome, &pb__propose_reply__descriptor, session->result,
                                       session->result_size, &reply, NULL);
-    CHECK(status == STATUS_OK); /* We packed it, and a checksum covered it since. */
+    if (status != STATUS_OK) { /* Every replica holds the same bytes, so all say the same (A2). */
+        return refuse(kv, context, STATUS_UNKNOWN, "the session's recorded result can't be read");
+    }
     *out_repeated = true;
     return reply;
 }
@@ -296,7 +314,8 @@ static void apply_no_op(struct kv *kv, const struct kv_context *context, struct 
     struct kv_txn txn;
     kv_txn_begin(&txn, kv, context);
     kv->rules->no_op(&txn, context);
-    outcome->changes = kv_txn_commit(&txn, &outcome->change_count);
+    if (txn.oversized) kv_txn_abort(&txn);
+    else outcome->changes = kv_txn_commit(&txn, &outcome->change_count);
 }
 
 void kv_apply(struct kv *kv, const struct raft_entry *entry, struct kv_outcome *out_outcome)

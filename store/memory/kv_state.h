@@ -23,6 +23,7 @@ struct kv_txn {
     struct kv *kv;
     const struct kv_context *context;
     struct kv_view view;
+    bool oversized; /* A rule put what exceeds the limits: the command fails. */
 };
 
 void kv_txn_begin(struct kv_txn *txn, struct kv *kv, const struct kv_context *context);

@@ -31,8 +31,10 @@ const struct kv_record *kv_txn_get(struct kv_txn *txn, const char *key)
 
 void kv_txn_put(struct kv_txn *txn, const char *key, const void *value, size_t size, const char *lease)
 {
-    CHECK(strlen(key) <= KV_KEY_MAX);
-    CHECK(size <= KV_VALUE_MAX);
+    if (strlen(key) > KV_KEY_MAX || size > KV_VALUE_MAX) { /* A rule made it of what a client sent. */
+        txn->oversized = true;
+        return;
+    }
     const struct kv_item *before = kv_view_get(&txn->view, key);
     uint64_t revision = txn->context->revision;
     struct kv_record record = { .key = key, .value = value, .value_size = size };

@@ -11,6 +11,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/memory.h"
+#include "runtime/base/text.h"
 #include "store/kv.h"
 #include "tests/support/commands.h"
 
@@ -20,12 +21,20 @@
 /* --- plain rules: whatever is asked, but the key "forbidden" ----------------------------------------------
  */
 
+static void grow(struct kv_txn *txn)
+{
+    char *value = memory_zalloc(KV_VALUE_MAX + 1);
+    kv_txn_put(txn, "grown", value, KV_VALUE_MAX + 1, "");
+    memory_free(value);
+}
+
 static enum status plain_put(struct kv_txn *txn, const struct kv_context *context, const Pb__OpPut *put,
                              struct error *error)
 {
     (void)context;
     if (strcmp(put->key, "forbidden") == 0) return error_set(error, STATUS_DENIED, "forbidden it is");
     kv_txn_put(txn, put->key, put->value.data, put->value.len, put->lease);
+    if (strcmp(put->key, "grow") == 0 && put->value.data[0] == '2') grow(txn);
     return STATUS_OK;
 }
 
@@ -443,6 +452,38 @@ static void a_refusal_is_recorded_too(void **state)
     assert_null(kv_get(fixture->kv, "s"));
 }
 
+/* The message shows the key, cut inside a character; it has to come back whole from the session. */
+static void a_cut_message_is_repeated_as_text(void **state)
+{
+    struct fixture *fixture = *state;
+    char key[KV_KEY_MAX + 1] = "";
+    for (size_t i = 0; i + 3 <= KV_KEY_MAX; i += 3)
+        memcpy(key + i, "\xE2\x82\xAC", 4);
+    uint64_t session = open_session(fixture);
+    Pb__Command *command = in_session(fixture, session, 1);
+    Pb__Compare *compare = commands_compare(&fixture->arena, command, key);
+    compare->target_case = PB__COMPARE__TARGET_REVISION;
+    compare->revision = 7;
+    uint64_t refused = apply(fixture, command)->revision;
+    const Pb__ProposeReply *again = apply(fixture, command);
+    assert_true(fixture->outcome.repeated);
+    assert_int_equal(again->status, STATUS_CONFLICT);
+    assert_int_equal(again->revision, refused);
+    assert_true(text_is_utf8(again->message, strlen(again->message)));
+    assert_true(text_ends_with(again->message, "does not exist"));
+}
+
+/* A rule may make a larger record of what a client sent: the command fails, not the node. */
+static void what_a_rule_makes_too_large_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    put(fixture, "grow", "1");
+    const Pb__ProposeReply *reply = put(fixture, "grow", "2");
+    assert_int_equal(reply->status, STATUS_INVALID);
+    assert_int_equal(fixture->outcome.change_count, 0);
+    assert_value(fixture, "grow", "1");
+}
+
 static void a_closed_session_is_unknown(void **state)
 {
     struct fixture *fixture = *state;
@@ -770,6 +811,8 @@ int main(void)
         TEST(a_former_leader_is_refused_by_term),
         TEST(a_session_executes_once),
         TEST(a_refusal_is_recorded_too),
+        TEST(a_cut_message_is_repeated_as_text),
+        TEST(what_a_rule_makes_too_large_is_refused),
         TEST(a_closed_session_is_unknown),
         TEST(sessions_are_dropped_by_log_order),
         TEST(scans_are_ordered_paged_and_bounded),
