@@ -43,7 +43,8 @@ struct waiting { /* For an ask of ours; in a list, so that nothing is lost when 
     char node[NODE_NAME_MAX]; /* A decision: of whom, */
     enum presence_state to;   /* and what. */
     uint64_t incarnation;     /* A start of ours. */
-    int64_t sent_ns;          /* A renewal of ours. */
+    int64_t sent_ns;          /* A renewal of ours, */
+    uint64_t led_term;        /* confirmed by ourselves, leading in this term; 0: by another. */
 };
 
 struct membership {
@@ -292,8 +293,11 @@ static void on_renewed(struct actor *self, void *state, void *context, const str
     struct membership *membership = state;
     struct waiting *waiting = context;
     int64_t sent_ns = waiting->sent_ns;
+    uint64_t led_term = waiting->led_term;
     wait_end(membership, &waiting);
     if (result->status != STATUS_OK) return;
+    /* Deposed meanwhile: then another leader confirmed the round, and never heard of our renewal. */
+    if (led_term != 0 && led_term != membership->role.term) return;
     if (sent_ns > membership->confirmed_ns) membership->confirmed_ns = sent_ns;
     arm_fence(self, membership);
 }
@@ -305,6 +309,7 @@ static void renew(struct actor *self, struct membership *membership)
     sent->sent_ns = actor_now_ns(self);
     if (strcmp(membership->role.leader, membership->options->node) == 0) {
         struct message *barrier = message_create(KIND_READ_BARRIER, 0); /* The same round, but here. */
+        sent->led_term = membership->role.term;
         actor_ask_name(self, TO_STATE, &barrier, membership->lost_after_ns, on_renewed, sent);
         return;
     }

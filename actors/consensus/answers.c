@@ -70,6 +70,7 @@ struct message *answers_propose_reply(const Pb__ProposeReply *reply)
     Pb__ProposeReply *copy = message->body;
     copy->status = reply->status;
     copy->message = wire_string(message, reply->message);
+    copy->hint = wire_string(message, reply->hint);
     copy->revision = reply->revision;
     copy->term = reply->term;
     copy->compares_held = reply->compares_held;

@@ -29,8 +29,10 @@ static enum status note_configuration(struct walk *walk, const struct raft_entry
 {
     struct boot *boot = walk->boot;
     struct core_log_configuration found = { .index = entry->index };
-    enum status status =
-        configuration_unpack(entry->payload->data, entry->payload->size, &found.configuration);
+    enum status status = STATUS_CORRUPT;
+    if (entry->payload != NULL) {
+        status = configuration_unpack(entry->payload->data, entry->payload->size, &found.configuration);
+    }
     if (status != STATUS_OK) {
         return error_set(walk->error, STATUS_CORRUPT, "entry %llu is no configuration",
                          (unsigned long long)entry->index);
@@ -52,6 +54,10 @@ static void on_entry(void *context, const struct raft_entry *entry)
         walk->status = error_set(walk->error, STATUS_CORRUPT, "entry %llu follows %llu of term %llu",
                                  (unsigned long long)entry->index, (unsigned long long)walk->next - 1,
                                  (unsigned long long)walk->term);
+        return;
+    }
+    if (entry->index == 1 && entry->type != ENTRY_CONFIGURATION) { /* I2 */
+        walk->status = error_set(walk->error, STATUS_CORRUPT, "entry 1 is no configuration");
         return;
     }
     if (entry->term > walk->term) note_run(walk->boot, entry);

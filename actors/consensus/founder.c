@@ -192,7 +192,7 @@ static enum status parse_first(const Pb__Founded *founded, struct raft_entry *ou
     struct raft_entry entry;
     enum status status = codec_decode_entry(founded->first, &entry);
     if (status != STATUS_OK) return status;
-    bool fits = entry.index == 1 && entry.type == ENTRY_CONFIGURATION &&
+    bool fits = entry.index == 1 && entry.term == FOUNDING_TERM && entry.type == ENTRY_CONFIGURATION &&
                 entry.chain == entry_chain(0, entry.index, entry.term, entry.type, entry.payload->data,
                                            entry.payload->size);
     status = fits ? configuration_unpack(entry.payload->data, entry.payload->size, out_configuration)

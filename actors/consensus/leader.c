@@ -105,8 +105,15 @@ static void publish_role(struct actor *self, struct leader *leader)
 static void on_role_subscribe(struct actor *self, void *state, const struct message *message)
 {
     struct leader *leader = state;
-    if (role_feed_add(self, &leader->feed, message->sender)) return;
-    log_error(self, "consensus.followers_full", "at most %d", ROLE_FEED_MAX);
+    if (role_feed_add(self, &leader->feed, message->sender)) actor_monitor(self, message->sender);
+    else log_error(self, "consensus.followers_full", "at most %d", ROLE_FEED_MAX);
+}
+
+static void on_follower_down(struct actor *self, void *state, const struct message *message)
+{
+    (void)self;
+    struct leader *leader = state;
+    role_feed_remove(&leader->feed, ((const struct actor_down *)message->body)->id);
 }
 
 /* --- proposals --- */
@@ -743,6 +750,7 @@ static const struct behavior_row rows[] = {
     { KIND_FORWARD_REQUEST, on_forward },
     { KIND_READ_POINT, on_read_point },
     { KIND_ROLE_SUBSCRIBE, on_role_subscribe },
+    { KIND_DOWN, on_follower_down },
     { KIND_PEER_UP, on_peer_up },
     { KIND_PEER_DOWN, on_peer_down },
     { KIND_CONSENSUS_STATUS, on_status },

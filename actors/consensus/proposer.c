@@ -124,6 +124,7 @@ static void answer_change(struct actor *self, const struct call *call, const Pb_
         struct error error = { 0 };
         (void)error_set(&error, status_from_number((int)reply->status), "%s", reply->message);
         tell_expectation(call, &error);
+        error_hint(&error, "%s", reply->hint);
         actor_refuse_error(self, call->request, &error);
         return;
     }
@@ -209,6 +210,14 @@ static void on_refused(struct actor *self, struct proposer *proposer, struct cal
     }
 }
 
+/* A peer that answers with anything else did not say what became of the command. */
+static void on_wrong_reply(struct actor *self, struct proposer *proposer, struct call *call)
+{
+    struct error error = { 0 };
+    (void)error_set(&error, STATUS_UNKNOWN, "its answer is of another kind");
+    on_refused(self, proposer, call, &error);
+}
+
 /* A4: the store doesn't know the session (any more). Nothing of this attempt was executed; of an earlier one
  * nobody can tell. */
 static bool lost_session(const struct call *call, const Pb__ProposeReply *reply)
@@ -228,6 +237,10 @@ static void on_outcome(struct actor *self, void *state, void *context, const str
     call->phase = CALL_WAITS;
     if (result->status != STATUS_OK) {
         on_refused(self, proposer, call, result->error);
+        return;
+    }
+    if (result->message->kind != KIND_PROPOSE_REPLY) {
+        on_wrong_reply(self, proposer, call);
         return;
     }
     const Pb__ProposeReply *reply = result->message->body;
@@ -312,7 +325,11 @@ static void advance(struct actor *self, struct proposer *proposer, struct call *
         send(self, proposer, call);
         return;
     }
-    if (sessions_begin_open(&proposer->sessions, waiting_for_session(proposer))) open_session(self, proposer);
+    bool room =
+        proposer->call_count < ARRAY_COUNT(proposer->calls); /* Ended ones may still await their ask. */
+    if (room && sessions_begin_open(&proposer->sessions, waiting_for_session(proposer))) {
+        open_session(self, proposer);
+    }
 }
 
 static void advance_all(struct actor *self, struct proposer *proposer)

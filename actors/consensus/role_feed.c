@@ -24,6 +24,15 @@ bool role_feed_add(struct actor *self, struct role_feed *feed, struct actor_id f
     return true;
 }
 
+void role_feed_remove(struct role_feed *feed, struct actor_id follower)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < feed->follower_count; i++) {
+        if (!actor_id_equal(feed->followers[i], follower)) feed->followers[left++] = feed->followers[i];
+    }
+    feed->follower_count = left;
+}
+
 bool role_feed_publish(struct actor *self, struct role_feed *feed, const struct role_changed *now)
 {
     bool same = now->leading == feed->told.leading && now->term == feed->told.term &&

@@ -16,6 +16,7 @@ struct role_feed {
 
 /* KIND_ROLE_CHANGED at once, and at every change from now on, until it is gone. false: no room. */
 bool role_feed_add(struct actor *self, struct role_feed *feed, struct actor_id follower);
+void role_feed_remove(struct role_feed *feed, struct actor_id follower); /* It has ended. */
 /* false: nothing changed. */
 bool role_feed_publish(struct actor *self, struct role_feed *feed, const struct role_changed *now);
 

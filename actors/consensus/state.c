@@ -211,7 +211,20 @@ static void copy(struct actor *self, struct state *state)
 static void on_watch(struct actor *self, void *actor_state, const struct message *message)
 {
     struct state *state = actor_state;
+    if (message->from_node != NULL) { /* Streams are for actors of this node. */
+        actor_refuse(self, message, STATUS_INVALID);
+        return;
+    }
+    if (!watches_knows(&state->watches, message->sender)) actor_monitor(self, message->sender);
     watches_add(self, &state->watches, state->kv, message);
+}
+
+/* A watcher that was started again watches anew; its former streams would take the places of others. */
+static void on_watcher_down(struct actor *self, void *actor_state, const struct message *message)
+{
+    (void)self;
+    struct state *state = actor_state;
+    watches_forget(&state->watches, ((const struct actor_down *)message->body)->id);
 }
 
 static void on_unwatch(struct actor *self, void *actor_state, const struct message *message)
@@ -290,6 +303,7 @@ static const struct behavior_row rows[] = {
     { KIND_APPLY, on_apply },          { KIND_KV_READ_REQUEST, on_read },  { KIND_KV_GET_REQUEST, on_read },
     { KIND_KV_LIST_REQUEST, on_read }, { KIND_READ_BARRIER, on_read },     { KIND_KV_WATCH_REQUEST, on_poll },
     { KIND_STATE_WATCH, on_watch },    { KIND_STATE_UNWATCH, on_unwatch }, { KIND_STATE_SWEEP, on_sweep },
+    { KIND_DOWN, on_watcher_down },
 };
 
 const struct behavior state_behavior = {

@@ -185,6 +185,21 @@ void watches_remove(struct watches *watches, struct actor_id watcher, uint64_t i
     }
 }
 
+void watches_forget(struct watches *watches, struct actor_id watcher)
+{
+    for (uint32_t i = watches->stream_count; i > 0; i--) {
+        if (actor_id_equal(watches->streams[i - 1].watcher, watcher)) drop_stream(watches, i - 1);
+    }
+}
+
+bool watches_knows(const struct watches *watches, struct actor_id watcher)
+{
+    for (uint32_t i = 0; i < watches->stream_count; i++) {
+        if (actor_id_equal(watches->streams[i].watcher, watcher)) return true;
+    }
+    return false;
+}
+
 void watches_add(struct actor *self, struct watches *watches, const struct kv *kv,
                  const struct message *request)
 {
@@ -227,16 +242,54 @@ struct collect {
     struct events events;
     const char *prefix;
     size_t limit;
+    size_t bytes;
     uint64_t next;
+    bool full;          /* Ended before the last revision. */
+    uint64_t oversized; /* The next revision, which fits into no answer; 0: none such. */
 };
 
+static size_t record_bytes(const struct kv_record *record)
+{
+    enum { NUMBERS_SIZE = 64 };
+    if (record == NULL) return 0;
+    return strlen(record->key) + record->value_size + strlen(record->lease) + NUMBERS_SIZE;
+}
+
+static size_t changes_bytes(const char *prefix, const struct kv_change *changes, uint32_t count)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!text_starts_with(changes[i].key, prefix)) continue;
+        bytes += strlen(changes[i].key) + record_bytes(changes[i].previous) + record_bytes(changes[i].record);
+    }
+    return bytes;
+}
+
+/* A6: no revision is split, so an answer ends before the one that it has no room for. */
 static bool collect_revision(void *context, uint64_t revision, const struct kv_change *changes,
                              uint32_t change_count)
 {
     struct collect *collect = context;
+    size_t bytes = changes_bytes(collect->prefix, changes, change_count);
+    if (collect->events.count == 0 && bytes > POLL_REVISION_BYTES_MAX) collect->oversized = revision;
+    bool fits = collect->events.count == 0 || collect->bytes + bytes <= POLL_BYTES_MAX;
+    collect->full = !fits || collect->oversized != 0;
+    if (collect->full) return false;
     add_changes(&collect->events, collect->prefix, revision, changes, change_count);
+    collect->bytes += bytes;
     collect->next = revision + 1;
-    return collect->events.count < collect->limit;
+    collect->full = collect->events.count >= collect->limit;
+    return !collect->full;
+}
+
+static void refuse_oversized(struct actor *self, const struct poll *poll, uint64_t revision)
+{
+    struct error error = { 0 };
+    (void)error_set(&error, STATUS_NOT_FOUND, "revision %llu changed more than an answer can carry",
+                    (unsigned long long)revision);
+    error_hint(&error, "read the keys again (aether kv list), then watch from revision %llu",
+               (unsigned long long)revision + 1);
+    actor_refuse_error(self, poll->request, &error);
 }
 
 static void refuse_compacted(struct actor *self, const struct poll *poll, const struct kv *kv)
@@ -267,9 +320,14 @@ static bool try_answer(struct actor *self, struct poll *poll, const struct kv *k
         refuse_compacted(self, poll, kv);
         return true;
     }
+    if (collect.oversized != 0) {
+        message_destroy(&message);
+        refuse_oversized(self, poll, collect.oversized);
+        return true;
+    }
     uint64_t applied = kv_applied(kv).index;
-    /* Not cut off by the limit: all that is applied was looked at. */
-    if (collect.events.count < collect.limit && collect.next <= applied) collect.next = applied + 1;
+    /* Not cut off by a bound: all that is applied was looked at. */
+    if (!collect.full && collect.next <= applied) collect.next = applied + 1;
     poll->next = collect.next;
     if (collect.events.count == 0 && !at_end) {
         message_destroy(&message);

@@ -7,7 +7,13 @@
 #include "runtime/actor.h"
 #include "store/kv.h"
 
-enum { WATCHES_MAX = 256, POLLS_MAX = 1024, POLL_EVENTS_DEFAULT = 1000 };
+enum {
+    WATCHES_MAX = 256,
+    POLLS_MAX = 1024,
+    POLL_EVENTS_DEFAULT = 1000,
+    POLL_BYTES_MAX = KV_SCAN_BYTES_MAX,       /* Of several revisions in one answer. */
+    POLL_REVISION_BYTES_MAX = 7 * 512 * 1024, /* Of one: what surely fits into a frame. */
+};
 
 struct watch {
     struct actor_id watcher;
@@ -37,6 +43,8 @@ void watches_fini(struct watches *watches);
 void watches_add(struct actor *self, struct watches *watches, const struct kv *kv,
                  const struct message *request);
 void watches_remove(struct watches *watches, struct actor_id watcher, uint64_t id);
+void watches_forget(struct watches *watches, struct actor_id watcher); /* It has ended: all of its. */
+bool watches_knows(const struct watches *watches, struct actor_id watcher);
 /* One applied revision that changed something. */
 void watches_on_applied(struct actor *self, struct watches *watches, uint64_t revision,
                         const struct kv_change *changes, uint32_t change_count);
