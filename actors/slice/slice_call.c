@@ -462,6 +462,10 @@ static void on_remote_answer(struct actor *self, void *state, void *context, con
         attempt_failed(self, calls, call, result->error);
         return;
     }
+    if (result->message->kind != KIND_INVOKE_REPLY) { /* It may have run: nobody can tell. */
+        attempt_failed_with(self, calls, call, STATUS_UNKNOWN, "node %s gave no answer", call->node);
+        return;
+    }
     const Pb__InvokeReply *reply = result->message->body;
     if (reply->repeatable) endpoint_table_learn_repeatable(&calls->table, call->artifact, call->entry);
     finish_ok(self, calls, call, result->message);
