@@ -457,7 +457,73 @@ static void a_watch_sees_each_change_once(void **unused) /* A6 */
     end(&sim);
 }
 
+/* Forty values of 200 KB are more than a frame: they come in several answers, each change once (A6). */
+static void a_watch_answer_fits_into_a_frame(void **unused)
+{
+    (void)unused;
+    enum { SIZE = 200 * 1000, COUNT = 40 };
+    struct sim *sim = begin(&(struct sim_options){ .voters = 1 });
+    uint32_t node = await_leader(sim);
+    char *value = calloc(1, SIZE + 3);
+    memset(value, 'x', SIZE + 2);
+    value[0] = value[SIZE + 1] = '"';
+    for (uint32_t i = 0; i < COUNT; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof key, "w/%02u", i);
+        memcpy(value + 1, key + 2, 2); /* Values are unique. */
+        struct sim_call put = sim_put(sim, node, &(struct sim_put){ .key = key, .value = value });
+        assert_int_equal(sim_await(sim, put, SECONDS(5)), STATUS_OK);
+    }
+    free(value);
+    uint64_t next = 1;
+    uint32_t answers = 0;
+    for (uint32_t seen = 0; seen < COUNT; answers++) {
+        struct sim_call call = watch(sim, node, next, 10);
+        assert_int_equal(sim_await(sim, call, SECONDS(5)), STATUS_OK);
+        const Pb__KvWatchReply *reply = sim_call_reply(sim, call)->body;
+        assert_true(reply->n_events > 0);
+        assert_true(pb__kv_watch_reply__get_packed_size(reply) < 4 * 1024 * 1024 - 1024);
+        for (size_t i = 0; i < reply->n_events; i++, seen++) {
+            char key[16];
+            (void)snprintf(key, sizeof key, "w/%02u", seen);
+            assert_string_equal(reply->events[i]->record->key, key);
+        }
+        next = reply->next_revision;
+    }
+    assert_true(answers > 1);
+    struct message *message = wire_message_create(KIND_KV_DELETE_REQUEST);
+    Pb__KvDeleteRequest *request = message->body;
+    request->key = wire_string(message, "w/");
+    request->prefix = true;
+    struct sim_call deletion = sim_ask(sim, node, TO_PROPOSER, &message, SECONDS(5));
+    assert_int_equal(sim_await(sim, deletion, SECONDS(5)), STATUS_OK);
+    uint64_t revision = sim_call_revision(sim, deletion);
+    struct sim_call large = watch(sim, node, next, 10); /* One revision, with all the values before: 8 MB. */
+    assert_int_equal(sim_await(sim, large, SECONDS(5)), STATUS_NOT_FOUND);
+    char resume[64];
+    (void)snprintf(resume, sizeof resume, "watch from revision %llu", (unsigned long long)revision + 1);
+    if (strstr(sim_call_error(sim, large)->hint, resume) == NULL)
+        fail_msg("%s", sim_call_error(sim, large)->hint);
+    assert_int_equal(sim_await(sim, watch(sim, node, revision + 1, 10), SECONDS(5)), STATUS_OK);
+    end(&sim);
+}
+
 /* --- what people are told --- */
+
+static void a_refusal_says_what_to_do(void **unused)
+{
+    (void)unused;
+    struct sim *sim = begin(&(struct sim_options){ .voters = 3 });
+    uint32_t leader = await_leader(sim);
+    for (uint32_t node = 0; node < 3; node++) {
+        char command[32];
+        (void)snprintf(command, sizeof command, "kv put nodes/n9 x%u", node);
+        struct sim_call put = sim_command(sim, (leader + node) % 3, command);
+        assert_int_equal(sim_await(sim, put, SECONDS(5)), STATUS_DENIED);
+        assert_non_null(strstr(sim_call_error(sim, put)->hint, "--force"));
+    }
+    end(&sim);
+}
 
 static void status_tells_who_is_who(void **unused)
 {
@@ -524,6 +590,8 @@ int main(int argc, char **argv) /* [PATTERN of tests] */
         cmocka_unit_test(a_late_node_is_handed_the_cluster),
         cmocka_unit_test(a_wiped_node_stays_out),
         cmocka_unit_test(a_watch_sees_each_change_once),
+        cmocka_unit_test(a_watch_answer_fits_into_a_frame),
+        cmocka_unit_test(a_refusal_says_what_to_do),
         cmocka_unit_test(status_tells_who_is_who),
         cmocka_unit_test(a_read_barrier_is_fresh),
     };
