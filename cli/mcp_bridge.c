@@ -18,7 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 65536, OPEN_MAX = 256 };
+/* A line longer than a message may be is kept some way on, because clients may write the id last: it is
+ * refused by its id then, and the client needn't wait for nothing. */
+enum { READ_SIZE = 65536, OPEN_MAX = 256, LINE_MAX_SIZE = 4 * VALUE_SIZE_MAX };
 
 static const int64_t drain_ns = SECONDS(30); /* For answers after the end of stdin. */
 
@@ -76,6 +78,15 @@ static void forget(struct bridge *bridge, const struct value *id)
     }
 }
 
+/* The node won't answer it any more, so nobody need wait for that. An answer on its way already is passed on.
+ */
+static void forget_cancelled(struct bridge *bridge, const struct jsonrpc_request *notification)
+{
+    if (strcmp(notification->method, "notifications/cancelled") != 0) return;
+    const struct value *id = value_get(notification->params, "requestId");
+    if (id != NULL) forget(bridge, id);
+}
+
 static void lose_connection(struct bridge *bridge)
 {
     struct error error;
@@ -131,6 +142,7 @@ static void on_line(struct bridge *bridge, const char *line, size_t size)
     }
     struct error error;
     if (request.id == NULL) {
+        forget_cancelled(bridge, &request);
         (void)send_document(bridge, request.document, &error); /* A notification may be lost. */
     } else if (bridge->open_count == OPEN_MAX) {
         error_set(&error, STATUS_OVERLOADED, "%d requests are open", OPEN_MAX);
@@ -170,7 +182,7 @@ static void read_lines(struct bridge *bridge)
     size_t used = start == NULL ? 0 : (size_t)(start - bridge->input.data);
     if (used > 0) memmove(bridge->input.data, start, bridge->input.size - used);
     bridge->input.size -= used;
-    if (bridge->input.size <= VALUE_SIZE_MAX) return;
+    if (bridge->input.size <= LINE_MAX_SIZE) return;
     if (!bridge->skipping)
         print_response(bridge, jsonrpc_error(NULL, JSONRPC_PARSE_ERROR, "a message is at most 4 MiB", NULL));
     bridge->skipping = true;

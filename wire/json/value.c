@@ -80,9 +80,12 @@ enum status value_parse_json(const char *text, size_t size, struct value **out_v
     if (check_depth(text, size, error) != STATUS_OK) return STATUS_INVALID;
     json_error_t problem;
     json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
-    if (json == NULL)
+    if (json == NULL) {
+        bool nul = json_error_code(&problem) == json_error_null_character; /* Its text speaks of a C flag. */
         return error_set(error, STATUS_INVALID, "line %d, column %d: %s", problem.line < 1 ? 1 : problem.line,
-                         problem.column < 1 ? 1 : problem.column, problem.text);
+                         problem.column < 1 ? 1 : problem.column,
+                         nul ? "text can't hold U+0000" : problem.text);
+    }
     if (check_members(json, error) != STATUS_OK) {
         json_decref(json);
         return STATUS_INVALID;

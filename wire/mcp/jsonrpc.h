@@ -25,8 +25,9 @@ struct jsonrpc_request {
 bool jsonrpc_read(const char *text, size_t size, struct jsonrpc_request *out, struct value **out_refusal);
 void jsonrpc_fini(struct jsonrpc_request *request);
 
-/* Responses. `id` is borrowed (NULL becomes null, as JSON-RPC says where it could not be read); `result` and
- * `data` (may be NULL) are taken. */
+/* Responses. `id` is borrowed; `result` and `data` (may be NULL) are taken. An error's `id` may be NULL,
+ * where it could not be read: the response then has none, as MCP's schema has it. JSON-RPC's own `null` is
+ * refused by MCP's official clients, who would never see why. */
 struct value *jsonrpc_result(const struct value *id, struct value *result);
 struct value *jsonrpc_error(const struct value *id, int code, const char *message, struct value *data);
 
