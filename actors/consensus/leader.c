@@ -183,7 +183,10 @@ static void on_forward(struct actor *self, void *state, const struct message *me
     const struct bytes *command = message->attachment;
     if (actor_refuse_if_late(self, message)) return; /* A1 */
     if (command == NULL || command->size == 0 || command->size > ENTRY_PAYLOAD_MAX) {
-        actor_refuse(self, message, STATUS_INVALID);
+        struct error error;
+        error_set(&error, STATUS_INVALID, "a change of %zu bytes; one is at least 1 and at most %d",
+                  command == NULL ? 0 : command->size, ENTRY_PAYLOAD_MAX);
+        actor_refuse_error(self, message, &error);
         return;
     }
     if (leader->core == NULL) {

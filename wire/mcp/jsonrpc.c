@@ -93,8 +93,7 @@ static struct value *id_at(const char *text, size_t size, size_t at)
     return id;
 }
 
-/* The member "id" of the outermost object, found by its brackets and quotes alone. NULL: none. */
-static struct value *find_id(const char *text, size_t size)
+struct value *jsonrpc_find_id(const char *text, size_t size)
 {
     static const char key[] = "\"id\"";
     size_t depth = 0;
@@ -123,7 +122,7 @@ bool jsonrpc_read(const char *text, size_t size, struct jsonrpc_request *out, st
     struct error error = { 0 };
     struct value *document = NULL;
     if (value_parse_json(text, size, &document, &error) != STATUS_OK) {
-        struct value *id = find_id(text, size);
+        struct value *id = jsonrpc_find_id(text, size);
         *out_refusal = jsonrpc_error(id, JSONRPC_PARSE_ERROR, error.message, NULL);
         value_free(&id);
         return false;

@@ -25,6 +25,10 @@ struct jsonrpc_request {
 bool jsonrpc_read(const char *text, size_t size, struct jsonrpc_request *out, struct value **out_refusal);
 void jsonrpc_fini(struct jsonrpc_request *request);
 
+/* The id of a message, whole or broken: the member "id" of the outermost object, found by brackets and quotes
+ * alone, for who must refuse what it can't or needn't read. The caller's; NULL: none that is usable. */
+struct value *jsonrpc_find_id(const char *text, size_t size);
+
 /* Responses. `id` is borrowed; `result` and `data` (may be NULL) are taken. An error's `id` may be NULL,
  * where it could not be read: the response then has none, as MCP's schema has it. JSON-RPC's own `null` is
  * refused by MCP's official clients, who would never see why. */

@@ -11,6 +11,9 @@
 #include "wire/frame.h"
 #include "wire/kinds.h"
 #include "wire/local.h"
+#include "wire/mcp/jsonrpc.h"
+
+#include <string.h>
 
 enum {
     OPEN_MAX = 1024,
@@ -39,6 +42,7 @@ struct open_ask {
     struct open_ask *previous;
     struct client_socket *clients;
     struct requester requester;
+    struct bytes *text; /* Of JSON-RPC: for the id in it, should we have to answer ourselves. Else NULL. */
     size_t size;
 };
 
@@ -103,6 +107,7 @@ static void open_destroy(struct open_ask *ask)
     ask->clients->open_bytes -= ask->size;
     ask->next->previous = ask->previous;
     ask->previous->next = ask->next;
+    bytes_unref(&ask->text);
     memory_free(ask);
 }
 
@@ -165,16 +170,22 @@ static void answer_error(struct client_socket *clients, struct actor *self, cons
     message_destroy(&refusal);
 }
 
-/* The MCP server answers errors itself; this is for when it can't. The id of the request is not known here.
- */
+/* The MCP server answers errors itself; this is for when it can't. A client finds an answer by its id, and a
+ * notification, which has none, wants no answer; but a REQ waits for something. */
 static void answer_text_error(struct client_socket *clients, struct actor *self, const struct requester *to,
-                              enum status status)
+                              const struct bytes *request, const struct error *error)
 {
-    struct text text = { 0 };
-    text_printf(&text, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":%d,\"message\":\"%s: %s\"}}",
-                status_json_rpc(status), status_name(status), status_text(status));
-    struct bytes *answer = bytes_copy(text.data, text.size);
-    text_fini(&text);
+    struct value *id = jsonrpc_find_id((const char *)request->data, request->size);
+    if (id == NULL && !to->delimiter) return;
+    struct text message = { 0 };
+    text_printf(&message, "%s: %s", status_name(error->status), error->message);
+    struct value *response = jsonrpc_error(id, status_json_rpc(error->status), text_string(&message), NULL);
+    char *dump = value_dump(response);
+    struct bytes *answer = bytes_copy(dump, strlen(dump));
+    memory_free(dump);
+    value_free(&response);
+    value_free(&id);
+    text_fini(&message);
     answer_bytes(clients, self, to, &answer);
 }
 
@@ -250,7 +261,7 @@ static void on_text_answered(struct actor *self, void *state, void *context, con
     (void)state;
     struct open_ask *ask = context;
     if (result->status != STATUS_OK) {
-        answer_text_error(ask->clients, self, &ask->requester, result->status);
+        answer_text_error(ask->clients, self, &ask->requester, ask->text, result->error);
     } else if (result->message->attachment != NULL || ask->requester.delimiter) {
         struct bytes *answer = bytes_ref(result->message->attachment);
         if (answer == NULL) answer = bytes_create(0); /* A REQ waits for something. */
@@ -263,17 +274,18 @@ static void on_text(struct client_socket *clients, struct actor *self, const str
                     const uint8_t *data, size_t size)
 {
     struct error error;
-    enum status status = check_room(clients, requester, size, &error);
-    if (status != STATUS_OK) {
-        answer_text_error(clients, self, requester, status);
+    struct bytes *text = bytes_copy(data, size);
+    if (check_room(clients, requester, size, &error) != STATUS_OK) {
+        answer_text_error(clients, self, requester, text, &error);
+        bytes_unref(&text);
         return;
     }
     struct message *message = message_create(KIND_MCP_REQUEST, sizeof(struct mcp_request));
     ((struct mcp_request *)message->body)->client = requester->client_hash;
-    struct bytes *text = bytes_copy(data, size);
+    struct open_ask *ask = open_create(clients, requester, size);
+    ask->text = bytes_ref(text);
     message_attach(message, &text);
-    actor_ask_name(self, TO_MCP_SERVER, &message, patience_max_ns, on_text_answered,
-                   open_create(clients, requester, size));
+    actor_ask_name(self, TO_MCP_SERVER, &message, patience_max_ns, on_text_answered, ask);
 }
 
 /* --- input ---------------------------------------------------------------------------------------------- */

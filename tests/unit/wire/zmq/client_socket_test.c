@@ -48,12 +48,13 @@ static void gateway(struct actor *self, void *context, const struct message *mes
     tally_add(&station.tally, HANDLED);
 }
 
-/* Answers with the text, in quotes; a notification has no id and no answer. */
+/* Answers with the text, in brackets; a notification has no id and no answer, and "silence" waits forever. */
 static void mcp_server(struct actor *self, void *context, const struct message *message)
 {
     (void)context;
     assert_int_equal(message->kind, KIND_MCP_REQUEST);
     CHECK(((const struct mcp_request *)message->body)->client != 0);
+    if (memmem(message->attachment->data, message->attachment->size, "silence", 7) != NULL) return;
     struct message *reply = message_create(KIND_MCP_REPLY, 0);
     char text[256];
     int size = snprintf(text, sizeof text, "[%.*s]", (int)message->attachment->size,
@@ -311,6 +312,32 @@ static void one_client_cannot_take_all(void **state)
     raw_close(&greedy);
 }
 
+/* A client finds an answer by its id: a refusal without it would leave the client waiting. */
+static void refused_texts_keep_their_ids(void **state)
+{
+    (void)state;
+    struct client *client = connect_client();
+    struct error error = { 0 };
+    enum { ALLOWED = 64 };
+    char text[128];
+    for (int i = 0; i < ALLOWED; i++) {
+        int size = snprintf(text, sizeof text, "{\"id\":%d,\"method\":\"silence\"}", i);
+        assert_int_equal(client_send_text(client, text, (size_t)size, &error), STATUS_OK);
+    }
+    const char *beyond[] = { "{\"method\":\"a notification wants no answer\"}",
+                             "{\"params\":{\"id\":1},\"id\":\"beyond\"}" };
+    for (size_t i = 0; i < ARRAY_COUNT(beyond); i++)
+        assert_int_equal(client_send_text(client, beyond[i], strlen(beyond[i]), &error), STATUS_OK);
+    char *answer = NULL;
+    while ((answer = client_next_text(client)) == NULL)
+        assert_true(client_wait(client, -1, SECONDS(10)).text);
+    assert_non_null(strstr(answer, "\"id\":\"beyond\""));
+    assert_non_null(strstr(answer, "OVERLOADED"));
+    memory_free(answer);
+    assert_null(client_next_text(client));
+    client_close(&client);
+}
+
 static void garbage_is_answered_or_dropped(void **state)
 {
     (void)state;
@@ -359,6 +386,7 @@ int main(void)
         CLIENT_TEST(a_req_is_answered_each_time),
         CLIENT_TEST(wrong_frames_are_refused),
         CLIENT_TEST(one_client_cannot_take_all),
+        CLIENT_TEST(refused_texts_keep_their_ids),
         CLIENT_TEST(garbage_is_answered_or_dropped),
         CLIENT_TEST(a_leaving_client_harms_nobody),
     };
