@@ -7,6 +7,7 @@ enum status world_start_actors(struct sim_node *node, struct error *error)
     struct sim *sim = node->sim;
     struct node_options *options = &node->options;
     node->transport = (struct network_transport_options){ .network = sim->network, .node = node->index };
+    node->adapters = (struct slice_adapters){ .node = node->name, .context = &sim->slices };
     *options = (struct node_options){
         .node = node->name,
         .cluster_name = "sim",
@@ -24,6 +25,12 @@ enum status world_start_actors(struct sim_node *node, struct error *error)
                        .options = &node->transport,
                        .name = TO_TRANSPORT,
                        .restart = CHILD_NEVER },
+        .artifact_store = { .behavior = &sim_artifact_store_behavior,
+                            .options = &sim->artifacts,
+                            .name = TO_ARTIFACT_STORE,
+                            .restart = CHILD_PERMANENT },
+        .slice_adapters = &node->adapters,
+        .slice_backend = &sim_slice_backend,
     };
     if (sim->options.bootstrap != NULL) {
         options->bootstrap = sim->options.bootstrap(node->index, &options->bootstrap_count);

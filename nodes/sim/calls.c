@@ -5,6 +5,7 @@
 #include "runtime/base/text.h"
 #include "wire/kinds.h"
 #include "wire/proto/cluster.pb-c.h"
+#include "wire/proto/slice.pb-c.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -104,10 +105,11 @@ static struct sim_request *request_create(struct sim *sim, struct sim_call *out_
 static void send(struct sim *sim, uint32_t index, struct sim_request *request, uint32_t name,
                  struct message **message, int64_t timeout_ns)
 {
-    struct sim_node *node = &sim->nodes[index];
+    struct sim_node *node = index == SIM_NOBODY ? NULL : &sim->nodes[index];
     if (timeout_ns <= 0) timeout_ns = timeout_default_ns;
     struct message *order = client_message(&request->call, name, timeout_ns, message);
-    bool sent = node->runtime != NULL && runtime_send(node->runtime, node->client, &order) == STATUS_OK;
+    bool sent = node != NULL && node->runtime != NULL &&
+                runtime_send(node->runtime, node->client, &order) == STATUS_OK;
     if (!sent) message_destroy(&order); /* The call ends: NODE_LOST. */
 }
 
@@ -183,6 +185,48 @@ struct sim_call sim_get(struct sim *sim, uint32_t node, const struct sim_get *ge
     }
     send(sim, node, request, TO_STATE, &message, get->timeout_ns);
     return call;
+}
+
+/* --- slices --- */
+
+static void add_slice(struct text *document, const char *artifact, uint32_t instances)
+{
+    if (instances == 0) return;
+    text_printf(document, "  - {artifact: '%s', instances: %u}\n", artifact, instances);
+}
+
+struct sim_call sim_publish(struct sim *sim, const char *name, uint32_t pricing, uint32_t orders)
+{
+    uint32_t leader = sim_leader(sim);
+    struct message *message = NULL;
+    if (pricing + orders == 0) {
+        message = wire_message_create(KIND_BLUEPRINT_DELETE_REQUEST);
+        Pb__BlueprintDeleteRequest *request = message->body;
+        request->name = wire_string(message, name);
+        request->detach = true;
+    } else {
+        struct text document = { 0 };
+        text_printf(&document, "name: %s\nslices:\n", name);
+        add_slice(&document, SIM_PRICING, pricing);
+        add_slice(&document, SIM_ORDERS, orders);
+        message = wire_message_create(KIND_BLUEPRINT_PUBLISH_REQUEST);
+        Pb__BlueprintPublishRequest *request = message->body;
+        request->document = wire_string(message, text_string(&document));
+        request->detach = true;
+        text_fini(&document);
+    }
+    return sim_ask(sim, leader, TO_CLUSTER_DEPLOYMENT_MANAGER, &message, 0);
+}
+
+struct sim_call sim_invoke(struct sim *sim, uint32_t node, const char *artifact, int64_t timeout_ns)
+{
+    struct message *message = wire_message_create(KIND_CALL_REQUEST);
+    Pb__CallRequest *request = message->body;
+    char target[128];
+    (void)snprintf(target, sizeof target, "%s/quote", artifact);
+    request->target = wire_string(message, target);
+    request->payload = wire_string(message, "{}");
+    return sim_ask(sim, node, TO_SLICE_CALL, &message, timeout_ns);
 }
 
 /* --- commands as text --- */

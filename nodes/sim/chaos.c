@@ -7,6 +7,7 @@
 
 #include "nodes/sim/chance.h"
 #include "nodes/sim/sim.h"
+#include "store/schema/slice.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@ enum { CLIENTS_MAX = 8, KEYS = 6, VALUE_MAX = 32, BURST_MAX = 12 };
 static const int64_t slice_ns = MILLISECONDS(10); /* Between two looks at clients and faults. */
 static const int64_t faults_ns = SECONDS(12);
 static const int64_t settle_ns = SECONDS(10);
+static const int64_t deploy_ns = SECONDS(45); /* The back-off of a failed instance is up to 30 s. */
 
 enum family {
     FAMILY_SETUP = 1,
@@ -23,6 +25,8 @@ enum family {
     FAMILY_CUT,
     FAMILY_DISK,
     FAMILY_LEADER,
+    FAMILY_PUBLISHER,
+    FAMILY_CALLER,
 };
 
 struct client {
@@ -53,7 +57,11 @@ struct chaos {
     struct trouble cuts;
     struct trouble disks;
     struct trouble leaders; /* The carousel's. */
-    uint32_t isolated;      /* Whom it cut off last, or is about to. */
+    struct trouble publisher;
+    struct trouble caller;
+    struct sim_call call;
+    bool calling;
+    uint32_t isolated; /* Whom it cut off last, or is about to. */
     bool isolating;
     int64_t start_ns[SIM_NODES_MAX]; /* Of a dead node; 0: it lives, or starts by itself. */
 };
@@ -113,7 +121,7 @@ static void drive_client(struct chaos *chaos, struct client *client)
     else begin_read(chaos, client, key, timeout_ns);
 }
 
-/* --- troubles --- */
+/* --- when things happen --- */
 
 static bool strikes(struct chaos *chaos, struct trouble *trouble)
 {
@@ -128,6 +136,35 @@ static uint32_t any_node(struct chaos *chaos, struct chance *chance)
 {
     return (uint32_t)(chance_next(chance) % sim_node_count(chaos->sim));
 }
+
+/* --- slices: one who publishes, some who call --- */
+
+static void publish(struct chaos *chaos)
+{
+    struct trouble *publisher = &chaos->publisher;
+    if (!strikes(chaos, publisher)) return;
+    uint32_t pricing = (uint32_t)chance_between(&publisher->chance, 0, 4);
+    uint32_t orders = (uint32_t)chance_between(&publisher->chance, 0, 3);
+    if (chance_permille(&publisher->chance, 150)) pricing = orders = 0; /* Deletes it. */
+    (void)sim_publish(chaos->sim, "shop", pricing, orders);
+}
+
+static void invoke(struct chaos *chaos)
+{
+    struct trouble *caller = &chaos->caller;
+    if (chaos->calling && sim_has_ended(chaos->sim, chaos->call)) {
+        chaos->calling = false;
+        chaos->result->calls += sim_call_status(chaos->sim, chaos->call) == STATUS_OK;
+    }
+    if (chaos->calling || !strikes(chaos, caller)) return;
+    uint32_t node = any_node(chaos, &caller->chance);
+    if (!sim_is_up(chaos->sim, node)) return;
+    const char *artifact = chance_permille(&caller->chance, 500) ? SIM_PRICING : SIM_ORDERS;
+    chaos->call = sim_invoke(chaos->sim, node, artifact, SECONDS(1));
+    chaos->calling = true;
+}
+
+/* --- troubles --- */
 
 static void kill_node(struct chaos *chaos, uint32_t node, int64_t dead_max_ns)
 {
@@ -235,6 +272,39 @@ static void make_trouble(struct chaos *chaos)
     if (strikes(chaos, &chaos->disks)) strike_disk(chaos);
     turn_carousel(chaos);
     revive(chaos);
+    publish(chaos);
+    invoke(chaos);
+}
+
+/* --- planted bugs --- */
+
+static const char *const mutant_names[CHAOS_MUTANT_COUNT] = {
+    [CHAOS_MUTANT_NONE] = "",
+    [CHAOS_MUTANT_OLD_TERM_BY_COUNTING] = "old-term-by-counting",
+    [CHAOS_MUTANT_ACK_BEFORE_SYNC] = "ack-before-sync",
+    [CHAOS_MUTANT_ENDPOINT_KEPT] = "endpoint-kept",
+};
+
+const char *chaos_mutant_name(enum chaos_mutant mutant)
+{
+    return mutant_names[mutant];
+}
+
+enum chaos_mutant chaos_mutant_from_name(const char *name)
+{
+    uint32_t mutant = 0;
+    while (mutant < CHAOS_MUTANT_COUNT && strcmp(mutant_names[mutant], name) != 0)
+        mutant++;
+    return (enum chaos_mutant)mutant;
+}
+
+static void plant(enum chaos_mutant mutant, struct core_options *core)
+{
+    if (mutant == CHAOS_MUTANT_OLD_TERM_BY_COUNTING) core->mutant = CORE_MUTANT_OLD_TERM_BY_COUNTING;
+    if (mutant == CHAOS_MUTANT_ACK_BEFORE_SYNC) core->mutant = CORE_MUTANT_ACK_BEFORE_SYNC;
+#if AETHER_MUTANTS
+    slice_rules_mutant = mutant == CHAOS_MUTANT_ENDPOINT_KEPT;
+#endif
 }
 
 /* --- phases --- */
@@ -250,16 +320,17 @@ static struct trouble trouble(struct chance *setup, uint64_t seed, enum family f
 }
 
 /* Each bound that the seed makes tiny opens windows that are shut at its default. */
-static void draw_core(struct chance *setup, struct core_options *core)
+static void draw_core(struct chance *setup, bool carousel, struct core_options *core)
 {
-    if (chance_permille(setup, 500)) core->append_entries = (uint32_t)chance_between(setup, 1, 3);
-    if (chance_permille(setup, 500)) core->window_messages = (uint32_t)chance_between(setup, 1, 3);
+    uint32_t tiny_permille = carousel ? 800 : 300; /* Its foreign entries should travel one by one. */
+    if (chance_permille(setup, tiny_permille)) core->append_entries = (uint32_t)chance_between(setup, 1, 3);
+    if (chance_permille(setup, tiny_permille)) core->window_messages = (uint32_t)chance_between(setup, 1, 3);
     if (chance_permille(setup, 200)) core->tail_entries = CORE_APPEND_ENTRIES_MAX;
     if (chance_permille(setup, 200)) core->preference_ticks = (uint32_t)chance_between(setup, 50, 400);
     if (core->preference_ticks != 0) core->preference_max_ticks = core->preference_ticks * 8;
 }
 
-static struct sim *draw_world(const struct chaos_options *options, struct chance *setup,
+static struct sim *draw_world(const struct chaos_options *options, struct chance *setup, bool carousel,
                               struct chaos_result *result)
 {
     struct sim_options world = { .seed = options->seed, .verbose = options->verbose };
@@ -274,8 +345,12 @@ static struct sim *draw_world(const struct chaos_options *options, struct chance
     world.disk_delay_max_ns = chance_permille(setup, 500)
                                   ? chance_between(setup, MILLISECONDS(5), MILLISECONDS(60))
                                   : chance_between(setup, MICROSECONDS(50), MILLISECONDS(2));
-    draw_core(setup, &world.core);
-    world.core.mutant = options->mutant;
+    draw_core(setup, carousel, &world.core);
+    plant(options->mutant, &world.core);
+    if (chance_permille(setup, 300)) world.slices.no_permille = (uint32_t)chance_between(setup, 1, 200);
+    if (chance_permille(setup, 300)) world.slices.crash_permille = (uint32_t)chance_between(setup, 1, 100);
+    if (chance_permille(setup, 300))
+        world.slices.life_max_ns = chance_between(setup, SECONDS(1), SECONDS(10));
     return sim_create(&world);
 }
 
@@ -298,6 +373,7 @@ static void heal(struct chaos *chaos)
 {
     struct sim *sim = chaos->sim;
     sim_heal(sim);
+    sim_set_slice_faults(sim, &(struct sim_slice_faults){ 0 });
     for (uint32_t i = 0; i < sim_node_count(sim); i++) {
         sim_kill_at_write(sim, i, LOG_MEMORY_NO_FAULT);
         if (!sim_is_up(sim, i) && !sim_restarts(sim, i)) sim_start(sim, i);
@@ -326,6 +402,18 @@ static void look_at_all(struct chaos *chaos)
     }
 }
 
+/* DEP1: what is published runs, what is not is gone, and the cluster comes to rest again. */
+static void await_deployment(struct chaos *chaos)
+{
+    struct sim *sim = chaos->sim;
+    if (sim_deploys(sim, deploy_ns)) return;
+    uint32_t wanted = 0;
+    uint32_t active = 0;
+    sim_slice_counts(sim, &wanted, &active);
+    sim_fail(sim, "DEP1: %u of %u instances are ACTIVE %d s after the healing", active, wanted,
+             (int)(deploy_ns / SECONDS(1)));
+}
+
 static void conclude(struct chaos *chaos)
 {
     struct sim *sim = chaos->sim;
@@ -346,13 +434,15 @@ void chaos_run(const struct chaos_options *options, struct chaos_result *out_res
     memset(out_result, 0, sizeof *out_result);
     struct chance setup = chance_of(options->seed, FAMILY_SETUP);
     struct chaos chaos = { .result = out_result };
-    chaos.sim = draw_world(options, &setup, out_result);
     chaos.kills = trouble(&setup, options->seed, FAMILY_KILL, 600, SECONDS(3));
     chaos.cuts = trouble(&setup, options->seed, FAMILY_CUT, 500, SECONDS(2));
     chaos.disks = trouble(&setup, options->seed, FAMILY_DISK, 300, SECONDS(2));
     chaos.leaders = trouble(&setup, options->seed, FAMILY_LEADER, 400, MILLISECONDS(400));
     chaos.leaders.pause_min_ns = 0;
     chaos.isolated = SIM_NOBODY;
+    chaos.publisher = trouble(&setup, options->seed, FAMILY_PUBLISHER, 700, SECONDS(4));
+    chaos.caller = trouble(&setup, options->seed, FAMILY_CALLER, 500, MILLISECONDS(100));
+    chaos.sim = draw_world(options, &setup, chaos.leaders.on, out_result);
     chaos.client_count = (uint32_t)chance_between(&setup, 2, CLIENTS_MAX);
     for (uint32_t i = 0; i < chaos.client_count; i++) {
         chaos.clients[i].chance = chance_of(options->seed, FAMILY_CLIENT + i);
@@ -361,6 +451,7 @@ void chaos_run(const struct chaos_options *options, struct chaos_result *out_res
     run_faults(&chaos);
     if (goes_on(&chaos)) heal(&chaos);
     if (goes_on(&chaos)) look_at_all(&chaos);
+    if (goes_on(&chaos)) await_deployment(&chaos);
     conclude(&chaos);
     sim_destroy(&chaos.sim);
 }

@@ -1,6 +1,7 @@
 /* checkers: the memory of a simulation, and its judgement. */
 #include "nodes/sim/checkers.h"
 
+#include "nodes/sim/reference.h"
 #include "runtime/base/check.h"
 #include "runtime/base/map.h"
 #include "runtime/base/memory.h"
@@ -44,12 +45,15 @@ struct checkers {
     struct map writes;  /* value -> struct write */
     struct map floors;  /* key -> revision */
     struct replica_view replicas[CHECKERS_NODES_MAX];
+    struct reference *reference;
     char failure[FAILURE_MAX];
 };
 
 struct checkers *checkers_create(void)
 {
-    return memory_zalloc(sizeof(struct checkers));
+    struct checkers *checkers = memory_zalloc(sizeof *checkers);
+    checkers->reference = reference_create();
+    return checkers;
 }
 
 void checkers_destroy(struct checkers **checkers)
@@ -67,6 +71,7 @@ void checkers_destroy(struct checkers **checkers)
     map_fini(&taken->writes);
     map_fini(&taken->floors);
     map_fini(&taken->leaders);
+    reference_destroy(&taken->reference);
     memory_free(taken->seen);
     memory_free(taken);
 }
@@ -83,6 +88,11 @@ void checkers_fail(struct checkers *checkers, const char *format, ...)
 const char *checkers_failure(const struct checkers *checkers)
 {
     return checkers->failure[0] == '\0' ? NULL : checkers->failure;
+}
+
+const struct reference *checkers_reference(const struct checkers *checkers)
+{
+    return checkers->reference;
 }
 
 log_index checkers_committed(const struct checkers *checkers)
@@ -188,6 +198,16 @@ void checkers_on_core(struct checkers *checkers, uint32_t node, const struct cor
     if (status.role == CORE_LEADER) check_leader(checkers, node, status.hard.term, disk);
 }
 
+/* The first to apply an entry is compared with the reference, as all others are. */
+static void apply_reference(struct checkers *checkers, const struct raft_entry *entry, uint8_t state_hash[16])
+{
+    struct error error = { 0 };
+    if (reference_apply(checkers->reference, entry, &error) != STATUS_OK) {
+        checkers_fail(checkers, "%s", error.message);
+    }
+    kv_state_hash(reference_kv(checkers->reference), state_hash);
+}
+
 void checkers_on_applied(struct checkers *checkers, uint32_t node, const struct raft_entry *entry,
                          const uint8_t state_hash[16])
 {
@@ -196,8 +216,7 @@ void checkers_on_applied(struct checkers *checkers, uint32_t node, const struct 
         seen->applied = true;
         seen->term = entry->term;
         seen->chain = entry->chain;
-        memcpy(seen->state_hash, state_hash, sizeof seen->state_hash);
-        return;
+        apply_reference(checkers, entry, seen->state_hash);
     }
     if (seen->term != entry->term || seen->chain != entry->chain) {
         checkers_fail(checkers,

@@ -19,6 +19,16 @@
 
 enum { SIM_NODES_MAX = 9, SIM_NOBODY = UINT32_MAX };
 
+/* What the repositories of a simulation hold, each with the entry point "quote" (nodes/sim/slices.h). */
+#define SIM_PRICING "org.sim:pricing:1.0.0"
+#define SIM_ORDERS  "org.sim:orders:1.0.0"
+
+struct sim_slice_faults {
+    uint32_t no_permille;    /* Steps to which a hook says no. */
+    uint32_t crash_permille; /* Steps and calls that end in a crash. */
+    int64_t life_max_ns;     /* An active instance crashes within this; 0: not by itself. */
+};
+
 struct sim_options {
     uint64_t seed;
     uint32_t voters; /* 0 = 3. */
@@ -29,6 +39,7 @@ struct sim_options {
     uint32_t straggler_permille;
     int64_t disk_delay_max_ns; /* Until a write begins; 0 = 1 ms. */
     struct core_options core;  /* What differs from the defaults. */
+    struct sim_slice_faults slices;
     /* For stories of founding: the bootstrap list of node i; NULL: all voters, for everybody. */
     const char *const *(*bootstrap)(uint32_t node, uint32_t *out_count);
     bool no_start; /* Nodes are started by sim_start. */
@@ -73,6 +84,10 @@ uint32_t sim_await_leader(struct sim *sim, int64_t timeout_ns);
 uint32_t sim_await_leader_other_than(struct sim *sim, uint32_t node, int64_t timeout_ns);
 /* Every live node has applied the same index, one leads, all agree on it, and no call is pending. */
 bool sim_settles(struct sim *sim, int64_t timeout_ns);
+/* DEP1: each blueprint has as many ACTIVE instances as it wants, and nothing else is left. */
+bool sim_deploys(struct sim *sim, int64_t timeout_ns);
+void sim_slice_counts(const struct sim *sim, uint32_t *out_wanted, uint32_t *out_active);
+void sim_set_slice_faults(struct sim *sim, const struct sim_slice_faults *faults);
 void sim_status(const struct sim *sim, uint32_t node, struct core_status *out_status); /* Zeroed: no core. */
 log_index sim_applied(const struct sim *sim, uint32_t node);
 /* A disk holds an entry with this value (values are unique in a simulation). */
@@ -99,6 +114,11 @@ struct sim_get {
 };
 struct sim_call sim_put(struct sim *sim, uint32_t node, const struct sim_put *put);
 struct sim_call sim_get(struct sim *sim, uint32_t node, const struct sim_get *get);
+/* The whole blueprint, to whoever leads (SIM_NOBODY: the call ends at once); 0 instances of both: deletes it.
+ */
+struct sim_call sim_publish(struct sim *sim, const char *name, uint32_t pricing, uint32_t orders);
+/* Of the entry point "quote". */
+struct sim_call sim_invoke(struct sim *sim, uint32_t node, const char *artifact, int64_t timeout_ns);
 /* "kv put KEY WORD [--if-rev N]" (the value is the word as a JSON string), "kv get KEY [--stale] [--after
  * N]", "kv delete KEY". */
 struct sim_call sim_command(struct sim *sim, uint32_t node, const char *command);

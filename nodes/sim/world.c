@@ -3,6 +3,7 @@
 
 #include "nodes/sim/chance.h"
 #include "nodes/sim/checkers.h"
+#include "nodes/sim/reference.h"
 #include "nodes/sim/world.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
@@ -152,6 +153,31 @@ void sim_wipe(struct sim *sim, uint32_t index)
 
 /* --- the world --- */
 
+static const struct instance_entry model_entries[] = { { .name = "quote", .id = 1, .readonly = true } };
+static const struct sim_slice models[] = { { SIM_PRICING, model_entries, ARRAY_COUNT(model_entries) },
+                                           { SIM_ORDERS, model_entries, ARRAY_COUNT(model_entries) } };
+
+static void stock(struct sim *sim)
+{
+    sim->slices = (struct sim_slices){
+        .slices = models,
+        .slice_count = ARRAY_COUNT(models),
+        .chance = chance_of(sim->options.seed, 101),
+        .fetch_ns_max = MILLISECONDS(20),
+        .step_ns_max = MILLISECONDS(20),
+        .call_ns_max = MILLISECONDS(10),
+    };
+    sim_set_slice_faults(sim, &sim->options.slices);
+    sim->artifacts.slices = &sim->slices;
+}
+
+void sim_set_slice_faults(struct sim *sim, const struct sim_slice_faults *faults)
+{
+    sim->slices.no_permille = faults->no_permille;
+    sim->slices.crash_permille = faults->crash_permille;
+    sim->slices.life_ns_max = faults->life_max_ns;
+}
+
 struct sim *sim_create(const struct sim_options *options)
 {
     struct sim *sim = memory_zalloc(sizeof *sim);
@@ -174,6 +200,7 @@ struct sim *sim_create(const struct sim_options *options)
         .straggler_permille = options->straggler_permille,
     };
     sim->network = network_create(&sim->network_options);
+    stock(sim);
     for (uint32_t i = 0; i < sim->node_count; i++) {
         struct sim_node *node = &sim->nodes[i];
         node->sim = sim;
@@ -369,6 +396,22 @@ bool sim_settles(struct sim *sim, int64_t timeout_ns)
         if (sim->nodes[i].runtime != NULL) checkers_on_settled(sim->checkers, i, sim->nodes[i].disk);
     }
     return checkers_failure(sim->checkers) == NULL;
+}
+
+static bool is_deployed(void *context)
+{
+    const struct sim *sim = context;
+    return reference_converged(checkers_reference(sim->checkers));
+}
+
+bool sim_deploys(struct sim *sim, int64_t timeout_ns)
+{
+    return world_await(sim, is_deployed, sim, timeout_ns);
+}
+
+void sim_slice_counts(const struct sim *sim, uint32_t *out_wanted, uint32_t *out_active)
+{
+    reference_counts(checkers_reference(sim->checkers), out_wanted, out_active);
 }
 
 void sim_status(const struct sim *sim, uint32_t node, struct core_status *out_status)

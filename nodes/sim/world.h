@@ -6,6 +6,7 @@
 #include "nodes/sim/chance.h"
 #include "nodes/sim/client.h"
 #include "nodes/sim/sim.h"
+#include "nodes/sim/slices.h"
 #include "runtime/port/transport.h"
 
 struct checkers;
@@ -24,6 +25,7 @@ struct sim_node {
     struct node_options options;
     struct node_peer peers[SIM_NODES_MAX];
     struct network_transport_options transport;
+    struct slice_adapters adapters;
     struct consensus_probe probe;
     struct actor_id client;
     struct core_status status; /* As of the leader actor's last turn. */
@@ -49,6 +51,8 @@ struct sim {
     struct network *network;
     struct checkers *checkers;
     struct chance identities; /* Replica ids. */
+    struct sim_slices slices;
+    struct sim_artifact_store_options artifacts;
     struct sim_node nodes[SIM_NODES_MAX];
     const char *names[SIM_NODES_MAX];
     uint32_t node_count;

@@ -44,11 +44,18 @@ static void finds_acknowledgements_before_the_sync(void **unused) /* R5 */
     assert_found("ack-before-sync");
 }
 
+static void finds_endpoints_kept_after_a_loss(void **unused) /* A7, DEP3 */
+{
+    (void)unused;
+    assert_found("endpoint-kept");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_old_terms_committed_by_counting),
         cmocka_unit_test(finds_acknowledgements_before_the_sync),
+        cmocka_unit_test(finds_endpoints_kept_after_a_loss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

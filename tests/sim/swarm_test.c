@@ -26,7 +26,7 @@ struct plan {
     uint64_t last;
     bool single; /* One seed: tell its trace. */
     bool verbose;
-    enum core_mutant mutant;
+    enum chaos_mutant mutant;
 };
 
 static uint64_t current_seed;
@@ -53,19 +53,10 @@ static bool parse_seeds(const char *text, struct plan *plan)
 
 static bool parse_mutant(struct plan *plan)
 {
-    static const struct {
-        const char *name;
-        enum core_mutant mutant;
-    } mutants[] = {
-        { "old-term-by-counting", CORE_MUTANT_OLD_TERM_BY_COUNTING },
-        { "ack-before-sync", CORE_MUTANT_ACK_BEFORE_SYNC },
-    };
     const char *name = getenv("AETHER_MUTANT");
-    if (name == NULL || name[0] == '\0') return true;
-    for (size_t i = 0; i < ARRAY_COUNT(mutants); i++) {
-        if (strcmp(name, mutants[i].name) == 0) plan->mutant = mutants[i].mutant;
-    }
-    return plan->mutant != CORE_MUTANT_NONE && AETHER_MUTANTS != 0;
+    plan->mutant = chaos_mutant_from_name(name == NULL ? "" : name);
+    if (plan->mutant == CHAOS_MUTANT_COUNT) return false;
+    return plan->mutant == CHAOS_MUTANT_NONE || AETHER_MUTANTS != 0;
 }
 
 static bool parse(int argc, char **argv, struct plan *plan)
@@ -103,10 +94,10 @@ static bool run(const struct plan *plan, uint64_t seed, struct chaos_result *res
 static void print_one(uint64_t seed, const struct chaos_result *result)
 {
     (void)printf("seed=%" PRIu64 " trace=%016" PRIx64 " voters=%u virtual=%.1fs acknowledged=%u unknown=%u "
-                 "refused=%u reads=%u kills=%u cuts=%u terms=%" PRIu64 "\n",
+                 "refused=%u reads=%u calls=%u kills=%u cuts=%u terms=%" PRIu64 "\n",
                  seed, result->trace_hash, result->voters, (double)result->virtual_ns / 1e9,
-                 result->acknowledged, result->unknown, result->refused, result->reads, result->kills,
-                 result->cuts, result->terms);
+                 result->acknowledged, result->unknown, result->refused, result->reads, result->calls,
+                 result->kills, result->cuts, result->terms);
 }
 
 int main(int argc, char **argv)
