@@ -238,8 +238,11 @@ void replication_on_log_read(struct core *core, uint64_t tag, const struct raft_
 static void on_rejected(struct core *core, struct progress *peer, const struct core_message *message)
 {
     log_index asked = message->position.index;
-    bool stale = peer->state == CORE_PEER_PROBE ? asked != peer->next - 1 : asked <= peer->match;
-    if (stale || asked == 0) return;
+    bool stale = peer->state == CORE_PEER_PROBE && asked != peer->next - 1;
+    /* What it acknowledged and no longer has (its disk lied: T3) is not found by asking again at once, and
+     * each repeated reject would breed another probe: the timeout asks. */
+    bool lost = asked <= peer->match;
+    if (stale || lost || asked == 0) return;
     log_index last = tail_last(&core->tail).index;
     log_index limit = message->hint.index < asked ? message->hint.index : asked - 1;
     if (limit > last) limit = last;
