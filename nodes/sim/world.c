@@ -154,8 +154,10 @@ void sim_wipe(struct sim *sim, uint32_t index)
 /* --- the world --- */
 
 static const struct instance_entry model_entries[] = { { .name = "quote", .id = 1, .readonly = true } };
-static const struct sim_slice models[] = { { SIM_PRICING, model_entries, ARRAY_COUNT(model_entries) },
-                                           { SIM_ORDERS, model_entries, ARRAY_COUNT(model_entries) } };
+static const struct sim_slice models[] = {
+    { .artifact = SIM_PRICING, .entries = model_entries, .entry_count = ARRAY_COUNT(model_entries) },
+    { .artifact = SIM_ORDERS, .entries = model_entries, .entry_count = ARRAY_COUNT(model_entries) },
+};
 
 static void stock(struct sim *sim)
 {
