@@ -8,6 +8,7 @@
 #include "wire/json/value.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -29,7 +30,8 @@ struct key_row {
 static const struct key_row keys[] = {
     { "node.id", KEY_TEXT, PLACE(node_id), "", NULL, "the node's name: stable, unique in the cluster" },
     { "node.data", KEY_TEXT, PLACE(node_data), "/var/lib/aether", NULL, "directory of everything it keeps" },
-    { "node.role", KEY_TEXT, PLACE(node_role), "voter", "voter|worker", "voter or worker" },
+    { "node.role", KEY_TEXT, PLACE(node_role), "voter", "voter|worker",
+      "voter; worker is for later versions" },
     { "node.labels", KEY_MAP, PLACE(node_labels), "", NULL, "what constraints match, such as {zone: eu-1}" },
     { "cluster.listen", KEY_TEXT, PLACE(cluster_listen), "tcp://127.0.0.1:7400", NULL,
       "node-to-node address" },
@@ -325,10 +327,20 @@ static enum status read_map(struct file_reader *reader, const struct key_row *ro
     return STATUS_OK;
 }
 
+static bool is_section(const char *word)
+{
+    size_t length = strlen(word);
+    for (size_t i = 0; i < ARRAY_COUNT(keys); i++) {
+        if (strncmp(keys[i].key, word, length) == 0 && keys[i].key[length] == '.') return true;
+    }
+    return false;
+}
+
 static enum status read_key(struct file_reader *reader, const char *key, const struct value *value)
 {
     const struct key_row *row = key_find(key);
     struct origin origin = origin_at(reader, key);
+    if (row == NULL && is_section(key)) return wrong_shape(reader, key, "its keys: a mapping");
     if (row == NULL) {
         enum status status =
             error_set(reader->error, STATUS_INVALID, "%s: there is no key %s", origin.text, key);
@@ -372,7 +384,8 @@ static enum status read_document(struct file_reader *reader, const struct value 
 static enum status read_file(const char *path, char **out_text, size_t *out_size, struct error *error)
 {
     FILE *file = fopen(path, "re");
-    if (file == NULL) return error_set(error, STATUS_INVALID, "%s: cannot be opened", path);
+    if (file == NULL)
+        return error_set(error, STATUS_INVALID, "%s can't be opened: %s", path, strerror(errno));
     char *text = memory_alloc(CONFIG_FILE_SIZE_MAX + 1);
     size_t size = fread(text, 1, CONFIG_FILE_SIZE_MAX + 1, file);
     bool failed = ferror(file) != 0;
@@ -380,7 +393,7 @@ static enum status read_file(const char *path, char **out_text, size_t *out_size
     if (failed || size > CONFIG_FILE_SIZE_MAX) {
         memory_free(text);
         return error_set(error, STATUS_INVALID, "%s: %s", path,
-                         failed ? "cannot be read" : "is larger than 1 MiB");
+                         failed ? "can't be read" : "is larger than 1 MiB");
     }
     *out_text = text;
     *out_size = size;
@@ -449,6 +462,8 @@ static enum status load_flags(struct config *config, const char *const *argument
         const char *equals = strchr(flag, '=');
         size_t length = equals != NULL ? (size_t)(equals - flag) : strlen(flag);
         const struct key_row *row = key_of_flag(flag, length);
+        if (strcmp(argument, "--config") == 0) /* Main takes it where a file follows. */
+            return error_set(error, STATUS_INVALID, "--config wants the name of a file");
         if (row == NULL) {
             enum status status = error_set(error, STATUS_INVALID, "there is no flag %s", argument);
             hint_nearest(error, flag, true);
@@ -475,6 +490,16 @@ static bool is_loopback(const char *address)
            text_starts_with(host, "[::1]:") || text_starts_with(address, "ipc://");
 }
 
+/* tcp://HOST:PORT, HOST:PORT, or ipc://PATH. */
+static bool is_address(const char *address)
+{
+    uint64_t port;
+    if (text_starts_with(address, "ipc://")) return address[strlen("ipc://")] != '\0';
+    const char *host = text_starts_with(address, "tcp://") ? address + strlen("tcp://") : address;
+    const char *colon = strrchr(host, ':');
+    return colon != NULL && colon != host && text_to_u64(colon + 1, &port) && port >= 1 && port <= UINT16_MAX;
+}
+
 static bool is_node_name(const char *name)
 {
     size_t length = strlen(name);
@@ -497,6 +522,12 @@ static enum status check_listeners(const struct config *config, struct error *er
                                          { "client.listen", config->client_listen },
                                          { "management.listen", config->management_listen } };
     for (size_t i = 0; i < ARRAY_COUNT(listeners); i++) {
+        if (!is_address(listeners[i][1])) {
+            enum status status = error_set(error, STATUS_INVALID, "%s: \"%s\" is no address", listeners[i][0],
+                                           listeners[i][1]);
+            error_hint(error, "HOST:PORT, port 1 to 65535, such as tcp://127.0.0.1:7400");
+            return status;
+        }
         if (is_loopback(listeners[i][1])) continue;
         enum status status =
             error_set(error, STATUS_INVALID, "%s: %s is not on loopback, and there are no keys",
@@ -534,8 +565,30 @@ static enum status check_bootstrap(const struct config *config, struct error *er
     return STATUS_OK;
 }
 
+static enum status check_repositories(const struct config *config, struct error *error)
+{
+    static const char *const schemes[] = { "https://", "http://", "file://" };
+    for (uint32_t i = 0; i < config->repository_count; i++) {
+        const struct config_repository *repository = &config->repositories[i];
+        bool known = false;
+        for (size_t s = 0; s < ARRAY_COUNT(schemes); s++)
+            known = known || text_starts_with(repository->url, schemes[s]);
+        if (known) continue;
+        return error_set(error, STATUS_INVALID,
+                         "repositories: %s: \"%s\" begins with none of https://, http://, "
+                         "file://",
+                         repository->id, repository->url);
+    }
+    return STATUS_OK;
+}
+
 static enum status check_whole(struct config *config, struct error *error)
 {
+    if (config->node_id[0] == '\0') {
+        enum status status = error_set(error, STATUS_INVALID, "node.id is missing: every node has a name");
+        error_hint(error, "--node-id node-1, or node: {id: node-1} in the file of --config");
+        return status;
+    }
     if (!is_node_name(config->node_id)) {
         enum status status =
             error_set(error, STATUS_INVALID, "node.id: \"%s\" is no node name", config->node_id);
@@ -546,8 +599,11 @@ static enum status check_whole(struct config *config, struct error *error)
         return error_set(error, STATUS_INVALID, "limits.lost-after is at least 2s (consensus rule A8)");
     if (config->security_keys[0] != '\0')
         return error_set(error, STATUS_INVALID, "security.keys: keys are not supported by this version");
+    if (strcmp(config->node_role, "worker") == 0)
+        return error_set(error, STATUS_INVALID, "node.role: workers are not supported by this version");
     enum status status = check_listeners(config, error);
     if (status == STATUS_OK) status = check_bootstrap(config, error);
+    if (status == STATUS_OK) status = check_repositories(config, error);
     if (status == STATUS_OK && config->cluster_advertise[0] == '\0')
         config->cluster_advertise = config->cluster_listen;
     return status;

@@ -13,14 +13,16 @@ extern char **environ;
 
 static int usage(FILE *out, int code)
 {
-    (void)fputs("usage: aether-node --config FILE [--check] [--KEY VALUE ...]\n"
-                "\n"
-                "  --config FILE            YAML; then AETHER_* variables, then flags; later wins\n"
-                "  --check                  validate, print the result, and exit\n"
-                "  --help, --version\n"
-                "\n"
-                "Keys, as flags (--a-b-c), as variables (AETHER_A_B_C), in the file (a: {b-c: …}):\n",
-                out);
+    (void)fputs(
+        "usage: aether-node --config FILE [--check] [--KEY VALUE ...]\n"
+        "\n"
+        "  --config FILE            YAML; then AETHER_* variables, then flags; later wins\n"
+        "  --check                  validate, print the result, and exit\n"
+        "  --help, --version\n"
+        "\n"
+        "Keys, as flags (--a-b-c), as variables (AETHER_A_B_C), in the file (a: {b-c: …}); as flags\n"
+        "and variables, lists are A,B and maps (peers, labels, repositories) NAME=VALUE,NAME=VALUE:\n",
+        out);
     config_print_keys(out);
     return code;
 }

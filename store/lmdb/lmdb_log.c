@@ -373,7 +373,9 @@ static enum status lock_directory(struct lmdb_log *lmdb, struct error *error)
     if (lmdb->lock < 0) return error_set(error, STATUS_IO, "open %s: %s", lmdb->store, strerror(errno));
     if (flock(lmdb->lock, LOCK_EX | LOCK_NB) == 0) return STATUS_OK;
     if (errno != EWOULDBLOCK) return error_set(error, STATUS_IO, "lock %s: %s", lmdb->store, strerror(errno));
-    return error_set(error, STATUS_CONFLICT, "%s is in use by another process", lmdb->store);
+    (void)error_set(error, STATUS_CONFLICT, "%s is in use by another process", lmdb->store);
+    error_hint(error, "stop the node that runs on it, or give this one a node.data of its own");
+    return STATUS_CONFLICT;
 }
 
 static enum status open_guard(struct lmdb_log *lmdb, struct error *error)

@@ -119,6 +119,13 @@ static void wrong_content(void **unused)
     refused("node: {id: a}\nrepositories: 5\n", "wants a list", "");
     refused("node: {id: a}\nnode: {id: b}\n", "", "");
     refused("- a\n", "not a map", "");
+    refused("", "node.id is missing", "--node-id");
+    refused("node: a\n", ":1: node wants its keys", "");
+    refused("node: {id: a, role: worker}\n", "workers are not supported", "");
+    refused("node: {id: a}\nclient: {listen: nonsense}\n", "client.listen: \"nonsense\" is no address",
+            "HOST:PORT");
+    refused("node: {id: a}\nclient: {listen: \"tcp://127.0.0.1:70000\"}\n", "is no address", "1 to 65535");
+    refused("node: {id: a}\nrepositories: [{id: x, url: \"ftp://y\"}]\n", "begins with none of", "");
     refused("{{{\n", "", "");
 }
 
@@ -132,6 +139,9 @@ static void wrong_flags(void **unused)
     assert_non_null(strstr(error.hint, "--node-id"));
     const char *bare[] = { "--node-id" };
     assert_int_equal(config_load(NULL, NULL, bare, 1, &config, &error), STATUS_INVALID);
+    const char *no_file[] = { "--config" };
+    assert_int_equal(config_load(NULL, NULL, no_file, 1, &config, &error), STATUS_INVALID);
+    assert_non_null(strstr(error.message, "name of a file"));
     const char *stray[] = { "stray" };
     assert_int_equal(config_load(NULL, NULL, stray, 1, &config, &error), STATUS_INVALID);
     const char *environment[] = { "AETHER_LIMITS_THREADS=many", NULL };
