@@ -20,6 +20,14 @@ enum status founder_init(struct founder *founder, const struct founding_options 
     if (cluster_id == 0) return error_set(error, STATUS_CORRUPT, "a log without a cluster id");
     status = configuration_unpack(held->payload->data, held->payload->size, &founding->configuration);
     if (status != STATUS_OK) return error_set(error, STATUS_CORRUPT, "entry 1 is no configuration");
+    const struct configuration_member *member =
+        configuration_find(&founding->configuration, options->replica);
+    if (member != NULL && strcmp(member->name, options->node) != 0) {
+        status = error_set(error, STATUS_CONFLICT, "this data belongs to node %s, not to %s", member->name,
+                           options->node);
+        error_hint(error, "set node.id to %s, or node.data to another directory", member->name);
+        return status;
+    }
     founding->cluster_id = cluster_id;
     founding->phase = FOUNDING_DONE;
     founder->first = *held;

@@ -652,6 +652,24 @@ static void start_from_log(struct actor *self, struct leader *leader, const stru
                });
 }
 
+/* Whoever waits for a cluster says for what: silence would look like a node that hangs. */
+static void log_waiting(struct actor *self, const struct leader_options *given)
+{
+    uint64_t member_of = given->log->boot.identity.cluster_id;
+    if (member_of != 0)
+        log_warn(
+            self, "consensus.log_is_gone",
+            "cluster=%016llx this directory belongs to it, but its log is gone; only its other members can "
+            "bring this node back, and it founds no other cluster",
+            (unsigned long long)member_of);
+    else if (given->bootstrap_count == 0)
+        log_warn(self, "consensus.waiting",
+                 "in no cluster yet, and cluster.bootstrap is empty: name the founding nodes there");
+    else
+        log_info(self, "consensus.waiting", "in no cluster yet: until all %u founding nodes are there",
+                 given->bootstrap_count);
+}
+
 static enum status on_init(struct actor *self, void *state, const void *options, struct error *error)
 {
     const struct leader_options *given = options;
@@ -679,7 +697,8 @@ static enum status on_init(struct actor *self, void *state, const void *options,
     if (status == STATUS_OK) {
         actor_every(self, MILLISECONDS(CORE_TICK_MS), KIND_CONSENSUS_TICK);
         tell_identity(self, leader);
-        if (!empty) start_from_log(self, leader, from, &boot);
+        if (empty) log_waiting(self, given);
+        else start_from_log(self, leader, from, &boot);
     } else {
         founder_fini(&leader->founder);
     }
