@@ -45,6 +45,7 @@ struct command_gateway {
     char leader[NODE_NAME_MAX]; /* "" = none known. */
     bool leading;
     bool ticking;
+    bool stopping;    /* Asks end CANCELLED from here on. */
     struct run *runs; /* Newest first. */
     uint32_t run_count;
 };
@@ -70,6 +71,11 @@ static void log_end(struct actor *self, const struct run *run, enum status statu
              run->principal, status_name(status));
 }
 
+static bool unsure_at_end(const struct run *run)
+{
+    return (run->command->flags & (COMMAND_CHANGES | COMMAND_CALLS)) != 0;
+}
+
 static void refuse_run(struct actor *self, struct run *run, const struct error *error)
 {
     struct error told = *error;
@@ -78,6 +84,10 @@ static void refuse_run(struct actor *self, struct run *run, const struct error *
         error_set(&told, STATUS_UNKNOWN,
                   "%s: the leader was lost while it carried this out; it may have happened",
                   run->command->name);
+    if (run->gateway->stopping && told.status == STATUS_CANCELLED) /* What we asked for goes on without us. */
+        error_set(&told, unsure_at_end(run) ? STATUS_UNKNOWN : STATUS_NODE_LOST, "%s: node %s stops%s",
+                  run->command->name, run->gateway->node,
+                  unsure_at_end(run) ? " while this is carried out; it may have happened" : "");
     log_end(self, run, told.status);
     actor_refuse_error(self, run->request, &told);
     end_run(run);
@@ -404,6 +414,22 @@ static enum status gateway_init(struct actor *self, void *state, const void *opt
     return STATUS_OK;
 }
 
+/* Runs that wait for a leader end here; those that asked somebody end when their asks are cancelled. */
+static void gateway_stop(struct actor *self, void *state)
+{
+    struct command_gateway *gateway = state;
+    gateway->stopping = true;
+    struct run *next;
+    for (struct run *run = gateway->runs; run != NULL; run = next) {
+        next = run->next;
+        if (!run->waiting) continue;
+        struct error error;
+        error_set(&error, STATUS_NO_LEADER, "%s: node %s stops before there was a leader", run->command->name,
+                  gateway->node);
+        refuse_run(self, run, &error);
+    }
+}
+
 static void gateway_fini(void *state)
 {
     struct command_gateway *gateway = state;
@@ -422,6 +448,7 @@ const struct behavior command_gateway_behavior = {
     .home = ACTOR_POOLED,
     .mailbox_capacity = 4096,
     .init = gateway_init,
+    .stop = gateway_stop,
     .fini = gateway_fini,
     .otherwise = on_request,
     .rows = rows,

@@ -205,12 +205,25 @@ static enum status check_room(const struct client_socket *clients, const struct 
     return STATUS_OK;
 }
 
+/* A node starts its sockets before who answers and stops them after: then NOT_FOUND says that nobody took the
+ * request, and not that what the client named is absent. */
+static void tell_nobody(const struct actor *self, uint32_t target, struct error *error)
+{
+    if (error->status != STATUS_NOT_FOUND || actor_id_is_set(actor_find(self, target))) return;
+    (void)error_set(error, STATUS_NOT_READY, "this node starts or stops; nothing was begun");
+}
+
 static void on_answered(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     (void)state;
     struct open_ask *ask = context;
-    if (result->status == STATUS_OK) answer_message(ask->clients, self, &ask->requester, result->message);
-    else answer_error(ask->clients, self, &ask->requester, result->error);
+    if (result->status == STATUS_OK) {
+        answer_message(ask->clients, self, &ask->requester, result->message);
+    } else {
+        struct error error = *result->error;
+        tell_nobody(self, TO_COMMAND_GATEWAY, &error);
+        answer_error(ask->clients, self, &ask->requester, &error);
+    }
     open_destroy(ask);
 }
 
@@ -261,7 +274,9 @@ static void on_text_answered(struct actor *self, void *state, void *context, con
     (void)state;
     struct open_ask *ask = context;
     if (result->status != STATUS_OK) {
-        answer_text_error(ask->clients, self, &ask->requester, ask->text, result->error);
+        struct error error = *result->error;
+        tell_nobody(self, TO_MCP_SERVER, &error);
+        answer_text_error(ask->clients, self, &ask->requester, ask->text, &error);
     } else if (result->message->attachment != NULL || ask->requester.delimiter) {
         struct bytes *answer = bytes_ref(result->message->attachment);
         if (answer == NULL) answer = bytes_create(0); /* A REQ waits for something. */
