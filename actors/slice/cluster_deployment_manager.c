@@ -585,7 +585,7 @@ static void on_delete(struct actor *self, void *state, const struct message *mes
     struct error error = { 0 };
     if (publication == NULL) return;
     if (blueprint == NULL) {
-        (void)error_set(&error, STATUS_NOT_FOUND, "there is no such blueprint");
+        (void)error_set(&error, STATUS_NOT_FOUND, "there is no blueprint %s", request->name);
         error_hint(&error, "aether blueprint list shows what there is");
         fail_publication(self, manager, publication, &error);
         return;

@@ -42,6 +42,7 @@ __attribute__((format(printf, 3, 4))) static enum status refuse(struct reader *r
     va_start(arguments, format);
     (void)vsnprintf(what, sizeof(what), format, arguments);
     va_end(arguments);
+    if (path[0] == '\0') return error_set(reader->error, STATUS_INVALID, "the document: %s", what);
     uint32_t line = reader->positions == NULL ? 0 : value_positions_line(reader->positions, path);
     if (line == 0) return error_set(reader->error, STATUS_INVALID, "%s: %s", path, what);
     return error_set(reader->error, STATUS_INVALID, "line %u: %s: %s", line, path, what);
