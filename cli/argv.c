@@ -375,7 +375,7 @@ static enum status take_word(struct parser *parser, const char *word, struct err
         return take_noun(parser, word, error);
     if (out->noun != NULL && out->command == NULL) return take_verb(parser, word, error);
     if (out->command != NULL && out->action == ARGV_COMMAND) return take_positional(parser, word, error);
-    return error_set(error, STATUS_INVALID, "there is a word too much: \"%.64s\"", word);
+    return error_set(error, STATUS_INVALID, "one word too many: \"%.64s\"", word);
 }
 
 /* --- the whole line ------------------------------------------------------------------------------------- */

@@ -22,7 +22,7 @@ static const char *hint_of(const struct failure *failure)
     case STATUS_NOT_LEADER: return "aether cluster status; reads go on with --stale";
     case STATUS_NOT_FOUND: return "list what there is: aether help";
     case STATUS_NO_ENDPOINT: return "aether endpoint list";
-    case STATUS_CONFLICT: return "read it again, then repeat with the revision that you saw";
+    case STATUS_CONFLICT: return "look at what is there now, then decide again";
     case STATUS_DENIED:
     case STATUS_UNAUTHENTICATED: return "--force where the command has it, or somebody who may";
     case STATUS_DEADLINE:

@@ -559,8 +559,12 @@ static void on_publish(struct actor *self, void *state, const struct message *me
     struct publication *publication = accept(self, manager, message, false);
     if (publication == NULL) return;
     publication->detach = request->detach != 0;
+    bool given = request->name[0] != '\0';
     enum status status = blueprint_parse(&publication->arena, request->document, strlen(request->document),
-                                         "default", &publication->blueprint, &error);
+                                         given ? request->name : "default", &publication->blueprint, &error);
+    if (status == STATUS_OK && given && strcmp(request->name, publication->blueprint.name) != 0)
+        status = error_set(&error, STATUS_INVALID, "the document is named %s, and the command says %s",
+                           publication->blueprint.name, request->name);
     if (status == STATUS_OK)
         status = publication_check_nodes(&publication->blueprint, &manager->view, &error);
     if (status != STATUS_OK) {

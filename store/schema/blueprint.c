@@ -17,6 +17,7 @@ enum { PATH_MAX_SIZE = 160, SHA256_DIGITS = 64, CPU_MILLIS_MAX = 1024 * 1000 };
 
 struct reader {
     struct arena *arena;
+    const char *inside;                      /* Where in the text the document stands: "" or "document.". */
     const struct value_positions *positions; /* NULL: a stored value, which needs no lines. */
     bool stored;
     struct error *error;
@@ -43,7 +44,9 @@ __attribute__((format(printf, 3, 4))) static enum status refuse(struct reader *r
     (void)vsnprintf(what, sizeof(what), format, arguments);
     va_end(arguments);
     if (path[0] == '\0') return error_set(reader->error, STATUS_INVALID, "the document: %s", what);
-    uint32_t line = reader->positions == NULL ? 0 : value_positions_line(reader->positions, path);
+    char place[PATH_MAX_SIZE];
+    (void)snprintf(place, sizeof(place), "%s%s", reader->inside, path);
+    uint32_t line = reader->positions == NULL ? 0 : value_positions_line(reader->positions, place);
     if (line == 0) return error_set(reader->error, STATUS_INVALID, "%s: %s", path, what);
     return error_set(reader->error, STATUS_INVALID, "line %u: %s: %s", line, path, what);
 }
@@ -552,8 +555,15 @@ enum status blueprint_parse(struct arena *arena, const char *text, size_t size, 
     struct value_positions *positions = NULL;
     enum status status = value_parse_yaml(text, size, &root, &positions, error);
     if (status != STATUS_OK) return status;
-    struct reader reader = { .arena = arena, .positions = positions, .error = error };
-    status = read_whole(&reader, root, name, out_blueprint);
+    struct reader reader = { .arena = arena, .inside = "", .positions = positions, .error = error };
+    const struct value *document = value_get(root, "document");
+    if (value_type(document) ==
+        VALUE_OBJECT) { /* As `blueprint get` prints it: {name, revision, document}. */
+        reader.inside = "document.";
+        status = read_whole(&reader, document, value_get_string(root, "name", name), out_blueprint);
+    } else {
+        status = read_whole(&reader, root, name, out_blueprint);
+    }
     value_positions_free(&positions);
     value_free(&root);
     return status;
@@ -565,7 +575,7 @@ enum status blueprint_read(struct arena *arena, const char *name, const void *va
     struct value *root = NULL;
     enum status status = value_parse_json(value, size, &root, error);
     if (status != STATUS_OK) return status;
-    struct reader reader = { .arena = arena, .stored = true, .error = error };
+    struct reader reader = { .arena = arena, .inside = "", .stored = true, .error = error };
     status = read_whole(&reader, root, name, out_blueprint);
     value_free(&root);
     return status;

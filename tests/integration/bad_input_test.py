@@ -62,6 +62,21 @@ class BadInputTest(unittest.TestCase):
         self.publish_refused(2, "INVALID", "{{{")
         self.publish_refused(2, "INVALID", "")
 
+    def test_names(self):
+        seed = json.dumps({"slices": [{"artifact": PRICING, "instances": 1}], "timestamp": 1234567890})
+        for name, flags in (("default", []), ("shop", ["--name", "shop"])):  # A document without a name.
+            code, out, err = self.cluster.run("blueprint", "publish", "-", *flags, stdin=seed)
+            self.assertEqual(0, code, out + err)
+            self.assertEqual(name, json.loads(out)["name"])
+            printed = self.cluster.run("blueprint", "get", name, output="yaml")[1]
+            code, out, err = self.cluster.run("blueprint", "publish", "-", stdin=printed)
+            self.assertEqual(0, code, out + err)
+            self.assertEqual((name, False), (json.loads(out)["name"], json.loads(out)["changed"]))
+            self.cluster.ask("blueprint", "delete", name)
+        self.refused(2, "INVALID", "blueprint", "publish", "-", "--name", "shop", stdin=blueprint(), says="named bad")
+        self.refused(2, "INVALID", "blueprint", "publish", "-", "--name", "no good", stdin=seed, says="name")
+        self.refused(4, "NOT_FOUND", "blueprint", "delete", "nobody", says="nobody")
+
     def test_large_document(self):
         large = self.directory / "large.yaml"
         with open(large, "wb") as out:

@@ -77,8 +77,8 @@ const struct command cluster_commands[] = {
         .record = "record",
         .identity = "key",
         .omit_empty = FIELDS("lease"),
-        .columns = COLUMNS(AS_TEXT("key", "KEY"), AS_TEXT("value", "VALUE"),
-                           AS_NUMBER("revision", "REVISION"), AS_NUMBER("version", "VERSION")),
+        .columns = COLUMNS(AS_TEXT("key", "KEY"), AS_NUMBER("revision", "REVISION"),
+                           AS_NUMBER("version", "VERSION"), AS_TEXT("value", "VALUE")),
     },
     {
         .name = "kv list",
@@ -99,8 +99,8 @@ const struct command cluster_commands[] = {
         .list = "records",
         .identity = "key",
         .omit_empty = FIELDS("lease"),
-        .columns = COLUMNS(AS_TEXT("key", "KEY"), AS_TEXT("value", "VALUE"),
-                           AS_NUMBER("revision", "REVISION"), AS_NUMBER("version", "VERSION")),
+        .columns = COLUMNS(AS_TEXT("key", "KEY"), AS_NUMBER("revision", "REVISION"),
+                           AS_NUMBER("version", "VERSION"), AS_TEXT("value", "VALUE")),
     },
     {
         .name = "kv put",

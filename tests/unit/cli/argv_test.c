@@ -126,7 +126,7 @@ static void mistakes_name_the_nearest(void **unused)
           "--output json" },
         { "aether kv get a --quiet=yes", "--quiet takes no value", "" },
         { "aether kv put a \xff", "value is not UTF-8", "" },
-        { "aether version now", "there is a word too much: \"now\"", "" },
+        { "aether version now", "one word too many: \"now\"", "" },
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct argv argv;

@@ -43,10 +43,10 @@ static void tables(void **unused)
            "NODE   ROLE  RAFT     PRESENCE MATCH REPLICA\n"
            "node-1 voter leader   UP           7 0a\n"
            "node-2 voter follower UP          12 0b\n"); /* A column without any content is left out. */
-    expect("kv list", OUTPUT_TABLE, "{\"records\":[],\"more\":false}", "KEY VALUE REVISION VERSION\n");
+    expect("kv list", OUTPUT_TABLE, "{\"records\":[],\"more\":false}", "KEY REVISION VERSION VALUE\n");
     expect("kv get", OUTPUT_TABLE, "{\"key\":\"a\",\"value\":{\"b\":[1]},\"revision\":3,\"version\":1}",
-           "KEY VALUE     REVISION VERSION\n"
-           "a   {\"b\":[1]}        3       1\n");
+           "KEY REVISION VERSION VALUE\n"
+           "a          3       1 {\"b\":[1]}\n"); /* The value last: a long one pushes nothing away. */
 }
 
 static void records(void **unused)

@@ -86,6 +86,23 @@ static void seed_document_is_valid(void **unused) /* seeds/aether.md: "Blueprint
     arena_fini(&arena);
 }
 
+static void what_get_prints_is_valid(void **unused)
+{
+    (void)unused;
+    struct arena arena = { 0 };
+    struct blueprint blueprint;
+    struct error error;
+    static const char got[] = "name: shop\nrevision: 7\ndocument:\n  slices:\n  - artifact: a.b:c:1\n";
+    if (parse(&arena, got, &blueprint, &error) != STATUS_OK) fail_msg("%s", error.message);
+    assert_string_equal(blueprint.name, "shop");
+    assert_string_equal(blueprint.slices[0].artifact, "a.b:c:1");
+    static const char wrong[] = "name: shop\nrevision: 7\ndocument:\n  slices:\n  - artifct: a.b:c:1\n";
+    assert_int_equal(parse(&arena, wrong, &blueprint, &error), STATUS_INVALID);
+    assert_non_null(
+        strstr(error.message, "line 5: slices[0].artifct")); /* The line of the text as it stands. */
+    arena_fini(&arena);
+}
+
 static void canonical_form_comes_back(void **unused)
 {
     (void)unused;
@@ -244,9 +261,13 @@ static void cut_documents_never_crash(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_field_is_read),        cmocka_unit_test(seed_document_is_valid),
-        cmocka_unit_test(canonical_form_comes_back),  cmocka_unit_test(bad_documents_are_refused),
-        cmocka_unit_test(huge_documents_are_refused), cmocka_unit_test(long_chains_are_judged_quickly),
+        cmocka_unit_test(every_field_is_read),
+        cmocka_unit_test(seed_document_is_valid),
+        cmocka_unit_test(what_get_prints_is_valid),
+        cmocka_unit_test(canonical_form_comes_back),
+        cmocka_unit_test(bad_documents_are_refused),
+        cmocka_unit_test(huge_documents_are_refused),
+        cmocka_unit_test(long_chains_are_judged_quickly),
         cmocka_unit_test(cut_documents_never_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
