@@ -574,9 +574,11 @@ static enum status apply_fact(struct rule *rule, const Pb__OpSliceFact *fact)
 static enum status refuse_derived(struct rule *rule, const char *key)
 {
     bool endpoint = text_starts_with(key, "endpoints/");
-    return error_set(rule->error, STATUS_CONFLICT, "%s",
-                     endpoint ? "endpoints follow from the states of instances and are not written"
-                              : "states of instances move by their node's facts only");
+    (void)error_set(rule->error, STATUS_CONFLICT, "%s",
+                    endpoint ? "endpoints follow from the states of instances and are not written"
+                             : "states of instances move by their node's facts only");
+    error_hint(rule->error, "publish or delete a blueprint: instances and endpoints follow it");
+    return STATUS_CONFLICT;
 }
 
 enum status slice_rules_put(struct kv_txn *txn, const struct kv_context *context, const Pb__OpPut *put,
