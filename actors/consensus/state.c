@@ -50,9 +50,11 @@ static void sweep_later(struct actor *self, struct state *state)
     (void)actor_after(self, sweep_ns, KIND_STATE_SWEEP, 0);
 }
 
-static bool is_ready(const struct state *state, const struct parked *parked)
+static bool is_ready(const struct state *state, const struct parked *parked, const struct message *request)
 {
-    return kv_applied(state->kv).index >= parked->after && parked->round <= state->round_confirmed;
+    if (kv_applied(state->kv).index < parked->after || parked->round > state->round_confirmed) return false;
+    /* Who asked for a barrier reads from a watcher's view next: that has to be as fresh (Q1). */
+    return request->kind != KIND_READ_BARRIER || !watches_lag(&state->watches, request->sender);
 }
 
 static void refuse_waited(struct actor *self, const struct state *state, const struct parked *parked)
@@ -65,6 +67,8 @@ static void refuse_waited(struct actor *self, const struct state *state, const s
                         (unsigned long long)parked->after, (unsigned long long)applied);
     } else if (state->round_status == STATUS_OVERLOADED) {
         (void)error_set(&error, STATUS_OVERLOADED, "too many reads wait for the leader");
+    } else if (parked->round <= state->round_confirmed) {
+        (void)error_set(&error, STATUS_OVERLOADED, "a watcher on this node does not keep up");
     } else {
         (void)error_set(&error, STATUS_NO_LEADER, "no leader confirmed the read in time");
         error_hint(&error, "--stale reads what this node has, at revision %llu", (unsigned long long)applied);
@@ -79,7 +83,7 @@ static void serve_parked(struct actor *self, struct state *state)
     uint32_t left = 0;
     for (uint32_t i = 0; i < state->parked_count; i++) {
         struct parked *parked = &state->parked[i];
-        if (is_ready(state, parked)) {
+        if (is_ready(state, parked, parked->request)) {
             answers_reply(self, &view, parked->request);
         } else if (now_ns >= parked->end_ns) {
             refuse_waited(self, state, parked);
@@ -131,7 +135,7 @@ static void on_read(struct actor *self, void *actor_state, const struct message 
     struct parked parked = { .after = terms.after > terms.at ? terms.after : terms.at };
     /* What is past stays as it is: no leader has to confirm a read at a revision that is applied here. */
     if (!terms.stale && terms.at == 0) parked.round = state->round_next;
-    if (is_ready(state, &parked)) {
+    if (is_ready(state, &parked, message)) {
         struct answer_view view = { .kv = state->kv, .commit = state->commit, .term = state->round_term };
         answers_reply(self, &view, message);
         return;

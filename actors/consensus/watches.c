@@ -192,6 +192,16 @@ void watches_forget(struct watches *watches, struct actor_id watcher)
     }
 }
 
+bool watches_lag(const struct watches *watches, struct actor_id asker)
+{
+    bool all = !watches_knows(watches, asker);
+    for (uint32_t i = 0; i < watches->stream_count; i++) {
+        const struct watch *watch = &watches->streams[i];
+        if (watch->behind && (all || actor_id_equal(watch->watcher, asker))) return true;
+    }
+    return false;
+}
+
 bool watches_knows(const struct watches *watches, struct actor_id watcher)
 {
     for (uint32_t i = 0; i < watches->stream_count; i++) {

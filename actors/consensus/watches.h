@@ -44,6 +44,9 @@ void watches_add(struct actor *self, struct watches *watches, const struct kv *k
                  const struct message *request);
 void watches_remove(struct watches *watches, struct actor_id watcher, uint64_t id);
 void watches_forget(struct watches *watches, struct actor_id watcher); /* It has ended: all of its. */
+/* Was something not sent yet that `asker`, or whoever it asks next, should have? Of its own streams; of all
+ * where it has none. */
+bool watches_lag(const struct watches *watches, struct actor_id asker);
 bool watches_knows(const struct watches *watches, struct actor_id watcher);
 /* One applied revision that changed something. */
 void watches_on_applied(struct actor *self, struct watches *watches, uint64_t revision,
