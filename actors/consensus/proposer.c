@@ -191,8 +191,9 @@ static void wait_again(struct actor *self, struct call *call)
 static void on_refused(struct actor *self, struct proposer *proposer, struct call *call,
                        const struct error *error)
 {
-    bool full = error->status == STATUS_OVERLOADED && call->maybe; /* Ask on: it may have happened. */
-    if (surely_not_appended(error->status) || full) {
+    /* Nothing of this attempt was appended; what an earlier one did, only the session knows: ask on. */
+    bool earlier = call->maybe && !outcome_is_unknown(error->status);
+    if (surely_not_appended(error->status) || earlier) {
         wait_again(self, call);
     } else if (outcome_is_unknown(error->status)) {
         call->maybe = true;

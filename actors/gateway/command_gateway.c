@@ -76,11 +76,19 @@ static bool unsure_at_end(const struct run *run)
     return (run->command->flags & (COMMAND_CHANGES | COMMAND_CALLS)) != 0;
 }
 
+/* Says that this try did nothing, or that nobody knows: no word on an earlier one. */
+static bool tells_nothing(enum status status)
+{
+    return status == STATUS_NO_LEADER || status == STATUS_NOT_LEADER || status == STATUS_NODE_LOST ||
+           status == STATUS_NOT_READY || status == STATUS_OVERLOADED || status == STATUS_CRASHED ||
+           status == STATUS_CANCELLED;
+}
+
 static void refuse_run(struct actor *self, struct run *run, const struct error *error)
 {
     struct error told = *error;
     bool unsure = run->maybe_done && (run->command->flags & COMMAND_CHANGES) != 0;
-    if (unsure && (told.status == STATUS_NO_LEADER || told.status == STATUS_NODE_LOST))
+    if (unsure && tells_nothing(told.status))
         error_set(&told, STATUS_UNKNOWN,
                   "%s: the leader was lost while it carried this out; it may have happened",
                   run->command->name);

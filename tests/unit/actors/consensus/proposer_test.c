@@ -21,8 +21,21 @@ struct world {
     struct runtime *runtime;
     uint32_t answer; /* The kind that the leader answers with; 0: it refuses. */
     enum status refuse;
+    enum status refuse_next; /* From the second refusal on; OK: the same. */
+    bool opens_sessions;     /* The first command is answered as the opening of one. */
     uint32_t forwards;
 };
+
+static void reply_opened(struct actor *self, const struct message *message)
+{
+    struct message *reply = wire_message_create(KIND_PROPOSE_REPLY);
+    Pb__ProposeReply *body = reply->body;
+    body->n_results = 1;
+    body->results = arena_array(&reply->arena, 1, sizeof(Pb__OperationResult *));
+    body->results[0] = codec_create(&reply->arena, &pb__operation_result__descriptor);
+    body->results[0]->value = 5;
+    actor_reply(self, message, &reply);
+}
 
 static void on_leader(struct actor *self, void *context, const struct message *message)
 {
@@ -33,9 +46,13 @@ static void on_leader(struct actor *self, void *context, const struct message *m
         role->term = 2;
         memcpy(role->leader, "n1", sizeof "n1");
         actor_tell(self, message->sender, &changed);
+    } else if (world->opens_sessions) {
+        world->opens_sessions = false;
+        reply_opened(self, message);
     } else if (world->answer == 0) {
         world->forwards++;
-        actor_refuse(self, message, world->refuse);
+        bool next = world->forwards > 1 && world->refuse_next != STATUS_OK;
+        actor_refuse(self, message, next ? world->refuse_next : world->refuse);
     } else {
         world->forwards++;
         struct message *reply = wire_message_create(world->answer);
@@ -67,10 +84,11 @@ static int tear_down(void **state)
     return stopped ? 0 : -1;
 }
 
-static enum status propose(struct world *world)
+static enum status propose(struct world *world, bool retry)
 {
     struct message *message = wire_message_create(KIND_PROPOSE_REQUEST);
     ((Pb__ProposeRequest *)message->body)->command = codec_create(&message->arena, &pb__command__descriptor);
+    ((Pb__ProposeRequest *)message->body)->retry = retry;
     struct probe_result result = probe_ask_name(world->runtime, TO_PROPOSER, &message, SECONDS(2));
     assert_true(result.completed);
     message_destroy(&result.message);
@@ -81,10 +99,10 @@ static void an_answer_of_another_kind_is_unknown(void **state)
 {
     struct world *world = *state;
     world->answer = KIND_KV_CHANGE_REPLY;
-    assert_int_equal(propose(world), STATUS_UNKNOWN);
+    assert_int_equal(propose(world, false), STATUS_UNKNOWN);
     assert_int_equal(world->forwards, 1); /* And is not sent again: it may have happened. */
     world->answer = KIND_PROPOSE_REPLY;
-    assert_int_equal(propose(world), STATUS_OK);
+    assert_int_equal(propose(world, false), STATUS_OK);
 }
 
 static void what_may_have_happened_is_unknown(void **state)
@@ -93,11 +111,27 @@ static void what_may_have_happened_is_unknown(void **state)
     static const enum status lost[] = { STATUS_NODE_LOST, STATUS_CRASHED, STATUS_CANCELLED, STATUS_UNKNOWN };
     for (size_t i = 0; i < ARRAY_COUNT(lost); i++) {
         world->refuse = lost[i];
-        assert_int_equal(propose(world), STATUS_UNKNOWN);
+        assert_int_equal(propose(world, false), STATUS_UNKNOWN);
         assert_int_equal(world->forwards, i + 1);
     }
     world->refuse = STATUS_OVERLOADED; /* Nothing was appended: said as it is. */
-    assert_int_equal(propose(world), STATUS_OVERLOADED);
+    assert_int_equal(propose(world, false), STATUS_OVERLOADED);
+}
+
+/* A session may ask again; but a later refusal says nothing of the attempt that got lost. */
+static void a_later_refusal_does_not_undo_an_earlier_attempt(void **state)
+{
+    struct world *world = *state;
+    static const enum status later[] = { STATUS_OVERLOADED, STATUS_NOT_LEADER, STATUS_INVALID,
+                                         STATUS_CORRUPT };
+    for (size_t i = 0; i < ARRAY_COUNT(later); i++) {
+        world->opens_sessions = i == 0; /* Then it is used again. */
+        world->forwards = 0;
+        world->refuse = STATUS_NODE_LOST;
+        world->refuse_next = later[i];
+        assert_int_equal(propose(world, true), STATUS_UNKNOWN);
+        assert_true(world->forwards > 1);
+    }
 }
 
 int main(int argc, char **argv)
@@ -106,6 +140,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_answer_of_another_kind_is_unknown, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_may_have_happened_is_unknown, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_later_refusal_does_not_undo_an_earlier_attempt, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -243,6 +243,21 @@ static void lost_changes_end_unknown(void **unused)
     assert_true(node.passed_on > 1);
 }
 
+/* Whoever leads next may have no room; that is no word on what the one before did. */
+static void a_later_refusal_leaves_the_outcome_unknown(void **unused)
+{
+    (void)unused;
+    static const enum status later[] = { STATUS_OVERLOADED, STATUS_NOT_READY, STATUS_CRASHED };
+    set_leader("node-1", false);
+    for (size_t i = 0; i < ARRAY_COUNT(later); i++) {
+        node.passed_on = 0;
+        node.remote_status[0] = STATUS_NODE_LOST;
+        node.remote_status[1] = later[i];
+        assert_int_equal(ask(KIND_BLUEPRINT_PUBLISH_REQUEST, SECONDS(2), 0), STATUS_UNKNOWN);
+        assert_int_equal(node.passed_on, 2);
+    }
+}
+
 static void refusals_pass_as_they_are(void **unused)
 {
     (void)unused;
@@ -318,6 +333,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(idempotent_rows_are_asked_again_when_the_leader_dies, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(lost_changes_end_unknown, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_later_refusal_leaves_the_outcome_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(refusals_pass_as_they_are, setup, teardown),
         cmocka_unit_test_setup_teardown(status_works_without_a_leader, setup, teardown),
         cmocka_unit_test_setup_teardown(passed_on_once_only, setup, teardown),
