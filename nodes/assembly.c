@@ -121,7 +121,8 @@ static void add_gateway(struct node *node, const struct node_options *options)
     add(node, (struct child_spec){ &mcp_server_behavior, NULL, NULL, TO_MCP_SERVER, CHILD_PERMANENT });
 }
 
-/* Peers become known last: what a connection brings finds everybody in place. */
+/* Peers become known last: what a connection brings finds everybody in place. The tick makes the transport
+ * look again whether it may serve clients. */
 static enum status introduce_peers(struct runtime *runtime, const struct node_options *options,
                                    struct error *error)
 {
@@ -136,6 +137,9 @@ static enum status introduce_peers(struct runtime *runtime, const struct node_op
         message_destroy(&message);
         return error_set(error, status, "peer %s at %s", options->peers[i].name, options->peers[i].address);
     }
+    struct message *tick = message_create(KIND_TRANSPORT_TICK, 0);
+    enum status status = runtime_send(runtime, transport, &tick);
+    if (status != STATUS_OK) message_destroy(&tick); /* Overloaded already: so it is awake. */
     return STATUS_OK;
 }
 

@@ -466,13 +466,23 @@ static void read_router(struct node_socket *sockets, struct actor *self)
 
 /* --- waiting -------------------------------------------------------------------------------------------- */
 
-static int add_items(struct node_socket *sockets, zmq_pollitem_t items[POLL_MAX])
+/* The socket is bound before the node's actors are there; who asks so early waits instead of being refused.
+ */
+static bool serves_clients(const struct actor *self)
+{
+    return actor_id_is_set(actor_find(self, TO_COMMAND_GATEWAY)) ||
+           actor_id_is_set(actor_find(self, TO_MCP_SERVER));
+}
+
+static int add_items(struct node_socket *sockets, bool clients, zmq_pollitem_t items[POLL_MAX])
 {
     int count = 0;
     items[count++] = (zmq_pollitem_t){ .fd = sockets->wake_fd, .events = ZMQ_POLLIN };
     items[count++] = (zmq_pollitem_t){ .socket = sockets->router, .events = ZMQ_POLLIN };
-    items[count++] =
-        (zmq_pollitem_t){ .socket = client_socket_handle(sockets->clients), .events = ZMQ_POLLIN };
+    if (clients) {
+        items[count++] =
+            (zmq_pollitem_t){ .socket = client_socket_handle(sockets->clients), .events = ZMQ_POLLIN };
+    }
     const char *node;
     void *entry;
     for (size_t at = 0; map_next(&sockets->peers, &at, &node, &entry);) {
@@ -495,7 +505,8 @@ static void node_socket_wait(struct actor *self, void *state, int64_t timeout_ns
 {
     struct node_socket *sockets = state;
     zmq_pollitem_t items[POLL_MAX];
-    int count = add_items(sockets, items);
+    bool clients = serves_clients(self);
+    int count = add_items(sockets, clients, items);
     if (zmq_poll(items, count, poll_timeout_ms(timeout_ns)) <= 0) return;
     uint64_t wakes;
     if ((items[0].revents & ZMQ_POLLIN) != 0) (void)!read(sockets->wake_fd, &wakes, sizeof wakes);
@@ -505,7 +516,7 @@ static void node_socket_wait(struct actor *self, void *state, int64_t timeout_ns
         for (int channel = 0; channel < CHANNEL_COUNT; channel++)
             read_connection(sockets, self, entry, (enum transport_channel)channel);
     read_router(sockets, self);
-    client_socket_on_input(sockets->clients, self);
+    if (clients) client_socket_on_input(sockets->clients, self);
 }
 
 static void node_socket_wake(void *state)
