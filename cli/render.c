@@ -213,8 +213,9 @@ static void render_names(struct text *out, const struct command *command, const 
     command_field_name(identity, sizeof identity, command->identity);
     const struct value *own = value_get(document, identity);
     if (own != NULL) {
+        size_t before = out->size;
         add_scalar(out, own, COLUMN_TEXT);
-        text_add(out, "\n");
+        if (out->size > before) text_add(out, "\n"); /* Nobody holds the lease: no name, and no line. */
         return;
     }
     char list[NAME_SIZE] = "";

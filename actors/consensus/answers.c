@@ -149,6 +149,7 @@ static enum status reply_get(struct actor *self, const struct answer_view *view,
                              const struct message *request, struct error *error)
 {
     const Pb__KvGetRequest *get = request->body;
+    if (get->key[0] == '\0') return error_set(error, STATUS_INVALID, "the key is empty");
     struct message *message = wire_message_create(KIND_KV_GET_REPLY);
     Pb__KvGetReply *reply = message->body;
     struct gathering gathering = { .arena = &message->arena };

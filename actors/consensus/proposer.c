@@ -124,8 +124,8 @@ static void answer_change(struct actor *self, const struct call *call, const Pb_
     if (reply->status != STATUS_OK) {
         struct error error = { 0 };
         (void)error_set(&error, status_from_number((int)reply->status), "%s", reply->message);
-        tell_expectation(call, &error);
         error_hint(&error, "%s", reply->hint);
+        tell_expectation(call, &error);
         actor_refuse_error(self, call->request, &error);
         return;
     }

@@ -368,6 +368,7 @@ static void on_resolved(struct actor *self, void *state, void *context, const st
         if (slice->sha256[0] != '\0' && strcmp(slice->sha256, resolved->sha256) != 0) {
             (void)error_set(&error, STATUS_CORRUPT, "%s has sha256 %s, not the one that the blueprint names",
                             slice->artifact, resolved->sha256);
+            error_hint(&error, "leave sha256 out of the document, or name that of this version");
             fail_publication(self, manager, publication, &error);
             return;
         }
@@ -397,7 +398,7 @@ static void on_probed(struct actor *self, void *state, void *context, const stru
         struct error error = *result->error;
         (void)error_wrap(&error, "slices[%u] %s", publication->probed,
                          publication->slices[publication->probed].artifact);
-        error_hint(&error, "nothing was written");
+        error_hint(&error, "replace the artifact by one that a node can load; nothing was written");
         fail_publication(self, manager, publication, &error);
         return;
     }

@@ -117,6 +117,14 @@ class BadInputTest(unittest.TestCase):
         self.refused(4, "NO_ENDPOINT", "call", "org.example:nobody/quote", "{}")
         self.refused(2, "INVALID", "call", "no-slash", "{}")
 
+    def test_keys(self):
+        for verb, *value in (("get",), ("put", "1"), ("delete",)):
+            self.refused(2, "INVALID", "kv", verb, "", *value, says="empty")
+        self.refused(2, "INVALID", "kv", "put", "a\nb", "1", says="control characters")
+        self.refused(2, "INVALID", "kv", "put", "k" * 600, "1")
+        self.refused(5, "CONFLICT", "kv", "put", "absent", "1", "--if-rev", "1", says="read it again")
+        self.refused(6, "DENIED", "kv", "put", "nodes/node-1", "{}")
+
     def test_usage(self):
         for arguments in (["blueprnt", "list"], ["kv", "gte", "x"], ["kv", "get"], ["kv", "get", "x", "--nope"]):
             code, _, err = self.cluster.run(*arguments, output="table")

@@ -70,6 +70,7 @@ static void names(void **unused)
     expect("slice list", OUTPUT_NAME,
            "{\"instances\":[{\"artifact\":\"a\"},{\"artifact\":\"b\"},{\"artifact\":\"a\"}]}", "a\nb\n");
     expect("kv get", OUTPUT_NAME, "{\"key\":\"a\",\"value\":1}", "a\n");
+    expect("agent status", OUTPUT_NAME, "{\"held\":false,\"holder\":\"\"}", "");
 }
 
 static void yaml(void **unused)
