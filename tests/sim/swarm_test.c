@@ -86,7 +86,7 @@ static bool run(const struct plan *plan, uint64_t seed, struct chaos_result *res
     chaos_run(&(struct chaos_options){ .seed = seed, .mutant = plan->mutant, .verbose = plan->verbose },
               result);
     if (result->failure[0] == '\0') return true;
-    (void)fprintf(stderr, "FAIL seed=%" PRIu64 " %s\n     replay: test.sim.swarm --seed %" PRIu64 "\n", seed,
+    (void)fprintf(stderr, "FAIL seed=%" PRIu64 " %s\n     replay: ./dev sim --seed %" PRIu64 "\n", seed,
                   result->failure, seed);
     return false;
 }
