@@ -90,7 +90,7 @@ const char *checkers_failure(const struct checkers *checkers)
     return checkers->failure[0] == '\0' ? NULL : checkers->failure;
 }
 
-const struct reference *checkers_reference(const struct checkers *checkers)
+struct reference *checkers_reference(struct checkers *checkers)
 {
     return checkers->reference;
 }

@@ -41,7 +41,7 @@ void checkers_on_read(struct checkers *checkers, const char *key, uint64_t floor
 /* All is healed, and this node has caught up: every acknowledged write is in its log, at its revision. */
 void checkers_on_settled(struct checkers *checkers, uint32_t node, const struct log_memory_disk *disk);
 
-const struct reference *checkers_reference(const struct checkers *checkers);
+struct reference *checkers_reference(struct checkers *checkers);
 log_index checkers_committed(const struct checkers *checkers); /* The highest index known as committed. */
 const char *checkers_failure(const struct checkers *checkers); /* The first, or NULL. */
 void checkers_fail(struct checkers *checkers, const char *format, ...) __attribute__((format(printf, 2, 3)));

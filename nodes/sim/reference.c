@@ -14,6 +14,8 @@
 
 struct reference {
     struct kv *kv;
+    bool converged; /* As of the last entry. */
+    bool counted;   /* That is known. */
 };
 
 struct reference *reference_create(void)
@@ -180,6 +182,7 @@ enum status reference_apply(struct reference *reference, const struct raft_entry
 {
     struct kv_outcome outcome;
     kv_apply(reference->kv, entry, &outcome);
+    if (outcome.change_count > 0) reference->counted = false;
     if (!touches_slices(&outcome)) return STATUS_OK;
     enum status status = check_slices(reference, error);
     if (status == STATUS_OK) return status;
@@ -195,11 +198,14 @@ static void count(const struct reference *reference, struct look *look)
     look_fini(look);
 }
 
-bool reference_converged(const struct reference *reference)
+bool reference_converged(struct reference *reference)
 {
+    if (reference->counted) return reference->converged;
     struct look look;
     count(reference, &look);
-    return look.active_count == look.wanted_count && look.live_count == look.wanted_count;
+    reference->converged = look.active_count == look.wanted_count && look.live_count == look.wanted_count;
+    reference->counted = true;
+    return reference->converged;
 }
 
 void reference_counts(const struct reference *reference, uint32_t *out_wanted, uint32_t *out_active)

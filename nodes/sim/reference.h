@@ -16,7 +16,7 @@ MUST_CHECK enum status reference_apply(struct reference *reference, const struct
                                        struct error *error);
 
 /* DEP1: every blueprint has as many ACTIVE instances as it wants, and nothing runs that none wants. */
-bool reference_converged(const struct reference *reference);
+bool reference_converged(struct reference *reference);
 void reference_counts(const struct reference *reference, uint32_t *out_wanted, uint32_t *out_active);
 
 #endif
