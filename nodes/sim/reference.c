@@ -46,6 +46,7 @@ struct look {
     struct arena arena;
     struct map active; /* artifact#instance -> how many are ACTIVE, which must be 1. */
     uint32_t active_count;
+    const char *node; /* Not NULL: its endpoints are only counted. */
     uint32_t endpoint_count;
     uint32_t live_count; /* Instances in any state. */
     uint32_t wanted_count;
@@ -93,7 +94,10 @@ static bool look_at_endpoint(void *context, const struct kv_record *record)
         look->status = error_set(look->error, STATUS_CORRUPT, "%s is no endpoint", record->key);
         return false;
     }
-    look->endpoint_count++;
+    if (look->node != NULL) {
+        look->endpoint_count += strcmp(endpoint.node, look->node) == 0;
+        return true;
+    }
     const struct slice_instance *instance = find_instance(look, endpoint.node, artifact, number);
     if (instance != NULL && instance->state == SLICE_ACTIVE) return true;
     look->status =
@@ -206,6 +210,15 @@ bool reference_converged(struct reference *reference)
     reference->converged = look.active_count == look.wanted_count && look.live_count == look.wanted_count;
     reference->counted = true;
     return reference->converged;
+}
+
+uint32_t reference_endpoints_on(const struct reference *reference, const char *node)
+{
+    struct error error;
+    struct look look = { .kv = reference->kv, .node = node, .error = &error };
+    visit_all(&look, "endpoints/", look_at_endpoint);
+    look_fini(&look);
+    return look.endpoint_count;
 }
 
 void reference_counts(const struct reference *reference, uint32_t *out_wanted, uint32_t *out_active)

@@ -17,6 +17,7 @@ MUST_CHECK enum status reference_apply(struct reference *reference, const struct
 
 /* DEP1: every blueprint has as many ACTIVE instances as it wants, and nothing runs that none wants. */
 bool reference_converged(struct reference *reference);
+uint32_t reference_endpoints_on(const struct reference *reference, const char *node);
 void reference_counts(const struct reference *reference, uint32_t *out_wanted, uint32_t *out_active);
 
 #endif

@@ -87,6 +87,7 @@ bool sim_settles(struct sim *sim, int64_t timeout_ns);
 /* DEP1: each blueprint has as many ACTIVE instances as it wants, and nothing else is left. */
 bool sim_deploys(struct sim *sim, int64_t timeout_ns);
 void sim_slice_counts(const struct sim *sim, uint32_t *out_wanted, uint32_t *out_active);
+uint32_t sim_endpoints_on(const struct sim *sim, uint32_t node); /* As last committed. */
 void sim_set_slice_faults(struct sim *sim, const struct sim_slice_faults *faults);
 void sim_status(const struct sim *sim, uint32_t node, struct core_status *out_status); /* Zeroed: no core. */
 log_index sim_applied(const struct sim *sim, uint32_t node);

@@ -416,6 +416,11 @@ void sim_slice_counts(const struct sim *sim, uint32_t *out_wanted, uint32_t *out
     reference_counts(checkers_reference(sim->checkers), out_wanted, out_active);
 }
 
+uint32_t sim_endpoints_on(const struct sim *sim, uint32_t node)
+{
+    return reference_endpoints_on(checkers_reference(sim->checkers), sim->nodes[node].name);
+}
+
 void sim_status(const struct sim *sim, uint32_t node, struct core_status *out_status)
 {
     *out_status = sim->nodes[node].status;
