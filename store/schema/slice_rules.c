@@ -538,32 +538,32 @@ static void apply_move(struct rule *rule, const struct move *move, uint64_t inca
     add_move_event(rule, move);
 }
 
-static enum status begin_move(struct rule *rule, const Pb__OpSliceFact *fact, struct move *out_move)
+/* Whose move it is stands in `move`; here the rest: from where, to where, beside which others. */
+static enum status begin_move(struct rule *rule, struct move *move)
 {
-    struct move move = { .fact = fact, .node = rule->context->command->node };
-    slice_key_record(move.record_key, move.node, fact->artifact);
-    slice_key_allocation(move.allocation_key, fact->artifact, move.node);
-    const struct kv_record *stored = kv_txn_get(rule->txn, move.record_key);
+    slice_key_record(move->record_key, move->node, move->fact->artifact);
+    slice_key_allocation(move->allocation_key, move->fact->artifact, move->node);
+    const struct kv_record *stored = kv_txn_get(rule->txn, move->record_key);
     if (stored != NULL) {
         enum status status =
-            slice_record_read(&rule->arena, stored->value, stored->value_size, &move.record, rule->error);
+            slice_record_read(&rule->arena, stored->value, stored->value_size, &move->record, rule->error);
         if (status != STATUS_OK) return status;
     }
-    const struct slice_instance *instance = slice_record_find(&move.record, fact->instance);
-    move.from = instance == NULL ? SLICE_GONE : instance->state;
-    move.to = slice_state_from_name(fact->state);
-    if (move.to == SLICE_STATE_COUNT) return error_set(rule->error, STATUS_INVALID, "there is no such state");
-    *out_move = move;
+    const struct slice_instance *instance = slice_record_find(&move->record, move->fact->instance);
+    move->from = instance == NULL ? SLICE_GONE : instance->state;
+    move->to = slice_state_from_name(move->fact->state);
+    if (move->to == SLICE_STATE_COUNT)
+        return error_set(rule->error, STATUS_INVALID, "there is no such state");
     return STATUS_OK;
 }
 
 static enum status apply_fact(struct rule *rule, const Pb__OpSliceFact *fact)
 {
     uint64_t incarnation = 0;
-    struct move move = { 0 };
+    struct move move = { .fact = fact, .node = rule->context->command->node };
     enum status status = check_form(rule, fact);
     if (status == STATUS_OK) status = check_incarnation(rule, &incarnation);
-    if (status == STATUS_OK) status = begin_move(rule, fact, &move);
+    if (status == STATUS_OK) status = begin_move(rule, &move);
     if (status == STATUS_OK) status = check_move(rule, &move);
     if (status == STATUS_OK) apply_move(rule, &move, incarnation);
     return status;
