@@ -210,7 +210,7 @@ static enum status check_room(const struct client_socket *clients, const struct 
 static void tell_nobody(const struct actor *self, uint32_t target, struct error *error)
 {
     if (error->status != STATUS_NOT_FOUND || actor_id_is_set(actor_find(self, target))) return;
-    (void)error_set(error, STATUS_NOT_READY, "this node starts or stops; nothing was begun");
+    (void)error_set(error, STATUS_NODE_LOST, "this node starts or stops; nothing was begun");
 }
 
 static void on_answered(struct actor *self, void *state, void *context, const struct ask_result *result)
