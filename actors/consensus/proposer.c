@@ -116,6 +116,7 @@ static void tell_expectation(const struct call *call, struct error *error)
         (void)snprintf(error->message + used, sizeof error->message - used, "; expected was revision %llu",
                        (unsigned long long)compare->revision);
     }
+    if (error->hint[0] != '\0') return; /* A rule's own says more. */
     error_hint(error, "read it again, then repeat with the revision that you saw");
 }
 

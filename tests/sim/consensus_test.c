@@ -113,6 +113,7 @@ static void conflict_names_both_revisions(void **unused) /* A1 */
     const char *message = sim_call_error(sim, wrong)->message;
     if (strstr(message, actual) == NULL) fail_msg("%s", message);
     if (strstr(message, "expected was revision 1") == NULL) fail_msg("%s", message);
+    assert_non_null(strstr(sim_call_error(sim, wrong)->hint, "read it again"));
     struct sim_call right = sim_put(sim, leader,
                                     &(struct sim_put){ .key = "colour",
                                                        .value = "\"white\"",
