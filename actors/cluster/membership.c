@@ -2,9 +2,10 @@
  * Learns  nodes/, slices/ and blueprints/ from the state, its role from the leader actor, broken connections
  *         from the transport; so a restart loses nothing but the time that passed.
  * Owns    the table of presence, the view, and the requests that wait for a barrier or a page.
- * Limits  WAITING_MAX such requests; one more is refused with OVERLOADED.
- * Two clocks make A8 safe: a node counts its time from when it sent a renewal, the leader from when it had
- * confirmed it, which is later; and the node gives up a second before the leader declares it lost. */
+ * Limits  WAITING_MAX such requests; one more is refused with OVERLOADED. Renewals have room beyond it: no
+ * crowd of clients makes a live node look lost. Two clocks make A8 safe: a node counts its time from when it
+ * sent a renewal, the leader from when it had confirmed it, which is later; and the node gives up a second
+ * before the leader declares it lost. */
 #include "actors/cluster/membership.h"
 
 #include "actors/cluster/cluster_answers.h"
@@ -26,7 +27,13 @@
 #define SLICES_PREFIX     "slices/"
 #define BLUEPRINTS_PREFIX "blueprints/"
 
-enum { WATCH_NODES = 1, WATCH_SLICES = 2, WATCH_BLUEPRINTS = 3, WAITING_MAX = 1024 };
+enum {
+    WATCH_NODES = 1,
+    WATCH_SLICES = 2,
+    WATCH_BLUEPRINTS = 3,
+    WAITING_MAX = 1024,
+    RENEWING_MAX = WAITING_MAX + 512
+};
 
 static const int64_t lost_after_default_ns = SECONDS(3);
 static const int64_t fence_margin_ns = SECONDS(1);
@@ -82,9 +89,9 @@ static struct waiting *wait_add(struct membership *membership)
 
 /* Keeps the message being handled; NULL (it is refused then): too many wait already. */
 static struct waiting *wait_begin(struct actor *self, struct membership *membership,
-                                  const struct message *message)
+                                  const struct message *message, uint32_t count_max)
 {
-    if (membership->waiting_count >= WAITING_MAX) {
+    if (membership->waiting_count >= count_max) {
         actor_refuse(self, message, STATUS_OVERLOADED);
         return NULL;
     }
@@ -379,7 +386,7 @@ static void on_renew(struct actor *self, void *state, const struct message *mess
         actor_refuse_error(self, message, &error);
         return;
     }
-    struct waiting *waiting = wait_begin(self, membership, message);
+    struct waiting *waiting = wait_begin(self, membership, message, RENEWING_MAX);
     if (waiting == NULL) return;
     struct message *barrier = message_create(KIND_READ_BARRIER, 0);
     actor_ask_name(self, TO_STATE, &barrier, membership->lost_after_ns, on_barrier, waiting);
@@ -541,7 +548,7 @@ static void on_consensus(struct actor *self, void *state, void *context, const s
 /* cluster status and cluster members: this replica's own view, with or without a leader. */
 static void on_cluster(struct actor *self, void *state, const struct message *message)
 {
-    struct waiting *waiting = wait_begin(self, state, message);
+    struct waiting *waiting = wait_begin(self, state, message, WAITING_MAX);
     if (waiting == NULL) return;
     struct message *ask = message_create(KIND_CONSENSUS_STATUS, 0);
     actor_ask_name(self, TO_LEADER, &ask, consensus_timeout_ns, on_consensus, waiting);
@@ -611,7 +618,7 @@ static void read_events(struct actor *self, struct waiting *waiting, const char 
 
 static void on_event_list(struct actor *self, void *state, const struct message *message)
 {
-    struct waiting *waiting = wait_begin(self, state, message);
+    struct waiting *waiting = wait_begin(self, state, message, WAITING_MAX);
     if (waiting == NULL) return;
     waiting->reply = cluster_answers_events();
     read_events(self, waiting, "");

@@ -32,6 +32,7 @@ struct world {
     enum status outcome; /* Else this is what the application says. */
     uint32_t proposals;
     struct message *last; /* The last proposal that came. */
+    bool leader_silent;   /* The leader's stand-in answers no status. */
     /* The state's. */
     bool barriers_open;
     uint32_t barriers;
@@ -80,8 +81,9 @@ static void on_state(struct actor *self, void *context, const struct message *me
 
 static void on_leader(struct actor *self, void *context, const struct message *message)
 {
-    (void)context;
+    const struct world *world = context;
     if (message->kind != KIND_CONSENSUS_STATUS) return;
+    if (world->leader_silent) return; /* The ask stays open until its deadline. */
     struct message *reply =
         message_create(KIND_CONSENSUS_STATUS_REPLY, sizeof(struct consensus_status_reply));
     struct consensus_status_reply *status = reply->body;
@@ -317,6 +319,20 @@ static void the_leader_confirms_after_a_barrier(void **state)
     assert_int_equal(renew_for(world, "n2", 7, "n2").status, STATUS_NO_LEADER);
 }
 
+/* A8: requests of clients that wait take no place from renewals. */
+static void a_crowd_of_clients_hides_nobody(void **state)
+{
+    struct world *world = *state;
+    set_node(world, "n2", 7, "UP");
+    set_role(world, true, 3, "n1");
+    world->leader_silent = true;
+    for (uint32_t i = 0; i < 1100; i++) {
+        struct message *message = wire_message_create(KIND_CLUSTER_STATUS_REQUEST);
+        probe_tell(world->runtime, world->membership, &message);
+    }
+    assert_int_equal(renew_for(world, "n2", 7, "n2").status, STATUS_OK);
+}
+
 static void the_leader_declares_the_silent_lost(void **state) /* DEP3 */
 {
     struct world *world = *state;
@@ -449,6 +465,7 @@ int main(void)
         TEST(who_was_declared_lost_starts_over),
         TEST(without_confirmation_it_is_fenced_in_time),
         TEST(the_leader_confirms_after_a_barrier),
+        TEST(a_crowd_of_clients_hides_nobody),
         TEST(the_leader_declares_the_silent_lost),
         TEST(a_broken_connection_makes_suspect_at_once),
         TEST(the_tables_come_from_the_view),
