@@ -72,11 +72,13 @@ def kill_leader(cluster):
     return leader
 
 
-def node_is_back(cluster, node):
-    def up():
+def node_is_back(cluster, node, key, revision):
+    """It is UP again, and its own copy of the state holds what was written while it was dead."""
+    def back():
         nodes = {n["node"]: n for n in cluster.ask("node", "list", node=node)["nodes"]}
-        return nodes.get(node.name, {}).get("presence") == "UP"
-    return await_true(f"{node.name} UP again", up, 20)
+        record = cluster.ask("kv", "get", key, "--stale", "--after", revision, node=node)
+        return nodes.get(node.name, {}).get("presence") == "UP" and record["value"] == "written"
+    return await_true(f"{node.name} UP again", back, 20)
 
 
 def run_steps(steps, cluster, repository):
@@ -98,8 +100,11 @@ def run_steps(steps, cluster, repository):
     print(f"    {successor.name} leads")
     show(steps.run("the lost instances are replaced",
                    lambda: cluster.await_active(5, node=survivor, off_node=dead)))
+    key = "demo/while-one-was-dead"
+    revision = steps.run("write to the state meanwhile",
+                         lambda: cluster.ask("kv", "put", key, "written", node=survivor)["revision"])
     steps.run("start the dead node again", dead.start)
-    steps.run("it is back, with its data", lambda: node_is_back(cluster, dead))
+    steps.run("it is back, with all of the data", lambda: node_is_back(cluster, dead, key, revision))
     show(steps.run("the blueprint holds", lambda: cluster.await_active(5)))
 
 

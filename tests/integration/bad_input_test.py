@@ -28,13 +28,10 @@ class BadInputTest(unittest.TestCase):
         cls.repository.mkdir()
         publish_artifact(cls.repository, example_slice("pricing"), PRICING)
         cls.cluster = Cluster(1, repositories=[{"id": "local", "url": f"file://{cls.repository}"}], directory=cls.directory)
+        cls.addClassCleanup(cls.cluster.__exit__)
         cls.cluster.__enter__()
         cls.cluster.leader(20)
         cls.pid = cls.cluster.nodes[0].process.pid
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.cluster.__exit__()
 
     def tearDown(self):
         self.assertTrue(self.cluster.nodes[0].alive(), self.cluster.nodes[0].log_tail())

@@ -53,6 +53,8 @@ class FailureTest(unittest.TestCase):
         publish_artifact(cls.repository.directory, example_slice("pricing"), PRICING)
         publish_artifact(cls.repository.directory, example_slice("orders"), ORDERS)
         cls.cluster = Cluster(3, repositories=[{"id": "local", "url": cls.repository.url}], directory=cls.directory)
+        cls.load = None
+        cls.addClassCleanup(cls.end)  # Also when what follows fails.
         cls.cluster.__enter__()
         cls.cluster.leader(30)
         blueprint = cls.directory / "shop.yaml"
@@ -62,7 +64,7 @@ class FailureTest(unittest.TestCase):
         cls.load = CallLoad(cls.cluster, "org.example:pricing/quote", QUOTE, 100)
 
     @classmethod
-    def tearDownClass(cls):
+    def end(cls):
         if cls.load is not None:
             cls.load.stop()
         cls.cluster.__exit__()
