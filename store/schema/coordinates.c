@@ -2,6 +2,7 @@
 #include "store/schema/coordinates.h"
 
 #include "runtime/base/text.h"
+#include "store/schema/version.h"
 
 #include <string.h>
 
@@ -26,23 +27,6 @@ static bool part_is_valid(const char *text, size_t size_max, bool is_version)
 bool coordinates_part_is_valid(const char *text, size_t size_max)
 {
     return part_is_valid(text, size_max, false);
-}
-
-/* "[1.0,2.0)", "[1.0,)", "(,2.0]", "[1.2]": one pair of brackets around one or two bounds. */
-static bool is_range(const char *text)
-{
-    size_t length = strlen(text);
-    if (length < 3 || length >= COORDINATES_VERSION_MAX) return false;
-    if ((text[0] != '[' && text[0] != '(') || (text[length - 1] != ']' && text[length - 1] != ')'))
-        return false;
-    size_t commas = 0;
-    size_t others = 0;
-    for (size_t i = 1; i + 1 < length; i++) {
-        if (text[i] == ',') commas++;
-        else if (is_letter_or_digit(text[i]) || strchr(".-_+", text[i]) != NULL) others++;
-        else return false;
-    }
-    return commas <= 1 && others > 0;
 }
 
 /* Bytes that a terminal might obey are shown as '?'; long input is cut. */
@@ -85,7 +69,7 @@ static enum status check_version(const char *text, const struct coordinates *par
     bool exact = part_is_valid(parsed->version, COORDINATES_VERSION_MAX, true);
     bool word = strcmp(parsed->version, "LATEST") == 0 || strcmp(parsed->version, "RELEASE") == 0;
     if (exact && !(word && form != COORDINATES_WANTED)) return STATUS_OK;
-    if (form == COORDINATES_WANTED && is_range(parsed->version)) return STATUS_OK;
+    if (form == COORDINATES_WANTED && version_is_range(parsed->version)) return STATUS_OK;
     return refuse(text, word ? "the version must be exact here" : "bad version", error);
 }
 
