@@ -27,8 +27,7 @@ int64_t actor_now_ns(const struct actor *self)
 
 int64_t actor_wall_ms(const struct actor *self)
 {
-    struct scheduler *scheduler = self->runtime->scheduler;
-    return scheduler->machine->wall_ms(scheduler);
+    return self->runtime->scheduler->machine->wall_ms(self->runtime);
 }
 
 uint64_t actor_random(struct actor *self)

@@ -105,8 +105,21 @@ _Static_assert(sizeof(struct actor) <= 256, "issue 3: an idle actor costs at mos
 
 enum { CELL_BLOCKS = 24, CELL_BLOCK_BITS = 6 }; /* Blocks of 64, 128, 256, ... places. */
 
+/* The machine under a runtime, as far as the stepper makes trouble there (FLT10, FLT11). */
+struct stepper_host {
+    enum stepper_hold hold;
+    struct actor **held; /* Ready ones that may not run, in the order in which they became it. */
+    uint32_t held_count;
+    uint32_t held_capacity;
+    int64_t since_ns;      /* Then, by the stepper's time, */
+    int64_t begin_ns;      /* its own clock showed this, */
+    int64_t rate_permille; /* and has gone at this rate since. */
+    int64_t wall_offset_ms;
+};
+
 struct runtime {
     struct scheduler *scheduler;
+    struct stepper_host host;
     struct runtime_options options;
     char *node;
     uint32_t number;                /* Among the scheduler's runtimes, in order of creation. */
@@ -128,7 +141,7 @@ struct machine {
     /* The caller owns the actor and gives it away: it has something to do. Any thread. */
     void (*ready)(struct scheduler *scheduler, struct actor *actor);
     int64_t (*now_ns)(struct scheduler *scheduler);
-    int64_t (*wall_ms)(struct scheduler *scheduler);
+    int64_t (*wall_ms)(const struct runtime *runtime);
     uint64_t (*seed)(struct scheduler *scheduler, uint32_t runtime_number);
     void (*attach)(struct scheduler *scheduler, struct runtime *runtime); /* Gives it its number. */
     void (*detach)(struct scheduler *scheduler, struct runtime *runtime);
@@ -140,6 +153,10 @@ struct machine {
     /* Lets the world turn until runtime->ended differs from `seen` or the time has come. false: time. */
     bool (*await_end)(struct scheduler *scheduler, struct runtime *runtime, uint32_t seen, int64_t until_ns);
     void (*timer_armed)(struct scheduler *scheduler, int64_t due_ns); /* Optional. Under the timers' lock. */
+    /* Optional: each runtime has a clock of its own. When, by the scheduler's time, it shows local_ns; and
+     * what it shows now. */
+    int64_t (*common_ns)(const struct runtime *runtime, int64_t local_ns);
+    int64_t (*local_ns)(const struct runtime *runtime);
     void (*destroy)(struct scheduler *scheduler);
 };
 

@@ -484,9 +484,9 @@ static int64_t machine_now_ns(struct scheduler *scheduler)
     return read_clock(pool_of(scheduler));
 }
 
-static int64_t machine_wall_ms(struct scheduler *scheduler)
+static int64_t machine_wall_ms(const struct runtime *runtime)
 {
-    const struct clock *clock = pool_of(scheduler)->clock;
+    const struct clock *clock = pool_of(runtime->scheduler)->clock;
     return clock->wall_ms(clock->context);
 }
 

@@ -28,16 +28,33 @@ int64_t scheduler_turn_now_ns(struct actor *actor)
 {
     struct turn *turn = actor->turn;
     struct scheduler *scheduler = actor->runtime->scheduler;
-    if (turn->is_live) turn->now_ns = scheduler->machine->now_ns(scheduler);
+    const struct machine *machine = scheduler->machine;
+    if (!turn->is_live) return turn->now_ns;
+    turn->now_ns = machine->local_ns != NULL ? machine->local_ns(actor->runtime) : machine->now_ns(scheduler);
     return turn->now_ns;
+}
+
+/* The wheel goes by the scheduler's time, and the actor by its node's clock. */
+static struct timer by_common_time(const struct actor *actor, const struct timer *what)
+{
+    const struct runtime *runtime = actor->runtime;
+    const struct machine *machine = runtime->scheduler->machine;
+    struct timer timer = *what;
+    if (machine->common_ns == NULL) return timer;
+    timer.due_ns = machine->common_ns(runtime, what->due_ns);
+    if (what->period_ns > 0 && what->due_ns <= INT64_MAX - what->period_ns) {
+        timer.period_ns = machine->common_ns(runtime, what->due_ns + what->period_ns) - timer.due_ns;
+    }
+    return timer;
 }
 
 uint64_t scheduler_timer_arm(struct actor *actor, const struct timer *what)
 {
     struct scheduler *scheduler = actor->runtime->scheduler;
+    struct timer timer = by_common_time(actor, what);
     pthread_mutex_lock(&scheduler->timers_lock);
-    uint64_t id = timers_arm(scheduler->timers, what, &actor->timers);
-    if (scheduler->machine->timer_armed != NULL) scheduler->machine->timer_armed(scheduler, what->due_ns);
+    uint64_t id = timers_arm(scheduler->timers, &timer, &actor->timers);
+    if (scheduler->machine->timer_armed != NULL) scheduler->machine->timer_armed(scheduler, timer.due_ns);
     pthread_mutex_unlock(&scheduler->timers_lock);
     return id;
 }
@@ -62,8 +79,11 @@ void scheduler_timers_cancel_all(struct actor *actor)
 bool scheduler_timer_deliver(struct actor *actor, uint64_t id)
 {
     struct scheduler *scheduler = actor->runtime->scheduler;
+    bool own_clock = scheduler->machine->common_ns != NULL;
+    int64_t common_ns = own_clock ? scheduler->machine->now_ns(scheduler) : 0;
+    int64_t *now_ns = own_clock ? &common_ns : &actor->turn->now_ns;
     pthread_mutex_lock(&scheduler->timers_lock);
-    bool live = timers_deliver(scheduler->timers, id, &actor->turn->now_ns, &actor->timers);
+    bool live = timers_deliver(scheduler->timers, id, now_ns, &actor->timers);
     int64_t next_ns = timers_next_ns(scheduler->timers);
     if (scheduler->machine->timer_armed != NULL) scheduler->machine->timer_armed(scheduler, next_ns);
     pthread_mutex_unlock(&scheduler->timers_lock);

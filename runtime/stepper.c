@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { BATCH_MAX = 8, CAPACITY_MIN = 64 };
+enum { BATCH_MAX = 8, CAPACITY_MIN = 64, RATE_RIGHT = 1000 };
 #define WALL_BEGIN_MS                                                                                        \
     INT64_C(1800000000000) /* What the wall clock says at virtual time 0: early in 2027.                     \
                             */
@@ -111,12 +111,38 @@ static void ready_add(struct stepper *stepper, struct actor *actor)
     stepper->ready[stepper->ready_count++] = actor;
 }
 
+static bool is_pinned(const struct actor *actor)
+{
+    return actor->phase != ACTOR_FREE && actor->behavior->home == ACTOR_PINNED;
+}
+
+static bool is_held(const struct actor *actor)
+{
+    enum stepper_hold hold = actor->runtime->host.hold;
+    return hold == STEPPER_HOLD_ALL || (hold == STEPPER_HOLD_PINNED && is_pinned(actor));
+}
+
+static void held_add(struct stepper_host *host, struct actor *actor)
+{
+    if (host->held_count == host->held_capacity) {
+        host->held_capacity = host->held_capacity == 0 ? CAPACITY_MIN : host->held_capacity * 2;
+        host->held = memory_realloc(host->held, host->held_capacity * sizeof(struct actor *));
+    }
+    host->held[host->held_count++] = actor;
+}
+
+/* It may run, unless its machine stands still. */
+static void let_run(struct stepper *stepper, struct actor *actor)
+{
+    if (is_held(actor)) held_add(&actor->runtime->host, actor);
+    else ready_add(stepper, actor);
+}
+
 static void machine_ready(struct scheduler *scheduler, struct actor *actor)
 {
     struct stepper *stepper = (struct stepper *)scheduler;
-    bool is_pinned = actor->phase != ACTOR_FREE && actor->behavior->home == ACTOR_PINNED;
-    if (!is_pinned || stepper->pinned_delay_max_ns <= 0) {
-        ready_add(stepper, actor);
+    if (!is_pinned(actor) || stepper->pinned_delay_max_ns <= 0) {
+        let_run(stepper, actor);
         return;
     }
     uint64_t delay_ns =
@@ -130,9 +156,29 @@ static int64_t machine_now_ns(struct scheduler *scheduler)
     return ((struct stepper *)scheduler)->now_ns;
 }
 
-static int64_t machine_wall_ms(struct scheduler *scheduler)
+/* --- each runtime's clock: begin + (now - since) x rate --- */
+
+static int64_t machine_local_ns(const struct runtime *runtime)
 {
-    return WALL_BEGIN_MS + ((struct stepper *)scheduler)->now_ns / 1000000;
+    const struct stepper_host *host = &runtime->host;
+    int64_t passed_ns = ((const struct stepper *)runtime->scheduler)->now_ns - host->since_ns;
+    if (host->rate_permille == RATE_RIGHT) return host->begin_ns + passed_ns;
+    return host->begin_ns + passed_ns * host->rate_permille / RATE_RIGHT;
+}
+
+/* Rounded up: what comes then does not come early. */
+static int64_t machine_common_ns(const struct runtime *runtime, int64_t local_ns)
+{
+    const struct stepper_host *host = &runtime->host;
+    int64_t span_ns = local_ns - host->begin_ns;
+    if (span_ns > INT64_MAX / RATE_RIGHT - RATE_RIGHT) return INT64_MAX; /* Centuries. */
+    if (host->rate_permille == RATE_RIGHT) return host->since_ns + span_ns;
+    return host->since_ns + (span_ns * RATE_RIGHT + host->rate_permille - 1) / host->rate_permille;
+}
+
+static int64_t machine_wall_ms(const struct runtime *runtime)
+{
+    return WALL_BEGIN_MS + machine_local_ns(runtime) / 1000000 + runtime->host.wall_offset_ms;
 }
 
 static uint64_t machine_seed(struct scheduler *scheduler, uint32_t runtime_number)
@@ -145,6 +191,9 @@ static void machine_attach(struct scheduler *scheduler, struct runtime *runtime)
     struct stepper *stepper = (struct stepper *)scheduler;
     CHECK(!stepper->in_turn);
     runtime->number = stepper->runtime_count++;
+    runtime->host = (struct stepper_host){ .since_ns = stepper->now_ns,
+                                           .begin_ns = stepper->now_ns,
+                                           .rate_permille = RATE_RIGHT };
     scheduler->runtimes++;
 }
 
@@ -171,6 +220,7 @@ static void machine_detach(struct scheduler *scheduler, struct runtime *runtime)
     for (uint32_t i = kept / 2; i > 0; i--) {
         sift_down(stepper->heap, kept, i - 1);
     }
+    memory_free(runtime->host.held);
     scheduler->runtimes--;
 }
 
@@ -187,7 +237,7 @@ static void machine_destroy(struct scheduler *scheduler)
 
 static void run_turn(struct stepper *stepper, struct actor *actor, uint32_t batch_max)
 {
-    struct turn turn = { .now_ns = stepper->now_ns,
+    struct turn turn = { .now_ns = machine_local_ns(actor->runtime),
                          .random = &actor->runtime->random,
                          .trace = &stepper->trace,
                          .batch_max = batch_max };
@@ -228,7 +278,7 @@ static bool step_time(struct stepper *stepper, int64_t limit_ns)
             continue; /* It was a bound only. */
         }
         struct event event = event_pop(stepper);
-        if (event.actor != NULL) ready_add(stepper, event.actor);
+        if (event.actor != NULL) let_run(stepper, event.actor);
         else event.call(event.context, event.tag);
         return true;
     }
@@ -258,6 +308,8 @@ static const struct machine stepper_machine = {
     .ready = machine_ready,
     .now_ns = machine_now_ns,
     .wall_ms = machine_wall_ms,
+    .common_ns = machine_common_ns,
+    .local_ns = machine_local_ns,
     .seed = machine_seed,
     .attach = machine_attach,
     .detach = machine_detach,
@@ -316,4 +368,49 @@ void stepper_call_at(struct scheduler *stepper, int64_t time_ns, void (*call)(vo
 uint64_t stepper_random(struct scheduler *stepper)
 {
     return scheduler_random(&stepper_of(stepper)->others);
+}
+
+/* --- trouble with the machine under a runtime ---------------------------------------------------------- */
+
+void stepper_hold(struct scheduler *scheduler, struct runtime *runtime, enum stepper_hold hold)
+{
+    struct stepper *stepper = stepper_of(scheduler);
+    CHECK(!stepper->in_turn);
+    struct stepper_host *host = &runtime->host;
+    host->hold = hold;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < stepper->ready_count; i++) {
+        struct actor *actor = stepper->ready[i];
+        if (actor->runtime == runtime && is_held(actor)) held_add(host, actor);
+        else stepper->ready[kept++] = actor;
+    }
+    stepper->ready_count = kept;
+    kept = 0;
+    for (uint32_t i = 0; i < host->held_count; i++) {
+        if (is_held(host->held[i])) host->held[kept++] = host->held[i];
+        else ready_add(stepper, host->held[i]);
+    }
+    host->held_count = kept;
+}
+
+void stepper_set_rate(struct scheduler *scheduler, struct runtime *runtime, uint32_t rate_permille)
+{
+    struct stepper *stepper = stepper_of(scheduler);
+    CHECK(!stepper->in_turn);
+    CHECK(rate_permille > 0);
+    struct stepper_host *host = &runtime->host;
+    int64_t former = host->rate_permille;
+    host->begin_ns = machine_local_ns(runtime);
+    host->since_ns = stepper->now_ns;
+    host->rate_permille = rate_permille;
+    for (uint32_t i = 0; i < runtime->cell_count; i++) {
+        uint32_t list = runtime_cell_at(runtime, i)->timers;
+        timers_stretch(scheduler->timers, list, stepper->now_ns, former, rate_permille);
+    }
+}
+
+void stepper_set_wall_offset(struct scheduler *scheduler, struct runtime *runtime, int64_t offset_ms)
+{
+    CHECK(!stepper_of(scheduler)->in_turn);
+    runtime->host.wall_offset_ms = offset_ms;
 }

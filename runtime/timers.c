@@ -254,6 +254,27 @@ uint32_t timers_advance(struct timers *timers, int64_t now_ns,
     return fired;
 }
 
+static int64_t stretched(int64_t span_ns, int64_t from, int64_t to)
+{
+    if (span_ns <= 0 || span_ns > INT64_MAX / from) return span_ns; /* It has come, or never does. */
+    return (span_ns * from + to - 1) / to;
+}
+
+void timers_stretch(struct timers *timers, uint32_t list, int64_t now_ns, int64_t from, int64_t to)
+{
+    CHECK(from > 0);
+    CHECK(to > 0);
+    for (uint32_t link = list; link != 0;) {
+        struct timer *timer = timer_at(timers, link);
+        link = timer->owner_next;
+        timer->period_ns = stretched(timer->period_ns, from, to);
+        if (timer->slot == 0) continue; /* Fired, and on its way. */
+        wheel_unlink(timers, timer);
+        timer->due_ns = now_ns + stretched(timer->due_ns - now_ns, from, to);
+        wheel_link(timers, timer);
+    }
+}
+
 uint32_t timers_count(const struct timers *timers)
 {
     return timers->count;

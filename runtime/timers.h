@@ -48,6 +48,9 @@ int64_t timers_next_ns(const struct timers *timers);
 /* Calls `fire` for each timer due at now_ns or before, in order of time. `fire` may not call timers. */
 uint32_t timers_advance(struct timers *timers, int64_t now_ns,
                         void (*fire)(void *context, const struct timer *timer, uint64_t id), void *context);
+/* Of the timers of a list: what is left until each comes (and its period) becomes `from / to` of what it was:
+ * their owner's clock changed its rate. */
+void timers_stretch(struct timers *timers, uint32_t list, int64_t now_ns, int64_t from, int64_t to);
 uint32_t timers_count(const struct timers *timers); /* Armed or fired and not delivered yet. */
 
 #endif
