@@ -97,6 +97,7 @@ void kv_state_hash_scan(const struct kv *kv, uint8_t out_hash[16]);
  * one step (D3). Memory is the arena's. false: nothing was applied since. A failed write ends the process, so
  * taking counts as copied. */
 struct kv_copy {
+    uint32_t generation; /* 0 of a take; its owner knows which one it loaded (N6). */
     log_index from;
     struct log_position to;
     uint64_t history_first;
@@ -108,7 +109,7 @@ bool kv_copy_take(struct kv *kv, struct arena *arena, struct kv_copy *out_copy);
 size_t kv_copy_pending(const struct kv *kv); /* Records that the next take holds: to bound it. */
 
 /* At start, into a fresh kv: kv_load is what log_ops.read_copy emits to (context: the kv), then kv_load_end
- * with log_boot's position and first history revision, and the hash that read_copy gave. CORRUPT: a record
+ * with log_boot's position, first history revision and hash. CORRUPT: a record
  * is damaged, or the whole doesn't have that hash (D2). */
 MUST_CHECK enum status kv_load(void *kv, const struct log_copy_record *record, struct error *error);
 MUST_CHECK enum status kv_load_end(struct kv *kv, const struct log_position *applied, uint64_t history_first,

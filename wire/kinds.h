@@ -156,6 +156,15 @@ enum kind_flag {
     LOCAL(1217, STATE_SWEEP)                                                                                 \
     LOCAL(1218, PROPOSER_SWEEP)                                                                              \
     LOCAL(1219, TRANSFER_LEADERSHIP)                                                                         \
+    LOCAL(1240, LOG_RECEIVE)                                                                                 \
+    LOCAL(1241, LOG_RECEIVED)                                                                                \
+    LOCAL(1242, LOG_COPY_READ)                                                                               \
+    LOCAL(1243, LOG_COPY_PAGE)                                                                               \
+    LOCAL(1244, LOG_COMPACT)                                                                                 \
+    LOCAL(1245, LOG_COMPACTED)                                                                               \
+    LOCAL(1246, LOG_MARK)                                                                                    \
+    LOCAL(1247, LOG_MARKED)                                                                                  \
+    LOCAL(1248, LOG_SPACE)                                                                                   \
     /* 1300-1399 local: cluster */                                                                           \
     LOCAL(1300, MEMBERSHIP_TICK)                                                                             \
     LOCAL(1301, LEASE_TICK)                                                                                  \

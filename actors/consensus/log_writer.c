@@ -39,6 +39,7 @@ static void drop_batches(struct log_writer *writer)
 static void put_copy(struct log_batch *batch, const struct kv_copy *copy)
 {
     batch->has_copy = true;
+    batch->copy_generation = copy->generation;
     batch->copy_from = copy->from;
     batch->copy_to = copy->to;
     batch->copy_history_first = copy->history_first;
@@ -110,6 +111,7 @@ static void on_persist(struct actor *self, void *state, const struct message *me
     struct log_batch *batch = &writer->batches[writer->batch_count];
     *batch = (struct log_batch){
         .hard = persist->has_hard ? &persist->hard : NULL,
+        .install = persist->install,
         .truncate_from = persist->truncate_from,
         .entries = persist->entries,
         .entry_count = persist->entry_count,

@@ -29,6 +29,9 @@ static void release_persist(struct message *message)
 {
     struct log_persist *persist = message->body;
     unref_entries(persist->entries, persist->entry_count);
+    if (persist->install == NULL) return;
+    struct bytes *configuration = persist->install->configuration;
+    bytes_unref(&configuration);
 }
 
 static void release_entries(struct message *message)
@@ -64,6 +67,10 @@ struct message *messages_persist(const struct log_persist *persist)
     struct log_persist *body = message->body;
     *body = *persist;
     body->entries = copy_entries(message, persist->entries, persist->entry_count);
+    if (persist->install != NULL) {
+        body->install = arena_memdup(&message->arena, persist->install, sizeof *persist->install);
+        bytes_ref(persist->install->configuration);
+    }
     message->release = release_persist;
     return message;
 }

@@ -21,6 +21,7 @@ struct log_persist {
     uint64_t sequence; /* Comes back in log_persisted; rises by one. */
     bool has_hard;
     struct hard_state hard;
+    const struct log_install *install; /* NULL: none. The flip after a snapshot (N2). */
     log_index truncate_from;
     uint64_t cluster_id;
     struct raft_entry *entries;
@@ -50,6 +51,49 @@ struct log_entries { /* KIND_LOG_ENTRIES */
 
 /* KIND_LOG_COPY, state -> TO_LOG_WRITER: body struct kv_copy (store/kv.h), its records in the message's
  * arena. Written with the next batch, or after 50 ms without one. */
+
+/* KIND_LOG_RECEIVE (ask TO_LOG_WRITER) -> KIND_LOG_RECEIVED, once durable: one step of receiving a snapshot
+ * (N2; store/log.h tells the rules of both). The flip itself is the core's: log_persist.install. */
+struct log_receive {
+    bool clear;                    /* Forget what was received; repeated by the writer until that is empty. */
+    const struct log_chunk *chunk; /* NULL: none. Records, note and keys in the message's arena. */
+};
+struct log_received {
+    struct log_receiving receiving; /* What is durable now. */
+    uint32_t generation;            /* The active one. */
+};
+
+/* KIND_LOG_COPY_READ (ask TO_LOG_WRITER) -> KIND_LOG_COPY_PAGE: a part of the state copy, of either
+ * generation: to check what was received before the flip, and to load the state anew after it. */
+struct log_copy_read {
+    uint32_t generation;
+    struct log_copy_cursor cursor; /* Zeros, or that of the last page. */
+    size_t max_bytes;              /* At most 1 MiB (D6). */
+};
+struct log_copy_page {
+    struct log_copy_cursor cursor;         /* .done: this was the last one. */
+    const struct log_copy_record *records; /* In the message's arena. */
+    uint32_t record_count;
+};
+
+/* KIND_LOG_COMPACT, leader -> TO_LOG_WRITER, whenever it likes (each second, each 1,024 entries): the writer
+ * drops what D7 no longer wants kept, in small steps beside other writes, and tells KIND_LOG_COMPACTED when
+ * the log's start has moved. */
+struct log_compact {
+    log_index needed_from; /* The lowest index that a live follower has yet to get; 0: none lags. */
+};
+struct log_compacted {
+    struct log_position base; /* struct log_live. */
+};
+
+/* KIND_LOG_MARK (ask TO_LOG_WRITER) -> KIND_LOG_MARKED, once durable: then the process ends (70), and the
+ * next start acts on it. */
+struct log_mark {
+    bool copy_damaged;                /* F4 */
+    char doubt[LOG_DOUBT_REASON_MAX]; /* T3, LOST; "": none. */
+};
+
+/* KIND_LOG_SPACE, log writer -> leader: low or full has changed (F2). body: struct log_space */
 
 /* KIND_APPLY, leader -> TO_STATE: committed and durable entries, in order, each once (R9). */
 struct apply {

@@ -15,6 +15,7 @@
 enum { PARKED_MAX = 4096 };
 static const int64_t sweep_ns = MILLISECONDS(20);
 static const int64_t round_timeout_ns = SECONDS(1);
+static const size_t load_bytes = (size_t)1024 * 1024;
 
 /* A read that can't be answered yet. */
 struct parked {
@@ -37,6 +38,7 @@ struct state {
     bool round_running;
     log_term round_term;      /* Of the leader that confirmed the last one. */
     enum status round_status; /* Why the last one failed. */
+    uint32_t generation;      /* Of the copy that this state continues (N6). */
     bool copying;             /* A LOG_COPY is on its way to the disk. */
     bool sweeping;            /* The timer runs. */
 };
@@ -206,6 +208,7 @@ static void copy(struct actor *self, struct state *state)
         message_destroy(&message);
         return;
     }
+    ((struct kv_copy *)message->body)->generation = state->generation;
     state->copying = true;
     actor_ask_name(self, TO_LOG_WRITER, &message, SECONDS(30), on_copied, NULL);
 }
@@ -265,11 +268,15 @@ static void on_turn_end(struct actor *self, void *actor_state)
 static enum status load_copy(struct state *state, struct log *log, struct error *error)
 {
     const struct log_boot *boot = &log->boot;
+    state->generation = boot->generation;
     if (boot->applied.index == 0) return STATUS_OK;
-    uint8_t hash[16];
-    enum status status = log->ops->read_copy(log, kv_load, state->kv, hash, error);
-    if (status != STATUS_OK) return status;
-    return kv_load_end(state->kv, &boot->applied, boot->history_first, hash, error);
+    struct log_copy_cursor cursor = { 0 };
+    while (!cursor.done) {
+        enum status status =
+            log->ops->read_copy(log, boot->generation, &cursor, load_bytes, kv_load, state->kv, error);
+        if (status != STATUS_OK) return status;
+    }
+    return kv_load_end(state->kv, &boot->applied, boot->history_first, boot->state_hash, error);
 }
 
 static enum status on_init(struct actor *self, void *actor_state, const void *options, struct error *error)

@@ -215,11 +215,20 @@ static enum status write_all(struct lmdb_log *lmdb, const struct log_batch *batc
     return write_member(lmdb, error);
 }
 
+static bool asks_for_more(const struct log_batch *batch)
+{
+    return batch->install != NULL || batch->chunk != NULL || batch->clear_inactive ||
+           batch->compact_to != 0 || batch->copy_damaged || batch->doubt != NULL;
+}
+
 static enum status lmdb_write(struct log *log, const struct log_batch *batches, uint32_t count,
                               struct error *error)
 {
     struct lmdb_log *lmdb = lmdb_of(log);
     if (lmdb->dead) return error_set(error, STATUS_IO, "the store has failed before");
+    for (uint32_t i = 0; i < count; i++) {
+        if (asks_for_more(&batches[i])) return error_set(error, STATUS_INVALID, "not built yet");
+    }
     enum status status = write_all(lmdb, batches, count, error);
     lmdb->dead = status != STATUS_OK;
     return status;
@@ -283,57 +292,116 @@ static enum status lmdb_read(struct log *log, log_index from, log_index to, size
     return status;
 }
 
-struct copy_emission {
-    enum status (*emit)(void *context, const struct log_copy_record *record, struct error *error);
+static enum status read_configurations(MDB_cursor *cursor, const struct emission *emission,
+                                       struct error *error)
+{
+    MDB_val key;
+    MDB_val value;
+    size_t bytes = 0;
+    int code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+    for (; code == 0; code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+        log_index index = 0;
+        if (key.mv_size == sizeof index) memcpy(&index, key.mv_data, sizeof index);
+        enum status status = emit_entry(emission, index, &value, &bytes, error);
+        if (status != STATUS_OK) return status;
+    }
+    return code == MDB_NOTFOUND ? STATUS_OK : lmdb_tables_error(error, code, "read conf");
+}
+
+static enum status lmdb_read_configurations(struct log *log,
+                                            void (*emit)(void *context, const struct raft_entry *entry),
+                                            void *context, struct error *error)
+{
+    struct lmdb_log *lmdb = lmdb_of(log);
+    struct emission emission = { emit, context };
+    MDB_txn *txn = NULL;
+    MDB_cursor *cursor = NULL;
+    enum status status = lmdb_tables_begin(&lmdb->tables, false, &txn, error);
+    if (status != STATUS_OK) return status;
+    int code = mdb_cursor_open(txn, lmdb->tables.table[TABLE_CONFIGURATION], &cursor);
+    if (code == 0) status = read_configurations(cursor, &emission, error);
+    else status = lmdb_tables_error(error, code, "read conf");
+    if (cursor != NULL) mdb_cursor_close(cursor);
+    lmdb_tables_abort(&txn);
+    return status;
+}
+
+struct copy_reading {
+    struct log_copy_cursor *at;
+    size_t max_bytes;
+    size_t bytes;
+    log_emit_copy *emit;
     void *context;
 };
 
 /* LMDB's keys have no terminating 0. */
-static enum status emit_record(const struct copy_emission *emission, enum log_copy_space space,
-                               const MDB_val *key, const MDB_val *value, struct error *error)
+static enum status emit_record(struct copy_reading *reading, const MDB_val *key, const MDB_val *value,
+                               struct error *error)
 {
-    char text[KV_KEY_MAX + 1];
-    if (key->mv_size >= sizeof text) return error_set(error, STATUS_CORRUPT, "a key of the copy is too long");
-    memcpy(text, key->mv_data, key->mv_size);
-    text[key->mv_size] = '\0';
-    struct log_copy_record record = { space, text, value->mv_data, value->mv_size };
-    return emission->emit(emission->context, &record, error);
+    struct log_copy_cursor *at = reading->at;
+    if (key->mv_size >= sizeof at->key) {
+        return error_set(error, STATUS_CORRUPT, "a key of the copy is too long");
+    }
+    memcpy(at->key, key->mv_data, key->mv_size);
+    at->key[key->mv_size] = '\0';
+    reading->bytes += key->mv_size + value->mv_size;
+    struct log_copy_record record = { at->space, at->key, value->mv_data, value->mv_size };
+    return reading->emit(reading->context, &record, error);
 }
 
-static enum status read_space(struct lmdb_log *lmdb, MDB_txn *txn, enum log_copy_space space,
-                              const struct copy_emission *emission, struct error *error)
+/* To the first record after the key that was seen last. */
+static int seek(MDB_cursor *cursor, const struct log_copy_cursor *at, MDB_val *out_key, MDB_val *out_value)
+{
+    if (at->key[0] == '\0') return mdb_cursor_get(cursor, out_key, out_value, MDB_FIRST);
+    size_t size = strlen(at->key);
+    *out_key = (MDB_val){ size, (void *)at->key };
+    int code = mdb_cursor_get(cursor, out_key, out_value, MDB_SET_RANGE);
+    bool same = code == 0 && out_key->mv_size == size && memcmp(out_key->mv_data, at->key, size) == 0;
+    return same ? mdb_cursor_get(cursor, out_key, out_value, MDB_NEXT) : code;
+}
+
+static enum status read_space(struct lmdb_log *lmdb, MDB_txn *txn, struct copy_reading *reading,
+                              struct error *error)
 {
     MDB_cursor *cursor = NULL;
     MDB_val key;
     MDB_val value;
     enum status status = STATUS_OK;
-    int code = mdb_cursor_open(txn, lmdb->tables.table[space], &cursor);
+    int code = mdb_cursor_open(txn, lmdb->tables.table[reading->at->space], &cursor);
     if (code != 0) return lmdb_tables_error(error, code, "read the state copy");
-    code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-    while (code == 0 && status == STATUS_OK) {
-        status = emit_record(emission, space, &key, &value, error);
+    code = seek(cursor, reading->at, &key, &value);
+    while (code == 0 && status == STATUS_OK && reading->bytes < reading->max_bytes) {
+        status = emit_record(reading, &key, &value, error);
         if (status == STATUS_OK) code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
     }
     mdb_cursor_close(cursor);
-    if (status != STATUS_OK || code == MDB_NOTFOUND) return status;
-    return lmdb_tables_error(error, code, "read the state copy");
+    if (status != STATUS_OK || code == 0) return status;
+    if (code != MDB_NOTFOUND) return lmdb_tables_error(error, code, "read the state copy");
+    reading->at->key[0] = '\0';
+    reading->at->space++;
+    return STATUS_OK;
 }
 
-static enum status lmdb_read_copy(struct log *log,
-                                  enum status (*emit)(void *context, const struct log_copy_record *record,
-                                                      struct error *error),
-                                  void *context, uint8_t out_state_hash[16], struct error *error)
+static enum status lmdb_read_copy(struct log *log, uint32_t generation, struct log_copy_cursor *cursor,
+                                  size_t max_bytes, log_emit_copy *emit, void *context, struct error *error)
 {
     struct lmdb_log *lmdb = lmdb_of(log);
-    struct copy_emission emission = { emit, context };
+    struct copy_reading reading = { cursor, max_bytes, 0, emit, context };
     MDB_txn *txn = NULL;
+    CHECK(generation == 0);
     enum status status = lmdb_tables_begin(&lmdb->tables, false, &txn, error);
-    for (int space = 0; space < COPY_SPACE_COUNT && status == STATUS_OK; space++) {
-        status = read_space(lmdb, txn, (enum log_copy_space)space, &emission, error);
+    while (status == STATUS_OK && cursor->space < COPY_SPACE_COUNT && reading.bytes < max_bytes) {
+        status = read_space(lmdb, txn, &reading, error);
     }
+    cursor->done = cursor->space == COPY_SPACE_COUNT;
     lmdb_tables_abort(&txn);
-    if (status == STATUS_OK) memcpy(out_state_hash, lmdb->system.state_hash, sizeof lmdb->system.state_hash);
     return status;
+}
+
+static void lmdb_space(struct log *log, struct log_space *out_space)
+{
+    (void)log;
+    *out_space = (struct log_space){ .disk_free = UINT64_MAX, .map_free = UINT64_MAX };
 }
 
 static void lmdb_close(struct log *log)
@@ -348,7 +416,12 @@ static void lmdb_close(struct log *log)
 }
 
 static const struct log_ops lmdb_ops = {
-    .write = lmdb_write, .read = lmdb_read, .read_copy = lmdb_read_copy, .close = lmdb_close
+    .write = lmdb_write,
+    .read = lmdb_read,
+    .read_configurations = lmdb_read_configurations,
+    .read_copy = lmdb_read_copy,
+    .space = lmdb_space,
+    .close = lmdb_close,
 };
 
 /* --- opening -------------------------------------------------------------------------------------------- */
@@ -448,8 +521,10 @@ static void fill_boot(struct lmdb_log *lmdb, const struct lmdb_check_log *checke
                                         .hard = system->hard,
                                         .last = checked->last,
                                         .applied = system->applied,
+                                        .committed = system->applied.index,
                                         .history_first = system->history_first,
                                         .configuration_index = checked->configuration_index };
+    memcpy(lmdb->log.boot.state_hash, system->state_hash, sizeof system->state_hash);
     if (lmdb->log.boot.identity.cluster_id == 0) lmdb->log.boot.identity.cluster_id = lmdb->member;
 }
 

@@ -3,6 +3,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
+#include "runtime/base/text.h"
 #include "runtime/base/tree.h"
 #include "store/record.h"
 
@@ -193,12 +194,21 @@ static const struct hard_state *last_hard(const struct log_batch *batches, uint3
     return hard;
 }
 
+static bool asks_for_more(const struct log_batch *batch)
+{
+    return batch->install != NULL || batch->chunk != NULL || batch->clear_inactive ||
+           batch->compact_to != 0 || batch->copy_damaged || batch->doubt != NULL;
+}
+
 static enum status memory_write(struct log *log, const struct log_batch *batches, uint32_t count,
                                 struct error *error)
 {
     struct log_memory *memory = memory_of(log);
     struct log_memory_disk *disk = memory->disk;
     if (memory->dead) return error_set(error, STATUS_IO, "the disk has failed before");
+    for (uint32_t i = 0; i < count; i++) {
+        if (asks_for_more(&batches[i])) return error_set(error, STATUS_INVALID, "not built yet");
+    }
     enum log_memory_fault fault = disk->fault;
     disk->fault = LOG_MEMORY_NO_FAULT;
     disk->writes++;
@@ -235,29 +245,64 @@ static enum status memory_read(struct log *log, log_index from, log_index to, si
     return STATUS_OK;
 }
 
-static enum status memory_read_copy(struct log *log,
-                                    enum status (*emit)(void *context, const struct log_copy_record *record,
-                                                        struct error *error),
-                                    void *context, uint8_t out_state_hash[16], struct error *error)
+static void find_configuration(const struct log_memory_disk *disk, struct log_boot *boot)
 {
-    struct log_memory_disk *disk = memory_of(log)->disk;
-    for (int space = 0; space < COPY_SPACE_COUNT; space++) {
-        const char *key = "";
-        void *value = NULL;
-        for (bool more = tree_at_or_after(&disk->copy[space], key, &key, &value); more;
-             more = tree_after(&disk->copy[space], key, &key, &value)) {
-            const struct blob *blob = value;
-            enum status status = emit(context,
-                                      &(struct log_copy_record){ .space = (enum log_copy_space)space,
-                                                                 .key = key,
-                                                                 .value = blob->data,
-                                                                 .value_size = blob->size },
-                                      error);
-            if (status != STATUS_OK) return status;
-        }
+    for (log_index index = disk->entry_count; index > 0 && boot->configuration_index == 0; index--) {
+        if (disk->entries[index - 1].type == ENTRY_CONFIGURATION) boot->configuration_index = index;
     }
-    memcpy(out_state_hash, disk->state_hash, sizeof disk->state_hash);
+}
+
+static enum status memory_read_configurations(struct log *log,
+                                              void (*emit)(void *context, const struct raft_entry *entry),
+                                              void *context, struct error *error)
+{
+    (void)error;
+    const struct log_memory_disk *disk = memory_of(log)->disk;
+    for (size_t i = 0; i < disk->entry_count; i++) {
+        if (disk->entries[i].type == ENTRY_CONFIGURATION) emit(context, &disk->entries[i]);
+    }
     return STATUS_OK;
+}
+
+/* The record after the cursor in its space, or the first of the next space that has one. */
+static const struct blob *next_record(const struct log_memory_disk *disk, struct log_copy_cursor *cursor,
+                                      const char **out_key)
+{
+    for (; cursor->space < COPY_SPACE_COUNT; cursor->space++, cursor->key[0] = '\0') {
+        const struct tree *space = &disk->copy[cursor->space];
+        void *value = NULL;
+        bool found = cursor->key[0] == '\0' ? tree_at_or_after(space, "", out_key, &value)
+                                            : tree_after(space, cursor->key, out_key, &value);
+        if (found) return value;
+    }
+    return NULL;
+}
+
+static enum status memory_read_copy(struct log *log, uint32_t generation, struct log_copy_cursor *cursor,
+                                    size_t max_bytes, log_emit_copy *emit, void *context, struct error *error)
+{
+    const struct log_memory_disk *disk = memory_of(log)->disk;
+    size_t bytes = 0;
+    CHECK(generation == 0);
+    while (bytes < max_bytes) {
+        const char *key = NULL;
+        const struct blob *blob = next_record(disk, cursor, &key);
+        cursor->done = blob == NULL;
+        if (cursor->done) return STATUS_OK;
+        struct log_copy_record record = { cursor->space, key, blob->data, blob->size };
+        enum status status = emit(context, &record, error);
+        if (status != STATUS_OK) return status;
+        bool fits = text_copy(cursor->key, sizeof cursor->key, key);
+        CHECK(fits);
+        bytes += strlen(key) + blob->size;
+    }
+    return STATUS_OK;
+}
+
+static void memory_space(struct log *log, struct log_space *out_space)
+{
+    (void)log;
+    *out_space = (struct log_space){ .disk_free = UINT64_MAX, .map_free = UINT64_MAX };
 }
 
 static void memory_close(struct log *log)
@@ -269,7 +314,12 @@ static void memory_close(struct log *log)
 }
 
 static const struct log_ops memory_ops = {
-    .write = memory_write, .read = memory_read, .read_copy = memory_read_copy, .close = memory_close
+    .write = memory_write,
+    .read = memory_read,
+    .read_configurations = memory_read_configurations,
+    .read_copy = memory_read_copy,
+    .space = memory_space,
+    .close = memory_close,
 };
 
 /* --- opening -------------------------------------------------------------------------------------------- */
@@ -284,9 +334,9 @@ static struct log_boot boot_of(const struct log_memory_disk *disk)
     struct log_boot boot = { .identity = disk->identity, .hard = disk->hard };
     boot.applied = disk->applied;
     boot.history_first = disk->history_first;
-    for (log_index index = disk->entry_count; index > 0 && boot.configuration_index == 0; index--) {
-        if (disk->entries[index - 1].type == ENTRY_CONFIGURATION) boot.configuration_index = index;
-    }
+    boot.committed = disk->applied.index;
+    memcpy(boot.state_hash, disk->state_hash, sizeof boot.state_hash);
+    find_configuration(disk, &boot);
     const struct raft_entry *last = log_memory_disk_entry(disk, disk->entry_count);
     if (last != NULL) boot.last = (struct log_position){ last->index, last->term, last->chain };
     return boot;
