@@ -9,9 +9,11 @@
 
 #include "actors/slice/maven_layout.h"
 #include "actors/slice/messages.h"
+#include "actors/slice/version_choice.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "runtime/port/fetch.h"
+#include "store/schema/version.h"
 #include "wire/kinds.h"
 
 #include <stdio.h>
@@ -21,10 +23,11 @@ enum { JOBS_MAX = 256, PATH_SIZE = 1024, CHECKSUM_FILE_MAX = 1024, READ_SIZE = 6
 static const uint64_t DOWNLOAD_BYTES_MAX = UINT64_C(256) * 1024 * 1024;
 
 struct job {
-    struct message *request; /* Kept; NULL: no job. */
-    const char *artifact;    /* In the request. */
-    const char *pinned;      /* In the request: the SHA-256 it must have; "" = any. */
+    struct message *request;             /* Kept; NULL: no job. */
+    char artifact[COORDINATES_TEXT_MAX]; /* As asked for, then as chosen. */
+    const char *pinned;                  /* In the request: the SHA-256 it must have; "" = any. */
     struct coordinates coordinates;
+    char best[COORDINATES_VERSION_MAX]; /* While a version is chosen; "" = none yet. */
     uint32_t repository;
     unsigned classifier;
     enum digest_kind kind;        /* Of the checksum file we ask for, then of `wanted`. */
@@ -196,22 +199,31 @@ static bool is_absent(const struct ask_result *result)
 }
 
 /* path NULL: into memory. */
-static void ask_fetch(struct actor *self, struct artifact_store *store, const char *suffix, const char *path,
-                      uint64_t size_max, ask_completion *complete)
+static void ask_url(struct actor *self, struct artifact_store *store, const char *url, const char *path,
+                    uint64_t size_max, ask_completion *complete)
 {
     struct job *job = &store->job;
     const struct artifact_repository *repository = repository_of(store);
-    char url[MAVEN_URL_MAX];
     struct message *message = message_create(KIND_FETCH, sizeof(struct fetch));
     struct fetch *fetch = message->body;
-    bool fits = maven_url(url, repository->url, &job->coordinates, maven_classifier(job->classifier), suffix);
-    fetch->url = arena_strdup(&message->arena, fits ? url : "");
+    fetch->url = arena_strdup(&message->arena, url);
     fetch->path = path != NULL ? arena_strdup(&message->arena, path) : NULL;
     fetch->size_bytes_max = size_max;
     fetch->credentials = repository->credentials != NULL ? repository->credentials : "";
     int64_t left_ns = SECONDS(120);
     if (job->request->deadline_ns != 0) left_ns = job->request->deadline_ns - actor_now_ns(self);
     actor_ask_name(self, TO_FETCHER, &message, left_ns > 0 ? left_ns : 1, complete, NULL);
+}
+
+static void ask_fetch(struct actor *self, struct artifact_store *store, const char *suffix, const char *path,
+                      uint64_t size_max, ask_completion *complete)
+{
+    const struct job *job = &store->job;
+    char url[MAVEN_URL_MAX];
+    if (!maven_url(url, repository_of(store)->url, &job->coordinates, maven_classifier(job->classifier),
+                   suffix))
+        url[0] = '\0';
+    ask_url(self, store, url, path, size_max, complete);
 }
 
 /* --- the object ---------------------------------------------------------------------------------------- */
@@ -363,6 +375,118 @@ static void ask_checksum(struct actor *self, struct artifact_store *store)
     ask_fetch(self, store, suffix, NULL, CHECKSUM_FILE_MAX, on_checksum);
 }
 
+/* --- which version ------------------------------------------------------------------------------------- */
+
+/* From here on it is this exact version, wherever it is. */
+static void look_for(struct actor *self, struct artifact_store *store, const char *version)
+{
+    struct job *job = &store->job;
+    struct coordinates *coordinates = &job->coordinates;
+    if (version != coordinates->version)
+        (void)text_copy(coordinates->version, sizeof coordinates->version, version);
+    snprintf(job->artifact, sizeof job->artifact, "%s:%s:%s", coordinates->group, coordinates->artifact,
+             coordinates->version);
+    job->repository = 0;
+    ask_checksum(self, store);
+}
+
+static void ask_metadata(struct actor *self, struct artifact_store *store, ask_completion *complete)
+{
+    char url[MAVEN_URL_MAX];
+    if (!maven_metadata_url(url, repository_of(store)->url, &store->job.coordinates)) url[0] = '\0';
+    ask_url(self, store, url, NULL, FETCH_MEMORY_MAX, complete);
+}
+
+/* OK, NOT_FOUND (the repository has none), or what is wrong with it. */
+static enum status read_metadata(const struct ask_result *result, struct arena *arena,
+                                 struct metadata *metadata, struct error *error)
+{
+    if (result->status != STATUS_OK) {
+        *error = *result->error;
+        return result->status;
+    }
+    const struct bytes *bytes = result->message->attachment;
+    return metadata_parse(bytes->data, bytes->size, arena, metadata, error);
+}
+
+static void refuse_choice(struct actor *self, struct artifact_store *store, struct error *error)
+{
+    (void)error_wrap(error, "repository %s", repository_of(store)->id);
+    refuse_job(self, store, error);
+}
+
+/* A snapshot is dated by the first repository that dates it; by none: it is a file of that very name. */
+static void on_snapshot_metadata(struct actor *self, void *state, void *context,
+                                 const struct ask_result *result)
+{
+    (void)context;
+    struct artifact_store *store = state;
+    struct job *job = &store->job;
+    struct arena arena = { 0 };
+    struct metadata metadata;
+    struct error error;
+    char dated[COORDINATES_VERSION_MAX] = "";
+    enum status status = read_metadata(result, &arena, &metadata, &error);
+    bool found = false;
+    for (unsigned i = 0; status == STATUS_OK && !found && maven_classifier(i) != NULL; i++)
+        found = version_choice_dated(job->coordinates.version, &metadata, maven_classifier(i), dated);
+    arena_fini(&arena);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+        refuse_choice(self, store, &error);
+        return;
+    }
+    if (found || ++job->repository == store->options->repository_count)
+        look_for(self, store, found ? dated : job->coordinates.version);
+    else ask_metadata(self, store, on_snapshot_metadata);
+}
+
+static void look_for_version(struct actor *self, struct artifact_store *store, const char *version)
+{
+    struct job *job = &store->job;
+    job->repository = 0;
+    if (!version_is_snapshot(version) || job->request->kind != KIND_ARTIFACT_RESOLVE) {
+        look_for(self, store, version);
+        return;
+    }
+    if (version != job->coordinates.version)
+        (void)text_copy(job->coordinates.version, sizeof job->coordinates.version, version);
+    ask_metadata(self, store, on_snapshot_metadata);
+}
+
+/* Each repository is asked, and the highest version wins. One that can't be asked might have had it: then
+ * nothing is chosen, rather than something older. */
+static void on_metadata(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    (void)context;
+    struct artifact_store *store = state;
+    struct job *job = &store->job;
+    struct arena arena = { 0 };
+    struct metadata metadata;
+    struct error error;
+    enum status status = read_metadata(result, &arena, &metadata, &error);
+    if (status == STATUS_OK) version_choice_offer(job->coordinates.version, &metadata, job->best);
+    arena_fini(&arena);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+        refuse_choice(self, store, &error);
+    } else if (++job->repository < store->options->repository_count) {
+        ask_metadata(self, store, on_metadata);
+    } else if (job->best[0] != '\0') {
+        look_for_version(self, store, job->best);
+    } else {
+        (void)error_set(&error, STATUS_NOT_FOUND, "no repository lists a version of %s (%u asked)",
+                        job->artifact, store->options->repository_count);
+        error_hint(&error, "versions are listed in maven-metadata.xml, beside the folders of the versions");
+        refuse_job(self, store, &error);
+    }
+}
+
+static void choose_version(struct actor *self, struct artifact_store *store)
+{
+    const char *wanted = store->job.coordinates.version;
+    if (version_choice_is_open(wanted)) ask_metadata(self, store, on_metadata);
+    else look_for_version(self, store, wanted);
+}
+
 /* --- jobs ---------------------------------------------------------------------------------------------- */
 
 static bool is_sha256(const char *text)
@@ -377,14 +501,14 @@ static void begin_job(struct actor *self, struct artifact_store *store, struct m
     struct error error;
     *job = (struct job){ .request = *request, .kind = DIGEST_SHA512, .pinned = "" };
     *request = NULL;
-    if (job->request->kind == KIND_ARTIFACT_FETCH) {
-        const struct artifact_fetch *fetch = job->request->body;
-        job->artifact = fetch->artifact;
-        job->pinned = fetch->sha256;
-    } else {
-        job->artifact = ((const struct artifact_resolve *)job->request->body)->artifact;
-    }
-    enum status status = coordinates_parse(job->artifact, COORDINATES_EXACT, &job->coordinates, &error);
+    bool fetches = job->request->kind == KIND_ARTIFACT_FETCH;
+    const struct artifact_fetch *fetch = job->request->body;
+    const struct artifact_resolve *resolve = job->request->body;
+    if (fetches) job->pinned = fetch->sha256;
+    const char *artifact = fetches ? fetch->artifact : resolve->artifact;
+    (void)text_copy(job->artifact, sizeof job->artifact, artifact);
+    enum status status = coordinates_parse(artifact, fetches ? COORDINATES_EXACT : COORDINATES_WANTED,
+                                           &job->coordinates, &error);
     if (status == STATUS_OK && job->pinned[0] != '\0' && !is_sha256(job->pinned))
         status = error_set(&error, STATUS_INVALID, "%s: not a SHA-256", job->artifact);
     if (status == STATUS_OK && store->options->repository_count == 0)
@@ -394,7 +518,7 @@ static void begin_job(struct actor *self, struct artifact_store *store, struct m
         status != STATUS_INVALID && job->pinned[0] != '\0' && serve_cached(self, store, job->pinned);
     if (cached) return;
     if (status != STATUS_OK) refuse_job(self, store, &error);
-    else ask_checksum(self, store);
+    else choose_version(self, store);
 }
 
 static void on_request(struct actor *self, void *state, const struct message *message)

@@ -1,6 +1,8 @@
 /* maven_layout: names, and the two small file forms around an artifact. */
 #include "actors/slice/maven_layout.h"
 
+#include "store/schema/version.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,8 +23,9 @@ const char *maven_classifier(unsigned index)
     return index < sizeof classifiers / sizeof classifiers[0] ? classifiers[index] : NULL;
 }
 
-bool maven_url(char url[MAVEN_URL_MAX], const char *repository, const struct coordinates *coordinates,
-               const char *classifier, const char *suffix)
+/* "{repository}/{group with / for .}/{artifact}"; false: too long. */
+static bool artifact_folder(char url[MAVEN_URL_MAX], const char *repository,
+                            const struct coordinates *coordinates)
 {
     char group[COORDINATES_GROUP_MAX];
     size_t i = 0;
@@ -32,11 +35,34 @@ bool maven_url(char url[MAVEN_URL_MAX], const char *repository, const struct coo
     size_t base = strlen(repository);
     while (base > 0 && repository[base - 1] == '/')
         base--;
-    const char *artifact = coordinates->artifact, *version = coordinates->version;
     int length =
-        snprintf(url, MAVEN_URL_MAX, "%.*s/%s/%s/%s/%s-%s%s%s.so%s", (int)base, repository, group, artifact,
-                 version, artifact, version, classifier[0] != '\0' ? "-" : "", classifier, suffix);
+        snprintf(url, MAVEN_URL_MAX, "%.*s/%s/%s", (int)base, repository, group, coordinates->artifact);
     return length > 0 && length < MAVEN_URL_MAX;
+}
+
+bool maven_url(char url[MAVEN_URL_MAX], const char *repository, const struct coordinates *coordinates,
+               const char *classifier, const char *suffix)
+{
+    if (!artifact_folder(url, repository, coordinates)) return false;
+    const char *version = coordinates->version;
+    size_t dated = version_dated_length(version);
+    size_t used = strlen(url), room = MAVEN_URL_MAX - used;
+    int length =
+        snprintf(url + used, room, "/%.*s%s/%s-%s%s%s.so%s", (int)(dated != 0 ? dated : strlen(version)),
+                 version, dated != 0 ? "-SNAPSHOT" : "", coordinates->artifact, version,
+                 classifier[0] != '\0' ? "-" : "", classifier, suffix);
+    return length > 0 && (size_t)length < room;
+}
+
+bool maven_metadata_url(char url[MAVEN_URL_MAX], const char *repository,
+                        const struct coordinates *coordinates)
+{
+    if (!artifact_folder(url, repository, coordinates)) return false;
+    size_t used = strlen(url), room = MAVEN_URL_MAX - used;
+    bool snapshot = version_is_snapshot(coordinates->version);
+    int length = snprintf(url + used, room, "%s%s/maven-metadata.xml", snapshot ? "/" : "",
+                          snapshot ? coordinates->version : "");
+    return length > 0 && (size_t)length < room;
 }
 
 bool maven_checksum(const void *data, size_t size, enum digest_kind kind, char text[DIGEST_TEXT_MAX])

@@ -16,9 +16,13 @@ enum { MAVEN_URL_MAX = 2048 };
 
 /* The platform's classifier first, then none. NULL: there are no more. */
 const char *maven_classifier(unsigned index);
-/* suffix: "", ".sha256", ... false: longer than MAVEN_URL_MAX. */
+/* suffix: "", ".sha256", ... false: longer than MAVEN_URL_MAX. A dated snapshot lies in its -SNAPSHOT's
+ * folder. */
 bool maven_url(char url[MAVEN_URL_MAX], const char *repository, const struct coordinates *coordinates,
                const char *classifier, const char *suffix);
+/* Where the repository lists the versions of group:artifact, or (with a -SNAPSHOT as version) its files. */
+bool maven_metadata_url(char url[MAVEN_URL_MAX], const char *repository,
+                        const struct coordinates *coordinates);
 /* The digits of a checksum file: "HEX", or "HEX  name" as sha256sum writes it; in lower case. false: it isn't
  * one of this kind. */
 bool maven_checksum(const void *data, size_t size, enum digest_kind kind, char text[DIGEST_TEXT_MAX]);

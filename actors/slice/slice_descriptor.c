@@ -2,6 +2,7 @@
 #include "actors/slice/slice_descriptor.h"
 
 #include "store/schema/coordinates.h"
+#include "store/schema/version.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +26,13 @@ static enum status check_head(const struct aether_slice *slice, struct error *er
     return STATUS_OK;
 }
 
+/* A snapshot is built as 1.2-SNAPSHOT, whatever date its repository gave it. */
+static bool is_dated_form(const char *own, const char *artifact)
+{
+    size_t length = version_dated_length(artifact);
+    return length > 0 && strncmp(own, artifact, length) == 0 && strcmp(own + length, "-SNAPSHOT") == 0;
+}
+
 static enum status check_coordinates(const struct aether_slice *slice, const char *artifact,
                                      struct error *error)
 {
@@ -34,7 +42,7 @@ static enum status check_coordinates(const struct aether_slice *slice, const cha
     int length = snprintf(own, sizeof own, "%s:%s:%s", slice->group, slice->artifact, slice->version);
     if (length < 0 || (size_t)length >= sizeof own)
         return error_set(error, STATUS_INVALID, "its coordinates are too long");
-    if (artifact == NULL || strcmp(own, artifact) == 0) return STATUS_OK;
+    if (artifact == NULL || strcmp(own, artifact) == 0 || is_dated_form(own, artifact)) return STATUS_OK;
     return error_set(error, STATUS_VERSION_MISMATCH, "it calls itself %s, not %s", own, artifact);
 }
 

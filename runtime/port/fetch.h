@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { FETCH_MEMORY_MAX = 64 * 1024 };
+enum { FETCH_MEMORY_MAX = 1024 * 1024 };
 
 /* KIND_FETCH, an ask: answered KIND_FETCHED, or refused NOT_FOUND (404, 410, no such file), DENIED (401,
  * 403), INVALID (larger than the limit, a scheme we don't speak), DEADLINE, OVERLOADED (too many at a time),

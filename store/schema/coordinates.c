@@ -29,6 +29,11 @@ bool coordinates_part_is_valid(const char *text, size_t size_max)
     return part_is_valid(text, size_max, false);
 }
 
+bool coordinates_version_is_valid(const char *version)
+{
+    return part_is_valid(version, COORDINATES_VERSION_MAX, true);
+}
+
 /* Bytes that a terminal might obey are shown as '?'; long input is cut. */
 static void quote(char *to, size_t size, const char *from)
 {
@@ -66,7 +71,7 @@ static enum status check_version(const char *text, const struct coordinates *par
         return refuse(text, "the version is missing", error);
     }
     if (form == COORDINATES_NO_BOUND) return refuse(text, "a version has no place here", error);
-    bool exact = part_is_valid(parsed->version, COORDINATES_VERSION_MAX, true);
+    bool exact = coordinates_version_is_valid(parsed->version);
     bool word = strcmp(parsed->version, "LATEST") == 0 || strcmp(parsed->version, "RELEASE") == 0;
     if (exact && !(word && form != COORDINATES_WANTED)) return STATUS_OK;
     if (form == COORDINATES_WANTED && version_is_range(parsed->version)) return STATUS_OK;

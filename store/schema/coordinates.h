@@ -34,6 +34,7 @@ MUST_CHECK enum status coordinates_parse(const char *text, enum coordinates_form
                                          struct coordinates *out_coordinates, struct error *error);
 /* One part by the rules above; `size_max` counts the terminating 0. */
 bool coordinates_part_is_valid(const char *text, size_t size_max);
+bool coordinates_version_is_valid(const char *version); /* An exact one. */
 /* Does group:artifact[:version] mean this exact artifact? */
 bool coordinates_match(const struct coordinates *wanted, const char *artifact);
 /* group:artifact[:version]/entry; `out_entry` is COORDINATES_ARTIFACT_MAX large. */

@@ -175,6 +175,35 @@ bool version_is_snapshot(const char *version)
     return length > sizeof suffix - 1 && strcmp(version + length - (sizeof suffix - 1), suffix) == 0;
 }
 
+/* Steps back over `count` digits (0: all there are, at least one) that end before `end`. false: they aren't.
+ */
+static bool back_over_digits(const char *version, size_t *end, size_t count)
+{
+    size_t digits = 0;
+    while (*end > 0 && is_digit(version[*end - 1]) && (count == 0 || digits < count)) {
+        (*end)--;
+        digits++;
+    }
+    return count == 0 ? digits > 0 : digits == count;
+}
+
+static bool back_over(const char *version, size_t *end, char c)
+{
+    bool there = *end > 0 && version[*end - 1] == c;
+    if (there) (*end)--;
+    return there;
+}
+
+size_t version_dated_length(const char *version)
+{
+    enum { TIME_DIGITS = 6, DATE_DIGITS = 8 };
+    size_t end = strlen(version);
+    bool dated = back_over_digits(version, &end, 0) && back_over(version, &end, '-') &&
+                 back_over_digits(version, &end, TIME_DIGITS) && back_over(version, &end, '.') &&
+                 back_over_digits(version, &end, DATE_DIGITS) && back_over(version, &end, '-');
+    return dated ? end : 0;
+}
+
 /* --- ranges --------------------------------------------------------------------------------------------- */
 
 struct interval {

@@ -274,20 +274,101 @@ static void a_cut_download_is_continued_or_begun_again(void **unused)
     world_destroy(&world);
 }
 
+static struct probe_result resolve(struct world *world, const char *artifact)
+{
+    struct message *message = message_create(KIND_ARTIFACT_RESOLVE, sizeof(struct artifact_resolve));
+    ((struct artifact_resolve *)message->body)->artifact = arena_strdup(&message->arena, artifact);
+    return pool_probe_ask_name(world->probe, TO_ARTIFACT_STORE, &message, SECONDS(20));
+}
+
+static void assert_resolved(struct world *world, const char *artifact, const char *exact, uint64_t size)
+{
+    struct probe_result result = resolve(world, artifact);
+    if (result.status != STATUS_OK) print_error("%s: %s\n", artifact, result.error.message);
+    assert_int_equal(result.status, STATUS_OK);
+    const struct artifact_resolved *resolved = result.message->body;
+    assert_string_equal(resolved->artifact, exact);
+    assert_int_equal(resolved->size_bytes, size);
+    message_destroy(&result.message);
+}
+
 static void resolve_tells_hash_and_size(void **unused)
 {
     (void)unused;
     struct world *world = world_create(false);
     repository_put(&world->first, "org.test:one:1.0", "", world->object, OBJECT_SIZE, "sha512");
-    struct message *message = message_create(KIND_ARTIFACT_RESOLVE, sizeof(struct artifact_resolve));
-    ((struct artifact_resolve *)message->body)->artifact = "org.test:one:1.0";
-    struct probe_result result = pool_probe_ask_name(world->probe, TO_ARTIFACT_STORE, &message, SECONDS(20));
+    struct probe_result result = resolve(world, "org.test:one:1.0");
     assert_int_equal(result.status, STATUS_OK);
     const struct artifact_resolved *resolved = result.message->body;
     assert_string_equal(resolved->artifact, "org.test:one:1.0");
     assert_string_equal(resolved->sha256, world->sha256);
     assert_int_equal(resolved->size_bytes, OBJECT_SIZE);
     message_destroy(&result.message);
+    world_destroy(&world);
+}
+
+static void put_metadata(const struct repository *repository, const char *folder, const char *versioning)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s/maven-metadata.xml", repository->folder, folder);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    (void)fprintf(file, "<metadata><versioning>%s</versioning></metadata>", versioning);
+    (void)fclose(file);
+}
+
+static void open_versions_are_chosen_over_all_repositories(void **unused)
+{
+    (void)unused;
+    struct world *world = world_create(true);
+    repository_put(&world->first, "org.test:one:1.2", "", world->object, OBJECT_SIZE, "sha256");
+    repository_put(&world->second, "org.test:one:1.10", "", world->object, OBJECT_SIZE - 1, "sha256");
+    repository_put(&world->second, "org.test:one:2.0-SNAPSHOT", "", world->object, OBJECT_SIZE - 2, "sha256");
+    put_metadata(&world->first, "org/test/one",
+                 "<release>1.2</release><versions><version>1.2</version></versions>");
+    put_metadata(&world->second, "org/test/one",
+                 "<release>1.10</release><versions><version>1.10</version><version>2.0-SNAPSHOT</version>"
+                 "<version>../../up</version><version>LATEST</version></versions>");
+    assert_resolved(world, "org.test:one:RELEASE", "org.test:one:1.10", OBJECT_SIZE - 1);
+    assert_resolved(world, "org.test:one:[1.0,2.0)", "org.test:one:1.10", OBJECT_SIZE - 1);
+    assert_resolved(world, "org.test:one:[1.0,1.10)", "org.test:one:1.2", OBJECT_SIZE);
+    assert_resolved(world, "org.test:one:LATEST", "org.test:one:2.0-SNAPSHOT", OBJECT_SIZE - 2);
+    struct probe_result result = resolve(world, "org.test:one:[3.0,)");
+    assert_int_equal(result.status, STATUS_NOT_FOUND);
+    assert_non_null(strstr(result.error.message, "no repository lists a version of org.test:one:[3.0,)"));
+    /* The repository that may have the highest version can't be read: nothing is chosen. */
+    put_metadata(&world->second, "org/test/one", "<versions>");
+    result = resolve(world, "org.test:one:RELEASE");
+    assert_int_equal(result.status, STATUS_INVALID);
+    assert_non_null(strstr(result.error.message, "repository second"));
+    world_destroy(&world);
+}
+
+static void snapshots_are_dated(void **unused)
+{
+    (void)unused;
+    struct world *world = world_create(false);
+    char folder[256], from[300], to[300];
+    repository_put(&world->second, "org.test:one:2.0-SNAPSHOT", "", world->object, OBJECT_SIZE, "sha256");
+    /* A folder without metadata, as a build leaves it: the file of that very name. */
+    assert_resolved(world, "org.test:one:2.0-SNAPSHOT", "org.test:one:2.0-SNAPSHOT", OBJECT_SIZE);
+    snprintf(folder, sizeof folder, "%s/org/test/one/2.0-SNAPSHOT", world->second.folder);
+    static const char *const suffixes[] = { "", ".sha256" };
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(from, sizeof from, "%s/one-2.0-SNAPSHOT.so%s", folder, suffixes[i]);
+        snprintf(to, sizeof to, "%s/one-2.0-20261121.160117-2.so%s", folder, suffixes[i]);
+        assert_int_equal(rename(from, to), 0);
+    }
+    put_metadata(&world->second, "org/test/one/2.0-SNAPSHOT",
+                 "<snapshotVersions><snapshotVersion><extension>pom</extension><value>2.0-1</value>"
+                 "</snapshotVersion><snapshotVersion><extension>so</extension>"
+                 "<value>2.0-20261121.160117-2</value></snapshotVersion></snapshotVersions>");
+    assert_resolved(world, "org.test:one:2.0-SNAPSHOT", "org.test:one:2.0-20261121.160117-2", OBJECT_SIZE);
+    assert_ready(world, "org.test:one:2.0-20261121.160117-2", world->sha256, world->sha256);
+    /* As Maven 2 wrote it. */
+    put_metadata(&world->second, "org/test/one/2.0-SNAPSHOT",
+                 "<snapshot><timestamp>20261121.160117</timestamp><buildNumber>2</buildNumber></snapshot>");
+    assert_resolved(world, "org.test:one:2.0-SNAPSHOT", "org.test:one:2.0-20261121.160117-2", OBJECT_SIZE);
     world_destroy(&world);
 }
 
@@ -321,6 +402,8 @@ int main(void)
         cmocka_unit_test(the_cache_serves_without_a_repository_and_heals),
         cmocka_unit_test(a_cut_download_is_continued_or_begun_again),
         cmocka_unit_test(resolve_tells_hash_and_size),
+        cmocka_unit_test(open_versions_are_chosen_over_all_repositories),
+        cmocka_unit_test(snapshots_are_dated),
         cmocka_unit_test(many_at_once_are_served_in_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,6 +94,25 @@ static void snapshots_are_known(void **state)
     assert_false(version_is_snapshot("1.0-SNAPSHOT1"));
 }
 
+static void dated_snapshots_are_known(void **state)
+{
+    (void)state;
+    assert_int_equal(version_dated_length("1.2-20261121.160117-2"), 3);
+    assert_int_equal(version_dated_length("1.2-rc1-20261121.160117-12"), 7);
+    static const char *const others[] = { "",
+                                          "1.2",
+                                          "1.2-SNAPSHOT",
+                                          "1.2-20261121",
+                                          "1.2-3-4",
+                                          "20261121.160117-2",
+                                          "-20261121.160117-2",
+                                          "1.2-2026112.160117-2",
+                                          "1.2-20261121.160117-",
+                                          "1.2-20261121.160117-2a" };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_int_equal(version_dated_length(others[i]), 0);
+}
+
 static void ranges_are_told_from_versions(void **state)
 {
     (void)state;
@@ -140,6 +159,7 @@ int main(void)
         cmocka_unit_test(equal_versions_are_equal),
         cmocka_unit_test(any_text_is_comparable),
         cmocka_unit_test(snapshots_are_known),
+        cmocka_unit_test(dated_snapshots_are_known),
         cmocka_unit_test(ranges_are_told_from_versions),
         cmocka_unit_test(ranges_hold_their_versions),
     };
