@@ -72,6 +72,8 @@ enum kind_flag {
     PB(213, READ_INDEX, read_index, LEADER, KIND_PROTOCOL)                                                   \
     PB(214, READ_INDEX_REPLY, read_index_reply, LEADER, KIND_PROTOCOL)                                       \
     PB(215, TIMEOUT_NOW, timeout_now, LEADER, KIND_PROTOCOL)                                                 \
+    PB(216, REPLICA_HELLO, replica_hello, LEADER, KIND_PROTOCOL)                                             \
+    PB(217, REPLICA_HELLO_REPLY, replica_hello_reply, LEADER, KIND_PROTOCOL)                                 \
     /* 300-399 cluster */                                                                                    \
     PB(300, KV_GET_REQUEST, kv_get_request, STATE, KIND_FROM_CLIENT)                                         \
     PB(301, KV_GET_REPLY, kv_get_reply, NOBODY, 0)                                                           \

@@ -18,6 +18,8 @@ static const uint32_t kind_of_type[CORE_MESSAGE_TYPE_COUNT] = {
     [CORE_READ_INDEX] = KIND_READ_INDEX,
     [CORE_READ_INDEX_REPLY] = KIND_READ_INDEX_REPLY,
     [CORE_TIMEOUT_NOW] = KIND_TIMEOUT_NOW,
+    [CORE_HELLO] = KIND_REPLICA_HELLO,
+    [CORE_HELLO_REPLY] = KIND_REPLICA_HELLO_REPLY,
 };
 
 void codec_encode_entry(const struct raft_entry *entry, Pb__LogEntry *out)
@@ -148,6 +150,27 @@ static void encode_timeout_now(Pb__TimeoutNow *body, const struct core_message *
     body->term = now->term;
 }
 
+static void encode_hello(Pb__ReplicaHello *body, const struct core_message *hello)
+{
+    body->to = hello->to;
+    body->term = hello->term;
+    body->nonce = hello->token;
+    body->last_index = hello->position.index;
+    body->last_term = hello->position.term;
+    body->commit = hello->commit;
+    body->version = hello->version;
+}
+
+static void encode_hello_reply(Pb__ReplicaHelloReply *body, const struct core_message *reply)
+{
+    body->to = reply->to;
+    body->term = reply->term;
+    body->nonce = reply->token;
+    body->verdict = reply->verdict;
+    body->match = reply->match;
+    body->leads = reply->leads;
+}
+
 struct message *codec_encode(const struct core_message *core)
 {
     CHECK(core->type > 0);
@@ -166,6 +189,8 @@ struct message *codec_encode(const struct core_message *core)
     case CORE_READ_INDEX: encode_read_index(body, core); break;
     case CORE_READ_INDEX_REPLY: encode_read_index_reply(body, core); break;
     case CORE_TIMEOUT_NOW: encode_timeout_now(body, core); break;
+    case CORE_HELLO: encode_hello(body, core); break;
+    case CORE_HELLO_REPLY: encode_hello_reply(body, core); break;
     case CORE_MESSAGE_TYPE_COUNT: break; /* Checked above. */
     }
     return message;
@@ -277,6 +302,30 @@ static void decode_timeout_now(const Pb__TimeoutNow *body, struct core_message *
     out->term = body->term;
 }
 
+static void decode_hello(const Pb__ReplicaHello *body, struct core_message *out)
+{
+    out->to = body->to;
+    out->term = body->term;
+    out->token = body->nonce;
+    out->position.index = body->last_index;
+    out->position.term = body->last_term;
+    out->commit = body->commit;
+    out->version = body->version;
+}
+
+/* INVALID: a verdict that nobody knows. */
+static enum status decode_hello_reply(const Pb__ReplicaHelloReply *body, struct core_message *out)
+{
+    if (body->verdict < CORE_VERDICT_OK || body->verdict > CORE_VERDICT_VERSION) return STATUS_INVALID;
+    out->to = body->to;
+    out->term = body->term;
+    out->token = body->nonce;
+    out->verdict = (enum core_verdict)body->verdict;
+    out->match = body->match;
+    out->leads = body->leads;
+    return STATUS_OK;
+}
+
 static enum core_message_type type_of_kind(uint32_t kind)
 {
     for (uint32_t type = 1; type < CORE_MESSAGE_TYPE_COUNT; type++) {
@@ -303,6 +352,8 @@ enum status codec_decode(const struct message *message, struct codec_received *o
     case CORE_READ_INDEX: decode_read_index(body, &received.core); break;
     case CORE_READ_INDEX_REPLY: decode_read_index_reply(body, &received.core); break;
     case CORE_TIMEOUT_NOW: decode_timeout_now(body, &received.core); break;
+    case CORE_HELLO: decode_hello(body, &received.core); break;
+    case CORE_HELLO_REPLY: status = decode_hello_reply(body, &received.core); break;
     case CORE_MESSAGE_TYPE_COUNT: status = STATUS_INVALID; break;
     }
     if (status != STATUS_OK) codec_fini(&received);

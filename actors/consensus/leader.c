@@ -391,7 +391,8 @@ static void carry_out(struct actor *self, struct leader *leader, const struct co
     case CORE_ACTION_REJECT: refuse(self, leader, &action->reject); break;
     case CORE_ACTION_ROLE_CHANGED: carry_out_role(self, leader, &action->role_changed); break;
     case CORE_ACTION_STOP: fail(self, STATUS_CORRUPT, core_stop_text(action->stop)); break;
-    case CORE_ACTION_TYPE_COUNT: break;
+    case CORE_ACTION_CONFIGURED: refresh_configuration(leader); break;
+    default: break; /* The core gives none of the others until its driver takes part in them. */
     }
 }
 
@@ -762,6 +763,8 @@ static const struct behavior_row rows[] = {
     { KIND_READ_INDEX, on_protocol },
     { KIND_READ_INDEX_REPLY, on_protocol },
     { KIND_TIMEOUT_NOW, on_protocol },
+    { KIND_REPLICA_HELLO, on_protocol },
+    { KIND_REPLICA_HELLO_REPLY, on_protocol },
     { KIND_WHO, on_who },
     { KIND_WHO_REPLY, on_who_reply },
     { KIND_FOUNDED, on_founded },

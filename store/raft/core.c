@@ -19,6 +19,8 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/memory.h"
 
+enum { LIVE_ELECTIONS = 10 }; /* A follower silent for so many T_max no longer holds the log (D7). */
+
 static void or_default(uint32_t *field, uint32_t value)
 {
     if (*field == 0) *field = value;
@@ -37,6 +39,8 @@ static void fill_defaults(struct core_options *options)
     or_default(&options->uncommitted_bytes, 8 * 1024 * 1024);
     or_default(&options->preference_ticks, 6000);
     or_default(&options->preference_max_ticks, 360000);
+    or_default(&options->checkpoint_entries, 1024);
+    or_default(&options->checkpoint_ticks, 6000);
 }
 
 struct core *core_create(const struct core_options *options)
@@ -159,9 +163,9 @@ static void on_init(struct core *core, const struct core_init *init)
 
 /* --- events --- */
 
-static void on_tick(struct core *core)
+static void on_tick(struct core *core, uint32_t ticks)
 {
-    core->now++;
+    core->now += ticks == 0 ? 1 : ticks;
     election_on_tick(core);
     replication_on_tick(core);
     transfer_on_tick(core);
@@ -225,7 +229,7 @@ static void dispatch(struct core *core, const struct core_event *event)
     }
     switch (event->type) {
     case CORE_EVENT_INIT: on_init(core, event->init); break;
-    case CORE_EVENT_TICK: on_tick(core); break;
+    case CORE_EVENT_TICK: on_tick(core, event->ticks); break;
     case CORE_EVENT_RECEIVE: on_receive(core, event->message); break;
     case CORE_EVENT_PROPOSE: on_propose(core, event->propose.items, event->propose.count); break;
     case CORE_EVENT_READ: reads_on_read(core, event->tag); break;
@@ -244,6 +248,16 @@ static void dispatch(struct core *core, const struct core_event *event)
         break;
     case CORE_EVENT_APPLIED: applying_on_applied(core, event->index); break;
     case CORE_EVENT_DISK_ERROR: on_disk_error(core); break;
+    case CORE_EVENT_CONF: outbox_reject(core, event->conf.tag, STATUS_NOT_READY); break;
+    case CORE_EVENT_SNAPSHOT_OFFERED:
+        outbox_add(core, CORE_ACTION_SNAPSHOT_IGNORE)->position = event->snapshot_offered.snapshot->position;
+        break;
+    case CORE_EVENT_RETIRED:
+    case CORE_EVENT_CHECKPOINT:
+    case CORE_EVENT_COMPACTED:
+    case CORE_EVENT_SNAPSHOT_SENT:
+    case CORE_EVENT_SNAPSHOT_READY:
+    case CORE_EVENT_SNAPSHOT_FAILED: break;
     default: core_fail(core, CORE_STOP_DRIVER); break;
     }
 }
@@ -308,6 +322,55 @@ const struct core_actions *core_step(struct core *core, const struct core_event 
 
 /* --- status --- */
 
+uint32_t core_next_tick_due(const struct core *core)
+{
+    (void)core;
+    return 1;
+}
+
+static bool is_live(const struct core *core, const struct progress *peer)
+{
+    return core->now - peer->heard <= (uint64_t)LIVE_ELECTIONS * core->options.election_max_ticks;
+}
+
+/* D7 */
+static log_index compact_till(const struct core *core)
+{
+    log_index till = core->persistence.durable;
+    if (core->role != CORE_LEADER) return till;
+    for (uint32_t i = 0; i < core->peer_count; i++) {
+        const struct progress *peer = &core->peers[i];
+        if (is_live(core, peer) && peer->match < till) till = peer->match;
+    }
+    return till;
+}
+
+void core_checkpoint(const struct core *core, struct checkpoint *out_checkpoint)
+{
+    *out_checkpoint = (struct checkpoint){ 0 };
+    const struct configuration *active = roster_active(core);
+    for (uint32_t i = 0; i < active->member_count; i++) {
+        replica_id id = active->members[i].id;
+        if (!configuration_is_voter(active, id)) continue;
+        log_index match = core->persistence.durable;
+        for (uint32_t k = 0; k < core->peer_count; k++) {
+            if (core->peers[k].id == id) match = core->peers[k].match;
+        }
+        if (match > core->commit) match = core->commit;
+        out_checkpoint->matches[out_checkpoint->count++] =
+            (struct checkpoint_match){ .id = id, .match = match };
+    }
+}
+
+void core_configuration_at(const struct core *core, log_index index,
+                           struct core_log_configuration *out_configuration)
+{
+    *out_configuration = (struct core_log_configuration){ 0 };
+    for (uint32_t i = 0; i < core->configuration_count; i++) {
+        if (core->configurations[i].index <= index) *out_configuration = core->configurations[i];
+    }
+}
+
 void core_status(const struct core *core, struct core_status *out_status)
 {
     *out_status = (struct core_status){
@@ -322,6 +385,7 @@ void core_status(const struct core *core, struct core_status *out_status)
         .commit = core->commit,
         .applied = core->applied,
         .configuration = *roster_active(core),
+        .compact_till = compact_till(core),
         .malformed_count = core->malformed_count,
         .peer_count = core->peer_count,
     };
@@ -335,6 +399,8 @@ void core_status(const struct core *core, struct core_status *out_status)
             .state = peer->state,
             .match = peer->match,
             .next = peer->next,
+            .voter = configuration_is_voter(roster_active(core), peer->id),
+            .caught_up = core->now - peer->healthy_since >= core->options.election_min_ticks,
             .silent_ticks = (uint32_t)(core->now - peer->heard),
         };
     }

@@ -17,6 +17,8 @@ const char *core_message_type_name(enum core_message_type type)
         [CORE_READ_INDEX] = "READ_INDEX",
         [CORE_READ_INDEX_REPLY] = "READ_INDEX_REPLY",
         [CORE_TIMEOUT_NOW] = "TIMEOUT_NOW",
+        [CORE_HELLO] = "HELLO",
+        [CORE_HELLO_REPLY] = "HELLO_REPLY",
     };
     return type >= CORE_PREVOTE && (size_t)type < ARRAY_COUNT(names) ? names[type] : "?";
 }
@@ -50,6 +52,9 @@ static const struct {
     [CORE_STOP_LOG_READ] = { "LOG_READ", "the log does not give back what was put into it" },
     [CORE_STOP_DRIVER] = { "DRIVER", "the core was given an event that can't be" },
     [CORE_STOP_BOUND] = { "BOUND", "a queue of the core would grow beyond its bound" },
+    [CORE_STOP_LOST] = { "LOST",
+                         "others hold acknowledgements of this replica beyond its log: it lost entries" },
+    [CORE_STOP_REMOVED] = { "REMOVED", "this replica id is retired" },
 };
 
 const char *core_stop_name(enum core_stop stop)
@@ -60,4 +65,15 @@ const char *core_stop_name(enum core_stop stop)
 const char *core_stop_text(enum core_stop stop)
 {
     return (size_t)stop < ARRAY_COUNT(stops) ? stops[stop].text : "unknown";
+}
+
+const char *core_verdict_name(enum core_verdict verdict)
+{
+    static const char *const names[] = {
+        [CORE_VERDICT_OK] = "OK",
+        [CORE_VERDICT_REMOVED] = "REMOVED",
+        [CORE_VERDICT_LOST] = "LOST",
+        [CORE_VERDICT_VERSION] = "VERSION",
+    };
+    return verdict >= CORE_VERDICT_OK && (size_t)verdict < ARRAY_COUNT(names) ? names[verdict] : "?";
 }

@@ -80,6 +80,8 @@ static void every_type_crosses(void **unused)
         { .type = CORE_READ_INDEX, .token = 12 },
         { .type = CORE_READ_INDEX_REPLY, .token = 12, .commit = 6 },
         { .type = CORE_TIMEOUT_NOW },
+        { .type = CORE_HELLO, .position = { .index = 7, .term = 2 }, .commit = 6, .token = 12, .version = 1 },
+        { .type = CORE_HELLO_REPLY, .token = 12, .verdict = CORE_VERDICT_LOST, .match = 9, .leads = true },
     };
     uint32_t seen = 0;
     for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
