@@ -13,6 +13,8 @@ struct kv *kv_create(const struct kv_rules *rules)
     struct kv *kv = memory_zalloc(sizeof *kv);
     kv->rules = rules;
     kv_history_init(&kv->history);
+    kv->sessions.before_change = kv_snapshot_before_session;
+    kv->sessions.context = kv;
     return kv;
 }
 
@@ -21,6 +23,8 @@ void kv_destroy(struct kv **kv)
     struct kv *taken = *kv;
     *kv = NULL;
     if (taken == NULL) return;
+    for (uint32_t i = 0; i < KV_SNAPSHOTS_MAX; i++)
+        CHECK(taken->snapshots[i] == NULL);
     const char *key = "";
     void *value = NULL;
     for (bool more = tree_at_or_after(&taken->records, key, &key, &value); more;

@@ -42,6 +42,12 @@ static void mark_dirty(struct kv_sessions *sessions, uint64_t id)
     (void)map_put_number(&sessions->dirty, id, sessions);
 }
 
+static void tell_before(const struct kv_sessions *sessions, uint64_t id)
+{
+    if (sessions->before_change == NULL) return;
+    sessions->before_change(sessions->context, id, kv_sessions_find(sessions, id));
+}
+
 /* Revisions of use are distinct, for an entry uses one session at most: so there is one oldest. */
 static void drop_oldest(struct kv_sessions *sessions)
 {
@@ -59,6 +65,7 @@ void kv_sessions_put(struct kv_sessions *sessions, const struct record_session *
 {
     bool is_new = map_get_number(&sessions->by_id, record->id) == NULL;
     if (is_new && sessions->by_id.count >= KV_SESSIONS_MAX) drop_oldest(sessions);
+    tell_before(sessions, record->id);
     struct session *session = session_create(record);
     struct record_hash part = record_hash_session(&session->record);
     struct session *former = map_put_number(&sessions->by_id, record->id, session);
@@ -69,6 +76,7 @@ void kv_sessions_put(struct kv_sessions *sessions, const struct record_session *
 
 bool kv_sessions_drop(struct kv_sessions *sessions, uint64_t id)
 {
+    tell_before(sessions, id);
     struct session *session = map_remove_number(&sessions->by_id, id);
     if (session == NULL) return false;
     count_out(sessions, &session);

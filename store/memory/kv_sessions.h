@@ -11,6 +11,9 @@ struct kv_sessions {
     struct map by_id; /* id -> session, private. */
     struct map dirty; /* id -> any: changed or gone since the last kv_sessions_copy. */
     struct record_hash hash;
+    /* Whoever has to know what stood there: before each change; former NULL: nothing. NULL: nobody. */
+    void (*before_change)(void *context, uint64_t id, const struct record_session *former);
+    void *context;
 };
 
 /* NULL: unknown. Borrowed until the next change. */

@@ -4,6 +4,7 @@
 
 #include "store/memory/kv_history.h"
 #include "store/memory/kv_sessions.h"
+#include "store/memory/kv_snapshot.h"
 #include "store/memory/kv_view.h"
 
 struct kv {
@@ -15,7 +16,8 @@ struct kv {
     struct record_hash hash;    /* Of the records; the sessions keep their own. */
     struct kv_sessions sessions;
     struct kv_history history;
-    struct arena outcome; /* What the last kv_apply handed out. */
+    struct arena outcome;                            /* What the last kv_apply handed out. */
+    struct kv_snapshot *snapshots[KV_SNAPSHOTS_MAX]; /* Walks under way; NULL: a free place. */
 };
 
 /* What the transaction changed lies over the records until it ends well. */

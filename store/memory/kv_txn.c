@@ -133,6 +133,7 @@ void kv_place(struct kv *kv, const char *key, struct kv_item *item)
 /* Gives the staged reference to the tree, and the history one of its own for each side. */
 static struct kv_change settle(struct kv *kv, const char *key, struct kv_cover *cover)
 {
+    kv_snapshot_before_record(kv, key, cover->base);
     struct kv_item *previous = kv_item_ref(cover->base);
     struct kv_item *item = kv_item_ref(cover->now);
     kv_place(kv, key, cover->now);
