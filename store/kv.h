@@ -122,7 +122,7 @@ struct kv_context {    /* Of the entry being applied. */
     uint64_t revision; /* = log index */
     uint64_t term;
     uint64_t stamp_ms;          /* For `timestamp` fields. */
-    const Pb__Command *command; /* NULL: a no-op. */
+    const Pb__Command *command; /* NULL: a no-op, or a configuration. */
 };
 
 /* NULL: no such key. Sees what this transaction already changed. Borrowed until the next put or delete. */
@@ -153,6 +153,8 @@ struct kv_rules {
                              struct error *error);
     /* An entry without operations: a new leader's no-op (A3 counts them). May be NULL. */
     void (*no_op)(struct kv_txn *txn, const struct kv_context *context);
+    /* The same: who takes part from here on (store/raft/configuration.h). May be NULL. */
+    void (*configuration)(struct kv_txn *txn, const struct kv_context *context, const struct bytes *payload);
 };
 
 #endif

@@ -27,7 +27,8 @@
     NAME(14, DOORBELL, "doorbell")                                                                           \
     NAME(15, COMMAND_GATEWAY, "command_gateway")                                                             \
     NAME(16, MCP_SERVER, "mcp_server")                                                                       \
-    NAME(17, FETCHER, "fetcher")
+    NAME(17, FETCHER, "fetcher")                                                                             \
+    NAME(18, VOTER_KEEPER, "voter_keeper")
 
 enum actor_address {
     TO_NOBODY = 0,
@@ -103,6 +104,20 @@ enum kind_flag {
     PB(325, NODE_INCARNATION_REQUEST, node_incarnation_request, MEMBERSHIP, 0)                               \
     PB(326, NODE_INCARNATION_REPLY, node_incarnation_reply, NOBODY, 0)                                       \
     PB(327, NODE_FENCED, node_fenced, NODE_DEPLOYMENT_MANAGER, 0)                                            \
+    PB(336, NODE_PROMOTE_REQUEST, node_promote_request, VOTER_KEEPER, 0)                                     \
+    PB(337, NODE_DEMOTE_REQUEST, node_demote_request, VOTER_KEEPER, 0)                                       \
+    PB(338, NODE_REMOVE_REQUEST, node_remove_request, VOTER_KEEPER, 0)                                       \
+    PB(339, NODE_DRAIN_REQUEST, node_drain_request, VOTER_KEEPER, 0)                                         \
+    PB(340, NODE_RESUME_REQUEST, node_resume_request, VOTER_KEEPER, 0)                                       \
+    PB(341, NODE_STOP_REQUEST, node_stop_request, VOTER_KEEPER, 0)                                           \
+    PB(342, NODE_RESTART_REQUEST, node_restart_request, VOTER_KEEPER, 0)                                     \
+    PB(343, NODE_LABEL_REQUEST, node_label_request, VOTER_KEEPER, 0)                                         \
+    PB(344, NODE_CHANGE_REPLY, node_change_reply, NOBODY, 0)                                                 \
+    PB(345, CLUSTER_TRANSFER_LEADERSHIP_REQUEST, cluster_transfer_leadership_request, VOTER_KEEPER, 0)       \
+    PB(346, CLUSTER_TRANSFER_LEADERSHIP_REPLY, cluster_transfer_leadership_reply, NOBODY, 0)                 \
+    PB(347, JOIN, join, VOTER_KEEPER, KIND_BEFORE_CLUSTER)                                                   \
+    PB(348, JOIN_REPLY, join_reply, NOBODY, 0)                                                               \
+    PB(349, NODE_HALT, node_halt, MEMBERSHIP, 0)                                                             \
     /* 400-499 slice */                                                                                      \
     PB(400, BLUEPRINT_PUBLISH_REQUEST, blueprint_publish_request, CLUSTER_DEPLOYMENT_MANAGER,                \
        KIND_FROM_CLIENT)                                                                                     \
@@ -172,6 +187,8 @@ enum kind_flag {
     LOCAL(1301, LEASE_TICK)                                                                                  \
     LOCAL(1302, PRESENCE_TICK)                                                                               \
     LOCAL(1303, MEMBERSHIP_FENCE)                                                                            \
+    LOCAL(1310, VOTER_KEEPER_TICK)                                                                           \
+    LOCAL(1311, MEMBERSHIP_HALT)                                                                             \
     /* 1400-1499 local: slice (actors/slice/messages.h) */                                                   \
     LOCAL(1400, INSTANCE_LOAD)                                                                               \
     LOCAL(1401, INSTANCE_ACTIVATE)                                                                           \

@@ -308,12 +308,16 @@ static void apply_command(struct kv *kv, struct kv_context *context, const struc
     outcome->reply = reply;
 }
 
-static void apply_no_op(struct kv *kv, const struct kv_context *context, struct kv_outcome *outcome)
+/* What the rules make of an entry that is no command: it can't be refused. */
+static void apply_rule(struct kv *kv, const struct kv_context *context, const struct raft_entry *entry,
+                       struct kv_outcome *outcome)
 {
-    if (kv->rules->no_op == NULL) return;
+    const struct kv_rules *rules = kv->rules;
     struct kv_txn txn;
     kv_txn_begin(&txn, kv, context);
-    kv->rules->no_op(&txn, context);
+    if (entry->type == ENTRY_NO_OP && rules->no_op != NULL) rules->no_op(&txn, context);
+    if (entry->type == ENTRY_CONFIGURATION && rules->configuration != NULL)
+        rules->configuration(&txn, context, entry->payload);
     if (txn.oversized) kv_txn_abort(&txn);
     else outcome->changes = kv_txn_commit(&txn, &outcome->change_count);
 }
@@ -328,6 +332,6 @@ void kv_apply(struct kv *kv, const struct raft_entry *entry, struct kv_outcome *
                                   .term = entry->term,
                                   .stamp_ms = entry->stamp_ms };
     if (entry->type == ENTRY_COMMAND) apply_command(kv, &context, entry->payload, out_outcome);
-    if (entry->type == ENTRY_NO_OP) apply_no_op(kv, &context, out_outcome);
+    else apply_rule(kv, &context, entry, out_outcome);
     kv->applied = (struct log_position){ entry->index, entry->term, entry->chain };
 }

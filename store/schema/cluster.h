@@ -39,6 +39,9 @@ MUST_CHECK enum status cluster_rules_node_lost(struct kv_txn *txn, const struct 
                                                const Pb__OpNodeLost *lost, struct error *error);
 MUST_CHECK enum status cluster_rules_node_presence(struct kv_txn *txn, const struct kv_context *context,
                                                    const Pb__OpNodePresence *presence, struct error *error);
+/* cluster_change.c: what people and the leader's voter_keeper decide. */
+MUST_CHECK enum status cluster_rules_node_change(struct kv_txn *txn, const struct kv_context *context,
+                                                 const Pb__OpNodeChange *change, struct error *error);
 MUST_CHECK enum status cluster_rules_event(struct kv_txn *txn, const struct kv_context *context,
                                            const Pb__OpEvent *event, struct error *error);
 

@@ -4,23 +4,26 @@
 #include "runtime/base/check.h"
 #include "runtime/base/text.h"
 #include "store/schema/cluster.h"
+#include "store/schema/cluster_members.h"
 #include "store/schema/slice_rules.h"
 
 #include <string.h>
 
 /* Who answers for a key. What no domain keeps is the clients' own. */
-enum domain { DOMAIN_CLIENTS, DOMAIN_SLICE, DOMAIN_CLUSTER, DOMAIN_STORE };
+enum domain { DOMAIN_CLIENTS, DOMAIN_SLICE, DOMAIN_CLUSTER, DOMAIN_STORE, DOMAIN_DERIVED };
 
 static const struct {
     const char *prefix;
     enum domain domain;
 } managed[] = {
-    { "blueprints/", DOMAIN_SLICE },   { "blueprint-history/", DOMAIN_SLICE },
-    { "allocations/", DOMAIN_SLICE },  { "slices/", DOMAIN_SLICE },
-    { "endpoints/", DOMAIN_SLICE },    { "nodes/", DOMAIN_CLUSTER },
-    { "leases/", DOMAIN_CLUSTER },     { "events/", DOMAIN_CLUSTER },
-    { "audit/", DOMAIN_CLUSTER },      { "config/leases/", DOMAIN_STORE },
-    { "config/no-ops", DOMAIN_STORE },
+    { "blueprints/", DOMAIN_SLICE },       { "blueprint-history/", DOMAIN_SLICE },
+    { "allocations/", DOMAIN_SLICE },      { "slices/", DOMAIN_SLICE },
+    { "endpoints/", DOMAIN_SLICE },        { "nodes/", DOMAIN_CLUSTER },
+    { "leases/", DOMAIN_CLUSTER },         { "events/", DOMAIN_CLUSTER },
+    { "audit/", DOMAIN_CLUSTER },          { "config/leases/", DOMAIN_STORE },
+    { "config/no-ops", DOMAIN_STORE },     { "config/members", DOMAIN_DERIVED },
+    { "config/retired/", DOMAIN_DERIVED }, { "config/wishes/", DOMAIN_DERIVED },
+    { "config/labels/", DOMAIN_DERIVED },
 };
 
 static enum domain domain_of(const char *key)
@@ -51,6 +54,8 @@ static enum status check_key_right(const struct kv_context *context, const char 
 {
     Pb__Origin origin = context->command->origin;
     if (domain == DOMAIN_CLIENTS) return STATUS_OK;
+    if (domain == DOMAIN_DERIVED) /* From configurations and commands on nodes only, not by force either. */
+        return error_set(error, STATUS_DENIED, "%.200s follows from who takes part in the cluster", key);
     if (origin == PB__ORIGIN__ORIGIN_CLIENT) {
         (void)error_set(error, STATUS_DENIED, "%.200s is kept by the cluster itself", key);
         error_hint(error, "--force writes it all the same, as an admin");
@@ -112,7 +117,7 @@ static enum status check_leader(const struct kv_context *context, struct error *
 {
     Pb__Origin origin = context->command->origin;
     if (origin == PB__ORIGIN__ORIGIN_MANAGER || origin == PB__ORIGIN__ORIGIN_SYSTEM) return STATUS_OK;
-    return error_set(error, STATUS_DENIED, "only the leader says who is present and what expired");
+    return error_set(error, STATUS_DENIED, "only the leader says who is here, who stays, and what expired");
 }
 
 static enum status check_not_client(const struct kv_context *context, struct error *error)
@@ -133,6 +138,7 @@ static enum status check_operation(struct kv_txn *txn, const struct kv_context *
     switch (operation->op_case) {
     case PB__OPERATION__OP_LEASE_EXPIRE:
     case PB__OPERATION__OP_NODE_LOST:
+    case PB__OPERATION__OP_NODE_CHANGE:
     case PB__OPERATION__OP_NODE_PRESENCE: return check_leader(context, error);
     case PB__OPERATION__OP_EVENT: return check_not_client(context, error);
     case PB__OPERATION__OP_SLICE_FACT:
@@ -163,6 +169,8 @@ static enum status rules_operation(struct kv_txn *txn, const struct kv_context *
         return cluster_rules_node_lost(txn, context, operation->node_lost, error);
     case PB__OPERATION__OP_NODE_PRESENCE:
         return cluster_rules_node_presence(txn, context, operation->node_presence, error);
+    case PB__OPERATION__OP_NODE_CHANGE:
+        return cluster_rules_node_change(txn, context, operation->node_change, error);
     case PB__OPERATION__OP_EVENT: return cluster_rules_event(txn, context, operation->event, error);
     case PB__OPERATION__OP_SLICE_FACT: return slice_rules_fact(txn, context, operation->slice_fact, error);
     default: return error_set(error, STATUS_INVALID, "an operation of no known kind");
@@ -174,4 +182,5 @@ const struct kv_rules schema_rules = {
     .delete_key = rules_delete,
     .operation = rules_operation,
     .no_op = cluster_lease_no_op,
+    .configuration = cluster_members_apply,
 };
