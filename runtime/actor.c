@@ -6,7 +6,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { ASK_TIMEOUT_DEFAULT_S = 30, ASKS_MAX = 65536, LOG_TEXT_MAX = 1024, LOG_NAME_MAX = 128 };
+enum {
+    ASK_TIMEOUT_DEFAULT_S = 30,
+    ASKS_MAX = 65536,
+    ASK_DEPTH_MAX = 64,
+    LOG_TEXT_MAX = 1024,
+    LOG_NAME_MAX = 128
+};
 
 /* --- who and when ------------------------------------------------------------------------------------- */
 
@@ -68,6 +74,7 @@ static void stamp(struct actor *self, struct message *message)
     message_unlist(message);
     message->sender = actor_self(self);
     message->ask_id = 0;
+    message->ask_depth = 0;
     message->flags = 0;
     if (message->request_id.high == 0 && message->request_id.low == 0)
         message->request_id = self->turn->request_id;
@@ -124,15 +131,18 @@ void actor_ask(struct actor *self, struct actor_id to, struct message **message,
     struct ask ask = { .complete = complete,
                        .context = context,
                        .request_id = turn->request_id,
-                       .deadline_ns = turn->deadline_ns };
+                       .deadline_ns = turn->deadline_ns,
+                       .depth = turn->ask_depth };
     uint64_t id = asks_add(&self->asks, &ask);
     stamp(self, taken);
     taken->ask_id = id;
     taken->deadline_ns = deadline_ns;
+    taken->ask_depth = (uint16_t)(turn->ask_depth + 1);
     struct timer timer = { .due_ns = deadline_ns, .kind = KIND_ASK_DEADLINE, .tag = id, .owner = self };
     asks_find(self->asks, id)->timer = scheduler_timer_arm(self, &timer);
     enum status status = STATUS_OVERLOADED;
-    if (asks_count(self->asks) <= ASKS_MAX) status = deliver(self, to, &taken);
+    if (asks_count(self->asks) <= ASKS_MAX && taken->ask_depth <= ASK_DEPTH_MAX)
+        status = deliver(self, to, &taken);
     if (status == STATUS_OK) return;
     send_refusal_status(self->runtime, taken, status); /* To ourselves: completes in a turn of its own. */
     message_destroy(&taken);
@@ -249,16 +259,38 @@ enum status actor_spawn(struct actor *self, const struct behavior *behavior,
     return life_spawn(self->runtime, self, behavior, options, out_id, error);
 }
 
-void actor_monitor(struct actor *self, struct actor_id id)
+/* To one that is gone: its place answers in its stead, or we do. */
+static void tell_life(struct actor *self, struct actor_id id, uint32_t kind)
 {
-    struct message *message = message_create(KIND_MONITOR, 0);
+    struct message *message = message_create(kind, 0);
     message->lane = LANE_SYSTEM;
     message->sender = actor_self(self);
     if (send_deliver(self->runtime, id, &message, false) == STATUS_OK) return;
+    (void)life_refuses(self->runtime, id, message);
     message_destroy(&message);
-    struct error error;
-    (void)error_set(&error, STATUS_NOT_FOUND, "the actor had ended before");
-    send_down(self->runtime, id, actor_self(self), &error);
+}
+
+void actor_monitor(struct actor *self, struct actor_id id)
+{
+    tell_life(self, id, KIND_MONITOR);
+}
+
+void actor_demonitor(struct actor *self, struct actor_id id)
+{
+    tell_life(self, id, KIND_DEMONITOR);
+}
+
+void actor_link(struct actor *self, struct actor_id id)
+{
+    CHECK(!actor_id_equal(id, actor_self(self)));
+    life_link(self, id);
+    tell_life(self, id, KIND_LINK);
+}
+
+void actor_unlink(struct actor *self, struct actor_id id)
+{
+    life_unlink(self, id);
+    tell_life(self, id, KIND_UNLINK);
 }
 
 void actor_stop(struct actor *self, struct actor_id id)

@@ -49,6 +49,9 @@ struct behavior {
     /* State arrives zeroed; `options` is borrowed for the call. A failure here counts as a failed start.
      * On failure fini is not called: init undoes what it did. */
     enum status (*init)(struct actor *self, void *state, const void *options, struct error *error);
+    /* How long an ordered stop may take to reach it; 0 = 5 s, pinned 30 s. Where it doesn't, nothing can end
+     * a handler but the process: runtime_options.on_failure is told (DEADLINE). */
+    int64_t stop_within_ns;
     /* Optional: ordered end, after its children's; may still send. */
     void (*stop)(struct actor *self, void *state);
     void (*fini)(void *state); /* Optional: frees what state owns. Never sends. */
@@ -103,9 +106,11 @@ void actor_tell_name(struct actor *self, uint32_t name, struct message **message
  * with the reply (status OK, `message` borrowed, actor_keep takes it), or with a refusal, DEADLINE,
  * NOT_FOUND, OVERLOADED, or NODE_LOST/CRASHED where the target ended. timeout_ns <= 0 means: the current
  * message's deadline, or 30 s. The current message's deadline caps it either way. Inside `complete` the
- * current request id and deadline are those under which was asked. Where the asker itself ends, its open asks
- * complete CANCELLED before fini, so that contexts can be freed; what is asked from there on is dropped,
- * never completed. */
+ * current request id and deadline are those under which was asked. An ask made while handling an ask waits
+ * one deeper; more than 64 deep is refused OVERLOADED, for such a chain goes in a circle (it is counted
+ * within one node; between nodes the deadline ends it). Where the asker itself ends, its open asks complete
+ * CANCELLED before fini, so that contexts can be freed; what is asked from there on is dropped, never
+ * completed. */
 struct ask_result {
     enum status status;
     const struct error *error;     /* NULL iff OK. */
@@ -157,10 +162,16 @@ MUST_CHECK enum status actor_spawn(struct actor *self, const struct behavior *be
 struct actor_down { /* Body of KIND_DOWN. */
     struct actor_id id;
     enum status reason; /* OK = ordered stop. */
+    bool escalates;     /* Starting it again is no help: too many of its messages were quarantined. */
     struct error error;
 };
 void actor_monitor(struct actor *self,
                    struct actor_id id); /* One KIND_DOWN; NOT_FOUND at once if it is gone already. */
+void actor_demonitor(struct actor *self, struct actor_id id); /* One that is under way still comes. */
+/* From now on, when one of the two fails, so does the other, with the same status; one that ends in order
+ * leaves the other in peace. Linked to one that is gone already, we fail with NOT_FOUND. After Erlang. */
+void actor_link(struct actor *self, struct actor_id id);
+void actor_unlink(struct actor *self, struct actor_id id);
 void actor_stop(struct actor *self, struct actor_id id); /* Ordered; self is fine. */
 /* The actor cannot go on: it ends after this handler, its supervisor decides. */
 void actor_fail(struct actor *self, const struct error *error);

@@ -7,6 +7,14 @@
 
 enum { CAPACITY_MIN = 4 };
 
+bool id_list_holds(const struct id_list *list, struct actor_id id)
+{
+    for (uint32_t i = 0; i < id_list_count(list); i++) {
+        if (actor_id_equal(list->ids[i], id)) return true;
+    }
+    return false;
+}
+
 void id_list_add(struct id_list **list, struct actor_id id)
 {
     uint32_t count = id_list_count(*list);

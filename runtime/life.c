@@ -4,11 +4,15 @@
  *
  * The end, in this order: children in reverse order of their start, each awaited; `stop` (ordered ends only);
  * the name and the id are gone; open asks complete CANCELLED; timers are cancelled; asks that wait for us are
- * refused (CRASHED after a failure, else NOT_FOUND); fini; only then do monitors and the parent hear of it.
- */
+ * refused (CRASHED after a failure, else NOT_FOUND); fini; only then do monitors, links and the parent hear
+ * of it. A child that has not even begun to end within its deadline is stuck in a handler, which nothing can
+ * end but the process: the runtime's owner is told, and goes on waiting. */
 #include "runtime/machine.h"
 
 #include "runtime/base/memory.h"
+
+#define STOP_WITHIN_NS        SECONDS(5)
+#define STOP_WITHIN_PINNED_NS SECONDS(30)
 
 static struct actor_id id_of(const struct actor *actor)
 {
@@ -76,7 +80,7 @@ static void become_child(struct actor *actor, struct actor *parent, const struct
         return;
     }
     id_list_add_before(&parent->children, id_of(actor), options->before);
-    if (options->monitored) life_monitored(actor, id_of(parent));
+    if (options->monitored) id_list_add(&actor->monitors, id_of(parent));
 }
 
 enum status life_spawn(struct runtime *runtime, struct actor *parent, const struct behavior *behavior,
@@ -151,22 +155,37 @@ static void release_all(struct actor *actor)
     actor->state = NULL;
 }
 
-static void tell_end(struct actor *actor, struct id_list *monitors, const struct error *failure,
-                     struct actor_id parent, bool started)
+/* What is still to be told, and to whom, when the place is somebody else's already. */
+struct last_words {
+    struct runtime *runtime;
+    struct actor_id id;
+    struct actor_id parent;
+    struct id_list *monitors;
+    struct id_list *links;
+    struct error *failure;
+    bool started;
+    bool escalates;
+};
+
+static void say_last_words(struct last_words *words)
 {
-    struct runtime *runtime = actor->runtime;
-    struct actor_id id = id_of(actor);
-    for (uint32_t i = 0; i < id_list_count(monitors); i++) {
-        send_down(runtime, id, monitors->ids[i], failure);
+    struct runtime *runtime = words->runtime;
+    for (uint32_t i = 0; i < id_list_count(words->links); i++) {
+        send_down(runtime, KIND_LINK_DOWN, words->id, words->links->ids[i], words->failure, false);
     }
-    if (!started) return;
-    if (!actor_id_is_set(parent)) {
-        runtime_root_ended(runtime, id, failure);
+    for (uint32_t i = 0; i < id_list_count(words->monitors); i++) {
+        send_down(runtime, KIND_DOWN, words->id, words->monitors->ids[i], words->failure, words->escalates);
+    }
+    memory_free(words->links);
+    memory_free(words->monitors);
+    if (!words->started) return;
+    if (!actor_id_is_set(words->parent)) {
+        runtime_root_ended(runtime, words->id, words->failure);
         return;
     }
-    struct message *message = message_create(KIND_CHILD_ENDED, sizeof id);
-    *(struct actor_id *)message->body = id;
-    send_system(runtime, id, parent, &message);
+    struct message *message = message_create(KIND_CHILD_ENDED, sizeof words->id);
+    *(struct actor_id *)message->body = words->id;
+    send_system(runtime, words->id, words->parent, &message);
 }
 
 static void finish(struct actor *actor)
@@ -177,18 +196,47 @@ static void finish(struct actor *actor)
     if (started && actor->failure == NULL && behavior->stop != NULL) behavior->stop(actor, actor->state);
     if (actor->pinned != NULL) scheduler->machine->unpin(scheduler, actor);
     release_all(actor);
-    struct id_list *monitors = actor->monitors;
-    struct error *failure = actor->failure;
-    struct actor_id parent = actor->parent;
+    struct last_words words = { .runtime = actor->runtime,
+                                .id = id_of(actor),
+                                .parent = actor->parent,
+                                .monitors = actor->monitors,
+                                .links = actor->links,
+                                .failure = actor->failure,
+                                .started = started,
+                                .escalates = actor->escalates };
     memory_free(actor->children);
     actor->children = NULL;
     actor->monitors = NULL;
+    actor->links = NULL;
     actor->failure = NULL;
     runtime_cell_clear(actor);
-    tell_end(actor, monitors, failure, parent, started);
+    struct error *failure = words.failure;
+    say_last_words(&words);
     runtime_cell_give(actor);
-    memory_free(monitors);
     memory_free(failure);
+}
+
+static int64_t stop_within_ns(struct runtime *runtime, const struct actor *place)
+{
+    pthread_mutex_lock(&runtime->lock); /* It may be clearing its place just now. */
+    const struct behavior *behavior = place->behavior;
+    int64_t within_ns = behavior == NULL ? 0 : behavior->stop_within_ns;
+    bool pinned = behavior != NULL && behavior->home == ACTOR_PINNED;
+    pthread_mutex_unlock(&runtime->lock);
+    if (within_ns > 0) return within_ns;
+    return pinned ? STOP_WITHIN_PINNED_NS : STOP_WITHIN_NS;
+}
+
+/* A child that is told to stop has so long to begin with it. */
+static void arm_stop_deadline(struct actor *actor, struct actor_id child)
+{
+    const struct actor *place = runtime_cell(actor->runtime, child);
+    if (place == NULL) return; /* It has ended, and the message that says so is under way. */
+    struct timer timer = { .due_ns = scheduler_turn_now_ns(actor) + stop_within_ns(actor->runtime, place),
+                           .kind = KIND_STOP_LATE,
+                           .tag = names_pack(child),
+                           .owner = actor };
+    (void)scheduler_timer_arm(actor, &timer);
 }
 
 static bool continue_end(struct actor *actor)
@@ -198,8 +246,10 @@ static bool continue_end(struct actor *actor)
         finish(actor);
         return true;
     }
+    struct actor_id last = actor->children->ids[count - 1];
     struct message *stop = message_create(KIND_STOP, 0);
-    send_system(actor->runtime, id_of(actor), actor->children->ids[count - 1], &stop);
+    send_system(actor->runtime, id_of(actor), last, &stop);
+    arm_stop_deadline(actor, last);
     return false;
 }
 
@@ -211,16 +261,74 @@ bool life_end(struct actor *actor)
     return continue_end(actor);
 }
 
-bool life_child_ended(struct actor *actor, struct actor_id child)
+static bool on_child_ended(struct actor *actor, struct actor_id child)
 {
     (void)id_list_remove(actor->children, child);
     return actor->phase == ACTOR_ENDING && continue_end(actor);
 }
 
-void life_monitored(struct actor *actor, struct actor_id by)
+static void on_stop_late(struct actor *actor, struct actor_id child)
 {
-    id_list_add(&actor->monitors, by);
+    struct runtime *runtime = actor->runtime;
+    const struct actor *place = runtime_cell(runtime, child);
+    bool begun = place == NULL || __atomic_load_n(&place->phase, __ATOMIC_RELAXED) != ACTOR_RUNNING;
+    if (begun || !id_list_holds(actor->children, child)) return; /* Its own children have deadlines too. */
+    struct error error;
+    (void)error_set(&error, STATUS_DEADLINE, "a child of %s is stuck in a handler and doesn't stop",
+                    actor->label != NULL ? actor->label : actor->behavior->name);
+    log_error(actor, "life.stop_late", "%s", error.message);
+    if (runtime->options.on_failure != NULL)
+        runtime->options.on_failure(runtime->options.failure_context, &error);
 }
+
+/* --- links and monitors ------------------------------------------------------------------------------- */
+
+void life_link(struct actor *actor, struct actor_id to)
+{
+    if (!id_list_holds(actor->links, to)) id_list_add(&actor->links, to);
+}
+
+void life_unlink(struct actor *actor, struct actor_id to)
+{
+    (void)id_list_remove(actor->links, to);
+}
+
+static void on_link_down(struct actor *actor, const struct actor_down *down)
+{
+    if (!id_list_remove(actor->links, down->id) || down->reason == STATUS_OK) return;
+    struct error error = down->error;
+    (void)error_wrap(&error, "an actor that %s is linked to failed", actor->behavior->name);
+    actor_fail(actor, &error);
+}
+
+bool life_handles(struct actor *actor, const struct message *message, bool *out_ended)
+{
+    switch (message->kind) {
+    case KIND_CHILD_ENDED: *out_ended = on_child_ended(actor, *(const struct actor_id *)message->body); break;
+    case KIND_STOP_LATE: on_stop_late(actor, names_unpack(message->tag)); break;
+    case KIND_MONITOR:
+        if (!id_list_holds(actor->monitors, message->sender)) id_list_add(&actor->monitors, message->sender);
+        break;
+    case KIND_DEMONITOR: (void)id_list_remove(actor->monitors, message->sender); break;
+    case KIND_LINK: life_link(actor, message->sender); break;
+    case KIND_UNLINK: life_unlink(actor, message->sender); break;
+    case KIND_LINK_DOWN: on_link_down(actor, message->body); break;
+    default: return false;
+    }
+    return true;
+}
+
+bool life_refuses(struct runtime *runtime, struct actor_id gone, const struct message *message)
+{
+    if (message->kind != KIND_MONITOR && message->kind != KIND_LINK) return false;
+    struct error error;
+    (void)error_set(&error, STATUS_NOT_FOUND, "the actor had ended before");
+    uint32_t kind = message->kind == KIND_LINK ? KIND_LINK_DOWN : KIND_DOWN;
+    send_down(runtime, kind, gone, message->sender, &error, false);
+    return true;
+}
+
+/* --- a node's crash ----------------------------------------------------------------------------------- */
 
 void life_crash(struct actor *actor)
 {
@@ -239,6 +347,7 @@ void life_crash(struct actor *actor)
     actor->turn = NULL;
     memory_free(actor->children);
     memory_free(actor->monitors);
+    memory_free(actor->links);
     memory_free(actor->failure);
     memory_free(actor->label);
 }

@@ -19,6 +19,11 @@ enum {
     KIND_MONITOR = 90,      /* The sender wants our DOWN. */
     KIND_CHILD_ENDED = 91,  /* body: struct actor_id. */
     KIND_ASK_DEADLINE = 92, /* A timer; tag: the ask. */
+    KIND_LINK = 93,         /* The sender and we fail together from now on. */
+    KIND_UNLINK = 94,       /* ... no more. */
+    KIND_LINK_DOWN = 95,    /* body: struct actor_down. One that we are linked to has ended. */
+    KIND_DEMONITOR = 96,    /* The sender wants no DOWN of ours. */
+    KIND_STOP_LATE = 97,    /* A timer; tag: the child that was asked to stop, packed. */
 };
 
 enum message_flag {
@@ -58,6 +63,7 @@ struct turn {
     bool kept;                    /* The handler took it. */
     struct request_id request_id; /* For messages created from here on. */
     int64_t deadline_ns;          /* Of the work at hand; 0 = none. */
+    uint16_t ask_depth;           /* Of the work at hand; 0: nobody waits for it. */
 };
 
 struct asks;
@@ -82,6 +88,7 @@ struct actor {
     struct asks *asks;
     struct message *kept_asks;
     struct id_list *monitors;
+    struct id_list *links; /* Who fails with us. */
     struct id_list *children;
     char *label;
     struct pinned *pinned; /* Its thread; NULL: runs on a pool. */
@@ -91,6 +98,7 @@ struct actor {
     uint32_t last_generation; /* The newest that this place has had. */
     uint64_t handled;
     uint32_t dropped;
+    uint32_t quarantined; /* Refused for good. */
     uint32_t restarts;
     uint32_t timers;     /* Head of its list in `struct timers`. */
     uint32_t user_count; /* Length of `user`. */
@@ -100,6 +108,7 @@ struct actor {
     bool stop_asked;
     bool fail_asked;
     bool has_name;
+    bool escalates; /* It ends by a quarantine too many: its supervisor is not to start it again. */
 };
 _Static_assert(sizeof(struct actor) <= 256, "issue 3: an idle actor costs at most 256 bytes");
 
@@ -119,6 +128,8 @@ struct stepper_host {
 
 struct runtime {
     struct scheduler *scheduler;
+    struct quarantine *quarantine;
+    uint64_t suspect_kinds; /* Bit (kind % 64) of each whose handler ever failed. Atomic. */
     struct stepper_host host;
     struct runtime_options options;
     char *node;
@@ -206,8 +217,9 @@ void send_system(struct runtime *runtime, struct actor_id from, struct actor_id 
 /* The asker gets KIND_REFUSED, if `request` still awaits an answer. */
 void send_refusal(struct runtime *runtime, struct message *request, const struct error *error);
 void send_refusal_status(struct runtime *runtime, struct message *request, enum status status);
-void send_down(struct runtime *runtime, struct actor_id ended, struct actor_id to,
-               const struct error *failure);
+/* `kind`: KIND_DOWN or KIND_LINK_DOWN. `failure` NULL: it ended in order. */
+void send_down(struct runtime *runtime, uint32_t kind, struct actor_id ended, struct actor_id to,
+               const struct error *failure, bool escalates);
 bool send_awaits_answer(const struct message *request);
 
 /* asks.c: what an actor awaits. */
@@ -217,6 +229,7 @@ struct ask {
     uint64_t timer;
     struct request_id request_id; /* Of the work in which it was asked: restored for its completion. */
     int64_t deadline_ns;
+    uint16_t depth;
 };
 uint64_t asks_add(struct asks **asks, const struct ask *ask); /* Its number, never 0. */
 bool asks_take(struct asks *asks, uint64_t id, struct ask *out_ask);
@@ -242,16 +255,37 @@ enum status life_spawn(struct runtime *runtime, struct actor *parent, const stru
                        const struct spawn_options *options, struct actor_id *out_id, struct error *error);
 /* Starts an actor's end, with its children's; true: it has ended already and is no longer the caller's. */
 bool life_end(struct actor *actor);
-bool life_child_ended(struct actor *actor, struct actor_id child); /* The same. */
-void life_monitored(struct actor *actor, struct actor_id by);
+/* The runtime's own messages about life; false: it is none of them. *out_ended as of life_end. */
+bool life_handles(struct actor *actor, const struct message *message, bool *out_ended);
+/* One of them has come too late: tells the sender that the receiver is no more. false: it is none of them. */
+bool life_refuses(struct runtime *runtime, struct actor_id gone, const struct message *message);
+void life_link(struct actor *actor, struct actor_id to);
+void life_unlink(struct actor *actor, struct actor_id to);
 void life_crash(struct actor *actor); /* Frees all it has, and sends nothing (stepper). */
 
+/* quarantine.c */
+struct quarantine *quarantine_create(void);
+void quarantine_destroy(struct quarantine **quarantine);
+/* One load and a test: what a message costs while no handler has failed. */
+static inline bool quarantine_may_hold(const struct runtime *runtime, const struct message *message)
+{
+    uint64_t kinds = __atomic_load_n(&runtime->suspect_kinds, __ATOMIC_RELAXED);
+    return (kinds >> message->kind % 64 & 1) != 0 && message->lane == LANE_USER;
+}
+/* true: it has been refused and counted, and reaches no handler. */
+bool quarantine_refuses(struct actor *actor, struct message *message);
+/* The actor's handler has just failed at it, and left it to the runtime. */
+void quarantine_suspect(struct actor *actor, const struct message *message);
+
 /* names.c */
+uint64_t names_pack(struct actor_id id); /* In one word, never 0 for an actor. */
+struct actor_id names_unpack(uint64_t packed);
 void names_set(struct runtime *runtime, uint32_t name, struct actor_id id); /* CHECKs that it is free. */
 struct actor_id names_find(const struct runtime *runtime, uint32_t name);
 void names_release(struct runtime *runtime, struct actor_id id);
 
 /* id_list.c */
+bool id_list_holds(const struct id_list *list, struct actor_id id);
 void id_list_add(struct id_list **list, struct actor_id id);
 void id_list_add_before(struct id_list **list, struct actor_id id,
                         struct actor_id before); /* Absent: last. */

@@ -37,6 +37,7 @@ struct message {
     uint32_t kind;
     uint8_t lane;
     uint8_t flags;       /* Private to the runtime. */
+    uint16_t ask_depth;  /* Private: how many asks wait in a chain for this one's answer, it included. */
     uint32_t generation; /* Private: whom in the receiver's place it was meant for. */
     struct actor_id sender;
     uint64_t ask_id;     /* Not 0: sender awaits exactly one completion under this number. */

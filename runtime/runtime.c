@@ -100,10 +100,12 @@ void runtime_cell_clear(struct actor *actor)
     __atomic_store_n(&actor->handled, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&actor->refused, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&actor->dropped, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&actor->quarantined, 0, __ATOMIC_RELAXED);
     actor->batch = 0;
     actor->stop_asked = false;
     actor->fail_asked = false;
     actor->has_name = false;
+    actor->escalates = false;
 }
 
 void runtime_cell_give(struct actor *actor)
@@ -157,6 +159,7 @@ struct runtime *runtime_create(const struct runtime_options *options)
     struct runtime *runtime = memory_zalloc(sizeof *runtime);
     runtime->scheduler = options->scheduler;
     runtime->options = *options;
+    runtime->quarantine = quarantine_create();
     runtime->node = memory_strdup(options->node == NULL ? "" : options->node);
     CHECK(pthread_mutex_init(&runtime->lock, NULL) == 0);
     const struct machine *machine = options->scheduler->machine;
@@ -219,6 +222,7 @@ void runtime_destroy(struct runtime **runtime)
     for (uint32_t i = 0; i < CELL_BLOCKS; i++) {
         memory_free(taken->blocks[i]);
     }
+    quarantine_destroy(&taken->quarantine);
     memory_free(taken->roots);
     memory_free(taken->node);
     (void)pthread_mutex_destroy(&taken->lock);
@@ -244,6 +248,7 @@ static void view_fill(const struct actor *actor, uint32_t generation, struct act
         .handled = __atomic_load_n(&actor->handled, __ATOMIC_RELAXED),
         .refused = __atomic_load_n(&actor->refused, __ATOMIC_RELAXED),
         .dropped = __atomic_load_n(&actor->dropped, __ATOMIC_RELAXED),
+        .quarantined = __atomic_load_n(&actor->quarantined, __ATOMIC_RELAXED),
         .restarts = __atomic_load_n(&actor->restarts, __ATOMIC_RELAXED),
     };
 }

@@ -70,6 +70,9 @@ struct runtime_options {
      * simulator counts a crash. Any thread. */
     void (*on_failure)(void *context, const struct error *error);
     void *failure_context;
+    /* What a message says, as one number that is the same whenever the same is said again, on any node; 0:
+     * can't be told, or NULL: then the request that it belongs to stands for it. For the quarantine. */
+    uint64_t (*fingerprint)(const struct message *message);
 };
 struct runtime *runtime_create(const struct runtime_options *options);
 /* From outside any actor: the assembly in nodes/, tests, and adapters' own threads. */
@@ -99,15 +102,29 @@ struct actor_view {
     enum actor_pool pool;
     uint32_t mailbox_length;
     uint32_t mailbox_capacity;
-    uint64_t handled; /* Messages, answers and timers included. */
-    uint64_t refused; /* Its mailbox was full: the sender was told. */
-    uint64_t dropped; /* Nobody was told: oldest of a full mailbox, kinds it doesn't know. */
+    uint64_t handled;     /* Messages, answers and timers included. */
+    uint64_t refused;     /* Its mailbox was full: the sender was told. */
+    uint64_t dropped;     /* Nobody was told: oldest of a full mailbox, kinds it doesn't know. */
+    uint64_t quarantined; /* Messages like one that made its handler fail twice. */
     uint32_t restarts;
 };
 /* Visits every living actor, in order of their places in the table. Any thread; `visit` may not call the
  * runtime. Figures of running actors are a moment old. */
 void runtime_visit_actors(struct runtime *runtime,
                           void (*visit)(void *context, const struct actor_view *view), void *context);
+/* A message that made a handler fail twice, and reaches none any more (quarantine.c). */
+enum { QUARANTINE_ORIGIN_MAX = 64 };
+struct quarantine_view {
+    const char *behavior; /* Whose handler. */
+    uint32_t kind;
+    uint64_t hash;
+    const char *origin; /* The node, or the actor of this one, that sent it last. */
+    uint64_t refused;   /* How often it came again since. */
+};
+/* The oldest first. Any thread; `visit` may not call the runtime. */
+void runtime_visit_quarantine(struct runtime *runtime,
+                              void (*visit)(void *context, const struct quarantine_view *view),
+                              void *context);
 uint64_t runtime_dropped(const struct runtime *runtime); /* Messages to actors that were no more. */
 
 #endif

@@ -61,12 +61,13 @@ void send_refusal_status(struct runtime *runtime, struct message *request, enum 
     send_refusal(runtime, request, &error);
 }
 
-void send_down(struct runtime *runtime, struct actor_id ended, struct actor_id to,
-               const struct error *failure)
+void send_down(struct runtime *runtime, uint32_t kind, struct actor_id ended, struct actor_id to,
+               const struct error *failure, bool escalates)
 {
-    struct message *message = message_create(KIND_DOWN, sizeof(struct actor_down));
+    struct message *message = message_create(kind, sizeof(struct actor_down));
     struct actor_down *down = message->body;
     down->id = ended;
+    down->escalates = escalates;
     if (failure != NULL) {
         down->reason = failure->status;
         down->error = *failure;

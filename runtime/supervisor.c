@@ -14,6 +14,7 @@
 
 enum {
     KIND_START_AGAIN = 80,
+    KIND_CHILD_LATE = 81, /* A timer; tag: late_tag. */
     INTENSITY_DEFAULT = 3,
     INTENSITY_LIMIT = 64,
     CHILD_COUNT_MAX = 1024,
@@ -21,6 +22,7 @@ enum {
 #define WINDOW_DEFAULT_NS SECONDS(5)
 #define DELAY_FIRST_NS    MILLISECONDS(50)
 #define DELAY_MAX_NS      SECONDS(5)
+#define STOP_PATIENCE_NS  SECONDS(30) /* A child doesn't stop for another's sake: then we give up. */
 
 struct child {
     struct actor_id id; /* Not set: down. */
@@ -131,14 +133,36 @@ static void want_with(struct supervisor *supervisor, uint32_t index)
     }
 }
 
+static uint64_t late_tag(const struct child *child, uint32_t index)
+{
+    return (uint64_t)child->restarts << 32 | index; /* Of this life of it, not of a later one. */
+}
+
+static void stop_child(struct actor *self, struct child *child, uint32_t index)
+{
+    child->stopping = true;
+    actor_stop(self, child->id);
+    (void)actor_after(self, STOP_PATIENCE_NS, KIND_CHILD_LATE, late_tag(child, index));
+}
+
+static void on_child_late(struct actor *self, void *state, const struct message *message)
+{
+    const struct supervisor *supervisor = state;
+    uint32_t index = (uint32_t)message->tag;
+    const struct child *child = &supervisor->children[index];
+    if (!child->stopping || late_tag(child, index) != message->tag) return;
+    struct error error;
+    (void)error_set(&error, STATUS_DEADLINE, "it did not stop in time");
+    give_up(self, supervisor, index, &error);
+}
+
 /* Stops the last running child that is to be started again; when none runs any more, waits for the delay. */
 static void proceed(struct actor *self, struct supervisor *supervisor)
 {
     for (uint32_t i = supervisor->options.child_count; i > 0; i--) {
         struct child *child = &supervisor->children[i - 1];
         if (!child->wanted || !actor_id_is_set(child->id)) continue;
-        if (!child->stopping) actor_stop(self, child->id);
-        child->stopping = true;
+        if (!child->stopping) stop_child(self, child, i - 1);
         return;
     }
     actor_cancel(self, &supervisor->timer);
@@ -195,7 +219,8 @@ static void on_down(struct actor *self, void *state, const struct message *messa
     if (!failed && spec_of(supervisor, index)->restart != CHILD_PERMANENT) return;
     struct error cause = down->error;
     if (!failed) (void)error_set(&cause, STATUS_CANCELLED, "it stopped by itself");
-    on_failure(self, supervisor, index, &cause);
+    if (down->escalates) give_up(self, supervisor, index, &cause);
+    else on_failure(self, supervisor, index, &cause);
 }
 
 /* --- life --------------------------------------------------------------------------------------------- */
@@ -230,6 +255,7 @@ static void supervisor_fini(void *state)
 static const struct behavior_row rows[] = {
     { KIND_DOWN, on_down },
     { KIND_START_AGAIN, start_wanted },
+    { KIND_CHILD_LATE, on_child_late },
 };
 
 const struct behavior supervisor_behavior = {

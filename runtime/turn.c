@@ -49,10 +49,8 @@ static void refuse(struct actor *actor, struct message *message, enum status sta
 {
     struct runtime *runtime = actor->runtime;
     leave_mailbox(actor, message);
-    if (message->kind == KIND_MONITOR) {
-        struct error error;
-        (void)error_set(&error, STATUS_NOT_FOUND, "the actor had ended before");
-        send_down(runtime, (struct actor_id){ actor->index, message->generation }, message->sender, &error);
+    if (life_refuses(runtime, (struct actor_id){ actor->index, message->generation }, message)) {
+        /* Its sender knows. */
     } else if (send_awaits_answer(message)) {
         send_refusal_status(runtime, message, status);
     } else if (message->lane == LANE_USER) {
@@ -161,6 +159,7 @@ void turn_complete_ask(struct actor *actor, const struct ask *ask, struct messag
     turn->kept = false;
     turn->request_id = ask->request_id;
     turn->deadline_ns = ask->deadline_ns;
+    turn->ask_depth = ask->depth;
     struct ask_result result = { .status = error == NULL ? STATUS_OK : error->status,
                                  .error = error,
                                  .message = error == NULL ? message : NULL };
@@ -221,11 +220,15 @@ static void refuse_crashed(struct actor *actor, struct message *message)
 static void handle_by_behavior(struct actor *actor, struct message *message)
 {
     struct turn *turn = actor->turn;
+    if (quarantine_may_hold(actor->runtime, message) && quarantine_refuses(actor, message)) return;
+    bool failed_before = actor->fail_asked;
     turn->message = message;
     turn->kept = false;
     turn->request_id = message->request_id;
     turn->deadline_ns = message->deadline_ns;
+    turn->ask_depth = message->ask_depth;
     dispatch(actor, message);
+    if (actor->fail_asked && !failed_before && !turn->kept) quarantine_suspect(actor, message);
     turn->message = NULL;
 }
 
@@ -249,10 +252,8 @@ static bool handle(struct actor *actor, struct message *message)
     }
     if (turn->trace != NULL) *turn->trace = hash64_mix(*turn->trace, message->kind);
     __atomic_store_n(&actor->handled, actor->handled + 1, __ATOMIC_RELAXED);
-    if (message->kind == KIND_CHILD_ENDED) {
-        ended = life_child_ended(actor, *(const struct actor_id *)message->body);
-    } else if (message->kind == KIND_MONITOR) {
-        life_monitored(actor, message->sender);
+    if (message->kind <= KIND_RUNTIME_LAST && life_handles(actor, message, &ended)) {
+        /* Done, even while it ends. */
     } else if (actor->phase != ACTOR_RUNNING) {
         if (send_awaits_answer(message)) send_refusal_status(actor->runtime, message, STATUS_NOT_FOUND);
     } else if (message->kind == KIND_STOP) {
@@ -277,6 +278,7 @@ static void leave_message_context(struct turn *turn)
     turn->message = NULL;
     turn->request_id = (struct request_id){ 0, 0 };
     turn->deadline_ns = 0;
+    turn->ask_depth = 0;
 }
 
 static bool wants_end(const struct actor *actor)
