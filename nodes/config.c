@@ -47,6 +47,8 @@ static const struct key_row keys[] = {
     { "security.keys", KEY_TEXT, PLACE(security_keys), "", NULL, "directory of this node's keys (not yet)" },
     { "security.authorized", KEY_TEXT, PLACE(security_authorized), "insecure", "registered|insecure",
       "which peers may connect; insecure is for loopback only" },
+    { "security.artifact-keys", KEY_LIST, PLACE(security_artifact_keys), "", NULL,
+      "files of the Ed25519 public keys that sign artifacts; with one, the others are refused" },
     { "repositories", KEY_REPOSITORIES, PLACE(repositories), "", NULL, "[{id, url, credentials, require}]" },
     { "limits.threads", KEY_COUNT, PLACE(limits_threads), "0", NULL, "general pool; 0 = one per core" },
     { "limits.lost-after", KEY_DURATION, PLACE(limits_lost_after_ns), "3s", NULL,

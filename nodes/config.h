@@ -48,6 +48,7 @@ struct config {
     const char *management_listen;
     const char *security_keys; /* "" = none: every listener must be on loopback. */
     const char *security_authorized;
+    struct config_list security_artifact_keys; /* Files. */
     struct config_repository repositories[CONFIG_REPOSITORIES_MAX];
     uint32_t repository_count;
     int64_t limits_threads; /* 0 = one per core. */

@@ -48,6 +48,7 @@ struct daemon {
     struct fetcher_options fetcher;
     struct artifact_repository repositories[CONFIG_REPOSITORIES_MAX];
     struct artifact_store_options artifacts;
+    struct signature_public_key artifact_keys[CONFIG_LIST_MAX];
 };
 
 static void say(const struct daemon *daemon, int level, const char *event, const char *text)
@@ -136,6 +137,31 @@ static const char *credentials_of(struct daemon *daemon, const struct config_rep
     return NULL;
 }
 
+static enum status read_artifact_key(const char *path, struct signature_public_key *key, struct error *error)
+{
+    char content[SIGNATURE_FILE_MAX];
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        (void)error_set(error, STATUS_INVALID, "security.artifact-keys: %s can't be read", path);
+        error_hint(error, "name files that this user may read");
+        return STATUS_INVALID;
+    }
+    size_t size = fread(content, 1, sizeof content, file);
+    (void)fclose(file);
+    enum status status = signature_read_public(content, size, key, error);
+    return status == STATUS_OK ? status : error_wrap(error, "security.artifact-keys: %s", path);
+}
+
+static enum status fill_artifact_keys(struct daemon *daemon, struct error *error)
+{
+    const struct config_list *files = &daemon->config->security_artifact_keys;
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; status == STATUS_OK && i < files->count; i++)
+        status = read_artifact_key(files->items[i], &daemon->artifact_keys[i], error);
+    daemon->artifacts.trust = (struct artifact_trust){ daemon->artifact_keys, files->count };
+    return status;
+}
+
 static enum status fill_repositories(struct daemon *daemon, struct error *error)
 {
     const struct config *config = daemon->config;
@@ -158,7 +184,7 @@ static enum status fill_repositories(struct daemon *daemon, struct error *error)
         .repository_count = config->repository_count,
         .download_bytes_max = (uint64_t)config->limits_artifact_bytes,
     };
-    return STATUS_OK;
+    return fill_artifact_keys(daemon, error);
 }
 
 static void fill_adapters(struct daemon *daemon)

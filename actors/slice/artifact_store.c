@@ -32,9 +32,11 @@ struct job {
     unsigned classifier;
     enum digest_kind kind;        /* Of the checksum file we ask for, then of `wanted`. */
     char wanted[DIGEST_TEXT_MAX]; /* What the repository says. */
-    char part[PATH_SIZE];         /* The download. */
-    bool began_again;             /* A continued download was wrong once. */
-    struct error error;           /* The most telling one so far; OK = only "not found". */
+    char part[PATH_SIZE];         /* The download, */
+    char sha256[DIGEST_TEXT_MAX]; /* and what was found in it. */
+    uint64_t size;
+    bool began_again;   /* A continued download was wrong once. */
+    struct error error; /* The most telling one so far; OK = only "not found". */
 };
 
 struct artifact_store {
@@ -140,7 +142,11 @@ static bool serve_cached(struct actor *self, struct artifact_store *store, const
     struct error error;
     cache_path(store, path, sha256);
     if (hash_file(store, path, DIGEST_SHA256, &hashes, &error) != STATUS_OK) return false;
+    const struct artifact_trust *trust = &store->options->trust;
     if (strcmp(hashes.sha256, sha256) == 0) {
+        if (trust->key_count > 0 &&
+            artifact_signature_check_kept(trust, store->files, path, &error) != STATUS_OK)
+            return false; /* It may be signed where it comes from. */
         reply_job(self, store, path, sha256, hashes.size);
         return true;
     }
@@ -241,18 +247,64 @@ static enum status check_hashes(const struct job *job, const struct hashes *hash
     return maven_check_object(hashes->head, hashes->head_size, error);
 }
 
-/* Checked; now it becomes visible under the name of its content. */
-static enum status keep(struct artifact_store *store, const char *sha256, char path[PATH_SIZE],
-                        struct error *error)
+static void download(struct actor *self, struct artifact_store *store);
+
+/* What was downloaded is not what it should be. */
+static void drop_download(struct actor *self, struct artifact_store *store, const struct error *error)
 {
-    const struct file_port *files = store->files;
-    cache_path(store, path, sha256);
-    enum status status = files->protect(files->context, store->job.part, error);
-    if (status == STATUS_OK) status = files->rename(files->context, store->job.part, path, error);
-    return status;
+    struct job *job = &store->job;
+    (void)store->files->remove(store->files->context, job->part, NULL);
+    bool again = error->status == STATUS_CORRUPT && !job->began_again;
+    job->began_again = true; /* What was continued may have been the wrong half. */
+    if (again) {
+        download(self, store);
+        return;
+    }
+    note_error(store, error);
+    next_candidate(self, store);
 }
 
-static void download(struct actor *self, struct artifact_store *store);
+/* Checked; now it becomes visible under the name of its content. */
+static void keep(struct actor *self, struct artifact_store *store)
+{
+    const struct file_port *files = store->files;
+    struct job *job = &store->job;
+    struct error error;
+    char path[PATH_SIZE];
+    cache_path(store, path, job->sha256);
+    enum status status = files->protect(files->context, job->part, &error);
+    if (status == STATUS_OK) status = files->rename(files->context, job->part, path, &error);
+    if (status == STATUS_OK) reply_job(self, store, path, job->sha256, job->size);
+    else drop_download(self, store, &error);
+}
+
+/* The signature is kept first: what is in the cache then has one. */
+static void on_signature(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    (void)context;
+    struct artifact_store *store = state;
+    struct job *job = &store->job;
+    struct error error;
+    char path[PATH_SIZE];
+    enum status status = result->status;
+    if (status == STATUS_NOT_FOUND) {
+        status = error_set(&error, STATUS_CORRUPT,
+                           "%s has no .sig beside it: this node takes signed artifacts only", job->artifact);
+        job->began_again = true; /* The bytes are right: it's no use to fetch them again. */
+    } else if (status != STATUS_OK) {
+        error = *result->error;
+    } else {
+        const struct bytes *bytes = result->message->attachment;
+        status = artifact_signature_check(&store->options->trust, store->files, job->part, bytes->data,
+                                          bytes->size, &error);
+        if (status != STATUS_OK) (void)error_wrap(&error, "%s", job->artifact);
+        cache_path(store, path, job->sha256);
+        if (status == STATUS_OK)
+            status = artifact_signature_keep(store->files, path, bytes->data, bytes->size, &error);
+    }
+    if (status == STATUS_OK) keep(self, store);
+    else drop_download(self, store, &error);
+}
 
 static void on_downloaded(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
@@ -261,7 +313,6 @@ static void on_downloaded(struct actor *self, void *state, void *context, const 
     struct job *job = &store->job;
     struct hashes hashes;
     struct error error;
-    char path[PATH_SIZE];
     if (result->status != STATUS_OK) {
         note_error(store, result->error);
         if (is_absent(result)) next_candidate(self, store);
@@ -270,20 +321,14 @@ static void on_downloaded(struct actor *self, void *state, void *context, const 
     }
     enum status status = hash_file(store, job->part, job->kind, &hashes, &error);
     if (status == STATUS_OK) status = check_hashes(job, &hashes, &error);
-    if (status == STATUS_OK) status = keep(store, hashes.sha256, path, &error);
-    if (status == STATUS_OK) {
-        reply_job(self, store, path, hashes.sha256, hashes.size);
+    if (status != STATUS_OK) {
+        drop_download(self, store, &error);
         return;
     }
-    (void)store->files->remove(store->files->context, job->part, NULL);
-    bool again = status == STATUS_CORRUPT && !job->began_again;
-    job->began_again = true; /* What was continued may have been the wrong half. */
-    if (again) {
-        download(self, store);
-        return;
-    }
-    note_error(store, &error);
-    next_candidate(self, store);
+    memcpy(job->sha256, hashes.sha256, sizeof job->sha256);
+    job->size = hashes.size;
+    if (store->options->trust.key_count == 0) keep(self, store);
+    else ask_fetch(self, store, ".sig", NULL, SIGNATURE_FILE_MAX, on_signature);
 }
 
 static void download(struct actor *self, struct artifact_store *store)

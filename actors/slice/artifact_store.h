@@ -4,6 +4,7 @@
 #ifndef AETHER_ACTORS_SLICE_ARTIFACT_STORE_H
 #define AETHER_ACTORS_SLICE_ARTIFACT_STORE_H
 
+#include "actors/slice/artifact_signature.h"
 #include "runtime/actor.h"
 #include "runtime/port/file.h"
 
@@ -20,6 +21,8 @@ struct artifact_store_options { /* Lives as long as the node. */
     const struct artifact_repository *repositories; /* In the order in which they are asked. */
     uint32_t repository_count;
     uint64_t download_bytes_max; /* 0 = 256 MiB. */
+    struct artifact_trust
+        trust; /* With keys: what has no .sig of one of them is refused, from the cache too. */
 };
 
 extern const struct behavior artifact_store_behavior;

@@ -372,6 +372,63 @@ static void snapshots_are_dated(void **unused)
     world_destroy(&world);
 }
 
+/* Of a key that only this test has. */
+static void put_signature(struct world *world, const char *artifact,
+                          const struct signature_secret_key *secret, size_t size)
+{
+    struct signature signature;
+    char hex[2 * SIGNATURE_SIZE + 1];
+    signature_make(secret, world->object, size, &signature);
+    text_hex(hex, signature.bytes, SIGNATURE_SIZE);
+    repository_put_beside(&world->first, artifact, ".sig", hex);
+}
+
+static void make_key(uint8_t seed, struct signature_secret_key *secret,
+                     struct signature_public_key *public_key)
+{
+    uint8_t bytes[SIGNATURE_KEY_SIZE];
+    char hex[2 * SIGNATURE_KEY_SIZE + 1];
+    memset(bytes, seed, sizeof bytes);
+    text_hex(hex, bytes, sizeof bytes);
+    assert_int_equal(signature_read_secret(hex, strlen(hex), secret, NULL), STATUS_OK);
+    signature_public_of(secret, public_key);
+}
+
+static void with_keys_only_signed_artifacts_are_taken(void **unused)
+{
+    (void)unused;
+    struct world *world = world_create(false);
+    struct signature_secret_key ours, other;
+    struct signature_public_key keys[2], foreign;
+    make_key(1, &ours, &keys[1]);
+    make_key(2, &other, &foreign);
+    make_key(3, &other, &keys[0]);
+    make_key(2, &other, &foreign);
+    /* Before there are keys anything is taken, and cached. */
+    repository_put(&world->first, "org.test:one:1.0", "", world->object, OBJECT_SIZE, "sha256");
+    assert_ready(world, "org.test:one:1.0", "", world->sha256);
+    world->options.trust = (struct artifact_trust){ keys, 2 };
+    assert_refused(world, "org.test:one:1.0", world->sha256, STATUS_CORRUPT, "has no .sig beside it");
+    put_signature(world, "org.test:one:1.0", &other, OBJECT_SIZE);
+    assert_refused(world, "org.test:one:1.0", "", STATUS_CORRUPT, "by none of the 2 trusted keys");
+    put_signature(world, "org.test:one:1.0", &ours, OBJECT_SIZE - 1);
+    assert_refused(world, "org.test:one:1.0", "", STATUS_CORRUPT, "by none of the 2 trusted keys");
+    repository_put_beside(&world->first, "org.test:one:1.0", ".sig", "<html>");
+    assert_refused(world, "org.test:one:1.0", "", STATUS_CORRUPT, "holds no Ed25519 signature");
+    put_signature(world, "org.test:one:1.0", &ours, OBJECT_SIZE);
+    assert_ready(world, "org.test:one:1.0", "", world->sha256);
+    /* Once taken it is served without its repository, by the signature that was kept. */
+    char hidden[300];
+    snprintf(hidden, sizeof hidden, "%s-away", world->first.folder);
+    assert_int_equal(rename(world->first.folder, hidden), 0);
+    assert_ready(world, "org.test:one:1.0", world->sha256, world->sha256);
+    world->options.trust = (struct artifact_trust){ keys, 1 };
+    assert_refused(world, "org.test:one:1.0", world->sha256, STATUS_NOT_FOUND, "no repository has");
+    assert_int_equal(rename(hidden, world->first.folder), 0);
+    assert_int_equal(parts_left(world), 0);
+    world_destroy(&world);
+}
+
 static void many_at_once_are_served_in_turn(void **unused)
 {
     (void)unused;
@@ -404,6 +461,7 @@ int main(void)
         cmocka_unit_test(resolve_tells_hash_and_size),
         cmocka_unit_test(open_versions_are_chosen_over_all_repositories),
         cmocka_unit_test(snapshots_are_dated),
+        cmocka_unit_test(with_keys_only_signed_artifacts_are_taken),
         cmocka_unit_test(many_at_once_are_served_in_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
