@@ -28,6 +28,10 @@
     NAME(15, COMMAND_GATEWAY, "command_gateway")                                                             \
     NAME(16, MCP_SERVER, "mcp_server")                                                                       \
     NAME(17, FETCHER, "fetcher")                                                                             \
+    NAME(30, SNAPSHOT_SENDER, "snapshot_sender")                                                             \
+    NAME(31, SNAPSHOT_RECEIVER, "snapshot_receiver")                                                         \
+    NAME(32, BACKUP, "backup")                                                                               \
+    NAME(33, STREAM_FEED, "stream_feed")                                                                     \
     NAME(18, VOTER_KEEPER, "voter_keeper")
 
 enum actor_address {
@@ -75,6 +79,17 @@ enum kind_flag {
     PB(215, TIMEOUT_NOW, timeout_now, LEADER, KIND_PROTOCOL)                                                 \
     PB(216, REPLICA_HELLO, replica_hello, LEADER, KIND_PROTOCOL)                                             \
     PB(217, REPLICA_HELLO_REPLY, replica_hello_reply, LEADER, KIND_PROTOCOL)                                 \
+    PB(230, SNAP_ASK, snap_ask, LEADER, 0)                                                                   \
+    PB(231, SNAP_OFFER, snap_offer, SNAPSHOT_RECEIVER, 0)                                                    \
+    PB(232, SNAP_CHUNK, snap_chunk, SNAPSHOT_RECEIVER, 0)                                                    \
+    PB(233, SNAP_ACK, snap_ack, SNAPSHOT_SENDER, 0)                                                          \
+    PB(234, STATE_HASH, state_hash, LEADER, 0)                                                               \
+    PB(240, OBSERVE, observe, STREAM_FEED, 0)                                                                \
+    PB(241, COMMITTED, committed, LEADER, 0)                                                                 \
+    PB(242, OBSERVE_READ_REQUEST, observe_read_request, STREAM_FEED, 0)                                      \
+    PB(243, OBSERVE_READ_REPLY, observe_read_reply, NOBODY, 0)                                               \
+    PB(244, CLUSTER_BACKUP_REQUEST, cluster_backup_request, BACKUP, 0)                                       \
+    PB(245, CLUSTER_BACKUP_REPLY, cluster_backup_reply, NOBODY, 0)                                           \
     /* 300-399 cluster */                                                                                    \
     PB(300, KV_GET_REQUEST, kv_get_request, STATE, KIND_FROM_CLIENT)                                         \
     PB(301, KV_GET_REPLY, kv_get_reply, NOBODY, 0)                                                           \
@@ -173,6 +188,23 @@ enum kind_flag {
     LOCAL(1217, STATE_SWEEP)                                                                                 \
     LOCAL(1218, PROPOSER_SWEEP)                                                                              \
     LOCAL(1219, TRANSFER_LEADERSHIP)                                                                         \
+    LOCAL(1220, SNAPSHOT_BEGIN)                                                                              \
+    LOCAL(1221, SNAPSHOT_BEGUN)                                                                              \
+    LOCAL(1222, SNAPSHOT_NEXT)                                                                               \
+    LOCAL(1223, SNAPSHOT_PART)                                                                               \
+    LOCAL(1224, SNAPSHOT_END)                                                                                \
+    LOCAL(1225, SNAPSHOT_SEND)                                                                               \
+    LOCAL(1226, SNAPSHOT_SENT)                                                                               \
+    LOCAL(1227, SNAPSHOT_OFFERED)                                                                            \
+    LOCAL(1228, SNAPSHOT_VERDICT)                                                                            \
+    LOCAL(1229, SNAPSHOT_RECEIVED)                                                                           \
+    LOCAL(1230, SNAPSHOT_CANCEL)                                                                             \
+    LOCAL(1231, SNAPSHOT_INSTALLED)                                                                          \
+    LOCAL(1232, SNAPSHOT_TICK)                                                                               \
+    LOCAL(1233, STATE_RELOAD)                                                                                \
+    LOCAL(1234, BACKUP_TICK)                                                                                 \
+    LOCAL(1235, STREAM_FEED_TICK)                                                                            \
+    LOCAL(1236, STREAM_COMMIT)                                                                               \
     LOCAL(1240, LOG_RECEIVE)                                                                                 \
     LOCAL(1241, LOG_RECEIVED)                                                                                \
     LOCAL(1242, LOG_COPY_READ)                                                                               \

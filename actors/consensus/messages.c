@@ -49,6 +49,7 @@ static void release_apply(struct message *message)
 static void release_applied(struct message *message)
 {
     struct applied *applied = message->body;
+    bytes_unref(&applied->checkpoint_payload);
     for (uint32_t i = 0; i < applied->result_count; i++) {
         if (applied->results[i].reply != NULL) message_destroy(&applied->results[i].reply);
     }

@@ -10,6 +10,8 @@ struct consensus_probe {
     void (*on_core)(void *context, const struct core *core);
     /* After each entry that the state applied. */
     void (*on_applied)(void *context, const struct raft_entry *entry, const uint8_t state_hash[16]);
+    /* The state is that of a snapshot now, instead of all entries up to its position (N6). NULL: nobody. */
+    void (*on_loaded)(void *context, const struct log_position *position, const uint8_t state_hash[16]);
     void *context;
 };
 

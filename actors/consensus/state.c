@@ -1,14 +1,19 @@
 /* state: applies committed commands to the live state, answers reads, feeds watches.
  * Learns  only from APPLY, so a restart loses nothing: the copy is loaded, then the log is replayed to it.
- * Owns    the kv, the reads that wait for a read point or a revision, the watches. Sends what changed to the
- *         log writer, one LOG_COPY at a time: no reply ever waits for that (consensus.md section 1).
- * Limits  PARKED_MAX waiting reads, WATCHES_MAX streams, POLLS_MAX long polls; one more is OVERLOADED. */
+ * Owns    the kv, the reads that wait for a read point or a revision, the watches, the walks of snapshots.
+ *         Sends what changed to the log writer, one LOG_COPY at a time: no reply ever waits for that
+ *         (consensus.md section 1). After a flip it loads the new generation beside the state that it has,
+ * and changes over in one turn (N6): until then that state is an older one, and whole. Limits  PARKED_MAX
+ * waiting reads, WATCHES_MAX streams, POLLS_MAX long polls; one more is OVERLOADED. */
 #include "actors/consensus/state.h"
 
 #include "actors/consensus/answers.h"
 #include "actors/consensus/messages.h"
 #include "actors/consensus/patience.h"
+#include "actors/consensus/snapshot_messages.h"
+#include "actors/consensus/walks.h"
 #include "actors/consensus/watches.h"
+#include "runtime/base/memory.h"
 #include "store/kv.h"
 #include "wire/kinds.h"
 
@@ -25,9 +30,21 @@ struct parked {
     int64_t end_ns;
 };
 
+/* The state of a snapshot that was installed, on its way from the disk. */
+struct loading {
+    struct kv *kv; /* NULL: nothing is being loaded. */
+    struct snapshot_header header;
+    struct actor_id leader; /* Who is told. */
+};
+
 struct state {
     struct kv *kv;
+    const struct kv_rules *rules;
     struct watches watches;
+    struct walks walks;
+    struct loading loading;
+    struct configuration configuration; /* The one in force at the applied index (M1): for snapshots. */
+    log_index configuration_index;      /* 0: none as yet. */
     const struct consensus_probe *probe;
     log_index commit; /* As the leader actor last said. */
     struct parked parked[PARKED_MAX];
@@ -161,6 +178,26 @@ static void add_result(struct message *answer, const struct raft_entry *entry, c
     };
 }
 
+/* M1: what a snapshot of this state has to say. The core has seen the same bytes, and checked them (M4). */
+static void note_configuration(struct state *state, const struct raft_entry *entry)
+{
+    CHECK(entry->payload != NULL);
+    enum status status =
+        configuration_unpack(entry->payload->data, entry->payload->size, &state->configuration);
+    CHECK(status == STATUS_OK);
+    state->configuration_index = entry->index;
+}
+
+/* F4: the newest CHECKPOINT of this batch, and the hash after it, for the others to compare. */
+static void note_checkpoint(const struct state *state, const struct raft_entry *entry,
+                            struct applied *applied)
+{
+    applied->checkpoint = entry->index;
+    bytes_unref(&applied->checkpoint_payload);
+    applied->checkpoint_payload = bytes_ref(entry->payload);
+    kv_state_hash(state->kv, applied->checkpoint_hash);
+}
+
 static void on_apply(struct actor *self, void *actor_state, const struct message *message)
 {
     struct state *state = actor_state;
@@ -171,6 +208,8 @@ static void on_apply(struct actor *self, void *actor_state, const struct message
         const struct raft_entry *entry = &apply->entries[i];
         struct kv_outcome outcome = { 0 };
         kv_apply(state->kv, entry, &outcome);
+        if (entry->type == ENTRY_CONFIGURATION) note_configuration(state, entry);
+        if (entry->type == ENTRY_CHECKPOINT) note_checkpoint(state, entry, applied);
         if (apply->want_results && outcome.reply != NULL) add_result(answer, entry, outcome.reply);
         if (outcome.change_count > 0) {
             watches_on_applied(self, &state->watches, entry->index, outcome.changes, outcome.change_count);
@@ -202,7 +241,7 @@ static void on_copied(struct actor *self, void *actor_state, void *context, cons
 
 static void copy(struct actor *self, struct state *state)
 {
-    if (state->copying) return;
+    if (state->copying || state->loading.kv != NULL) return;
     struct message *message = messages_create(KIND_LOG_COPY, sizeof(struct kv_copy));
     if (!kv_copy_take(state->kv, &message->arena, message->body)) {
         message_destroy(&message);
@@ -211,6 +250,112 @@ static void copy(struct actor *self, struct state *state)
     ((struct kv_copy *)message->body)->generation = state->generation;
     state->copying = true;
     actor_ask_name(self, TO_LOG_WRITER, &message, SECONDS(30), on_copied, NULL);
+}
+
+/* --- snapshots --- */
+
+static void on_walk_begin(struct actor *self, void *actor_state, const struct message *message)
+{
+    struct state *state = actor_state;
+    if (state->configuration_index == 0 || state->loading.kv != NULL) {
+        actor_refuse(self, message, STATUS_NOT_READY);
+        return;
+    }
+    walks_begin(self, &state->walks, state->kv, &state->configuration, state->configuration_index, message);
+}
+
+static void on_walk_next(struct actor *self, void *actor_state, const struct message *message)
+{
+    struct state *state = actor_state;
+    walks_next(self, &state->walks, message);
+}
+
+static void on_walk_end(struct actor *self, void *actor_state, const struct message *message)
+{
+    (void)self;
+    struct state *state = actor_state;
+    walks_end(&state->walks, message->sender, ((const struct snapshot_end *)message->body)->id);
+}
+
+static void fail(struct actor *self, struct error *error, const char *what)
+{
+    (void)error_wrap(error, "%s", what);
+    log_error(self, "consensus.state_failed", "%s", error->message);
+    actor_fail(self, error);
+}
+
+/* N6: from here on there is only the new state. Local watchers are given all of it, which says the same as
+ * "compacted" and leaves no gap; polls are told from where to go on. */
+static void change_over(struct actor *self, struct state *state)
+{
+    const struct snapshot_header *header = &state->loading.header;
+    walks_end_all(&state->walks);
+    kv_destroy(&state->kv);
+    state->kv = state->loading.kv;
+    state->loading.kv = NULL;
+    state->configuration = header->configuration;
+    state->configuration_index = header->configuration_index;
+    if (state->commit < header->position.index) state->commit = header->position.index;
+    log_info(self, "consensus.state_loaded", "index=%llu", (unsigned long long)header->position.index);
+    if (state->probe != NULL && state->probe->on_loaded != NULL) {
+        state->probe->on_loaded(state->probe->context, &header->position, header->state_hash);
+    }
+    watches_start_over(&state->watches);
+    watches_sweep(self, &state->watches, state->kv);
+    struct message *answer = messages_applied(0);
+    struct applied *applied = answer->body;
+    applied->index = header->position.index;
+    applied->term = header->position.term;
+    actor_tell(self, state->loading.leader, &answer);
+}
+
+static void load_more(struct actor *self, struct state *state, const struct log_copy_cursor *cursor);
+
+static void on_page(struct actor *self, void *actor_state, void *context, const struct ask_result *result)
+{
+    (void)context;
+    struct state *state = actor_state;
+    if (result->status == STATUS_CANCELLED) return; /* This node stops. */
+    struct error error = { 0 };
+    if (result->status != STATUS_OK) {
+        error = *result->error;
+        fail(self, &error, "the log writer did not give the snapshot back");
+        return;
+    }
+    const struct log_copy_page *page = result->message->body;
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; i < page->record_count && status == STATUS_OK; i++)
+        status = kv_load(state->loading.kv, &page->records[i], &error);
+    if (status == STATUS_OK && !page->cursor.done) {
+        load_more(self, state, &page->cursor);
+        return;
+    }
+    const struct snapshot_header *header = &state->loading.header;
+    if (status == STATUS_OK) {
+        status = kv_load_end(state->loading.kv, &header->position, header->position.index + 1,
+                             header->state_hash, &error);
+    }
+    if (status == STATUS_OK) change_over(self, state);
+    else fail(self, &error, "the snapshot on disk"); /* The next start finds the damage (T6). */
+}
+
+static void load_more(struct actor *self, struct state *state, const struct log_copy_cursor *cursor)
+{
+    struct message *message = messages_create(KIND_LOG_COPY_READ, sizeof(struct log_copy_read));
+    *(struct log_copy_read *)message->body =
+        (struct log_copy_read){ .generation = state->generation, .cursor = *cursor, .max_bytes = load_bytes };
+    actor_ask_name(self, TO_LOG_WRITER, &message, SECONDS(60), on_page, NULL);
+}
+
+static void on_reload(struct actor *self, void *actor_state, const struct message *message)
+{
+    struct state *state = actor_state;
+    CHECK(state->loading.kv == NULL); /* The core has one INSTALL at a time. */
+    state->loading = (struct loading){ .kv = kv_create(state->rules),
+                                       .header = ((const struct state_reload *)message->body)->header,
+                                       .leader = message->sender };
+    state->generation = 1 - state->generation; /* The flip. */
+    load_more(self, state, &(struct log_copy_cursor){ 0 });
 }
 
 /* --- watches, timer, life --- */
@@ -227,11 +372,13 @@ static void on_watch(struct actor *self, void *actor_state, const struct message
 }
 
 /* A watcher that was started again watches anew; its former streams would take the places of others. */
-static void on_watcher_down(struct actor *self, void *actor_state, const struct message *message)
+static void on_asker_down(struct actor *self, void *actor_state, const struct message *message)
 {
     (void)self;
     struct state *state = actor_state;
-    watches_forget(&state->watches, ((const struct actor_down *)message->body)->id);
+    struct actor_id gone = ((const struct actor_down *)message->body)->id;
+    watches_forget(&state->watches, gone);
+    walks_forget(&state->walks, gone);
 }
 
 static void on_unwatch(struct actor *self, void *actor_state, const struct message *message)
@@ -279,15 +426,31 @@ static enum status load_copy(struct state *state, struct log *log, struct error 
     return kv_load_end(state->kv, &boot->applied, boot->history_first, boot->state_hash, error);
 }
 
+struct found_configuration {
+    struct state *state;
+    log_index applied;
+};
+
+static void find_configuration(void *context, const struct raft_entry *entry)
+{
+    const struct found_configuration *found = context;
+    if (entry->index <= found->applied) note_configuration(found->state, entry);
+}
+
 static enum status on_init(struct actor *self, void *actor_state, const void *options, struct error *error)
 {
     (void)self;
     const struct state_options *given = options;
     struct state *state = actor_state;
+    state->rules = given->rules;
     state->kv = kv_create(given->rules);
     state->probe = given->probe;
     state->round_next = 1;
+    state->walks.side_bytes_max = given->snapshot_side_bytes;
     enum status status = load_copy(state, given->log, error);
+    struct found_configuration found = { state, given->log->boot.applied.index };
+    if (status == STATUS_OK)
+        status = given->log->ops->read_configurations(given->log, find_configuration, &found, error);
     if (status != STATUS_OK) kv_destroy(&state->kv);
     return status;
 }
@@ -307,14 +470,26 @@ static void on_fini(void *actor_state)
     for (uint32_t i = 0; i < state->parked_count; i++)
         message_destroy(&state->parked[i].request);
     watches_fini(&state->watches);
+    walks_end_all(&state->walks);
+    kv_destroy(&state->loading.kv);
     kv_destroy(&state->kv);
 }
 
 static const struct behavior_row rows[] = {
-    { KIND_APPLY, on_apply },          { KIND_KV_READ_REQUEST, on_read },  { KIND_KV_GET_REQUEST, on_read },
-    { KIND_KV_LIST_REQUEST, on_read }, { KIND_READ_BARRIER, on_read },     { KIND_KV_WATCH_REQUEST, on_poll },
-    { KIND_STATE_WATCH, on_watch },    { KIND_STATE_UNWATCH, on_unwatch }, { KIND_STATE_SWEEP, on_sweep },
-    { KIND_DOWN, on_watcher_down },
+    { KIND_APPLY, on_apply },
+    { KIND_KV_READ_REQUEST, on_read },
+    { KIND_KV_GET_REQUEST, on_read },
+    { KIND_KV_LIST_REQUEST, on_read },
+    { KIND_READ_BARRIER, on_read },
+    { KIND_KV_WATCH_REQUEST, on_poll },
+    { KIND_STATE_WATCH, on_watch },
+    { KIND_STATE_UNWATCH, on_unwatch },
+    { KIND_STATE_SWEEP, on_sweep },
+    { KIND_DOWN, on_asker_down },
+    { KIND_SNAPSHOT_BEGIN, on_walk_begin },
+    { KIND_SNAPSHOT_NEXT, on_walk_next },
+    { KIND_SNAPSHOT_END, on_walk_end },
+    { KIND_STATE_RELOAD, on_reload },
 };
 
 const struct behavior state_behavior = {

@@ -12,6 +12,7 @@ struct state_options {
     struct log *log; /* Opened; its copy is read by init only. */
     const struct kv_rules *rules;
     const struct consensus_probe *probe; /* NULL: none. */
+    size_t snapshot_side_bytes;          /* 0 = KV_SNAPSHOT_SIDE_BYTES (N1). */
 };
 
 extern const struct behavior state_behavior;

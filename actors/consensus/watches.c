@@ -395,6 +395,14 @@ void watches_sweep(struct actor *self, struct watches *watches, const struct kv 
     }
 }
 
+void watches_start_over(struct watches *watches)
+{
+    for (uint32_t i = 0; i < watches->stream_count; i++) {
+        watches->streams[i].next = 0;
+        watches->streams[i].behind = true;
+    }
+}
+
 bool watches_need_sweep(const struct watches *watches)
 {
     if (watches->poll_count > 0) return true;

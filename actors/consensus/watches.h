@@ -57,6 +57,9 @@ void watches_poll(struct actor *self, struct watches *watches, const struct kv *
 /* After new revisions, and now and then: answers polls, and sends what watchers with full mailboxes missed.
  */
 void watches_sweep(struct actor *self, struct watches *watches, const struct kv *kv);
+/* The state was replaced (N6): the next sweep sends each stream all of it, and tells polls what is compacted.
+ */
+void watches_start_over(struct watches *watches);
 bool watches_need_sweep(const struct watches *watches);
 
 #endif
