@@ -1,0 +1,91 @@
+/* leader_state: what the files of the leader actor (leader.c, leader_requests.c, leader_founding.c) share.
+ * Nothing else includes this. */
+#ifndef AETHER_ACTORS_CONSENSUS_LEADER_STATE_H
+#define AETHER_ACTORS_CONSENSUS_LEADER_STATE_H
+
+#include "actors/consensus/boot.h"
+#include "actors/consensus/founder.h"
+#include "actors/consensus/leader.h"
+#include "actors/consensus/messages.h"
+#include "actors/consensus/role_feed.h"
+#include "actors/consensus/transfers.h"
+#include "runtime/base/map.h"
+#include "wire/local.h"
+
+enum {
+    LEADER_PENDING_MAX = 4096,
+    LEADER_READS_MAX = 4096,
+};
+
+/* A proposal in the log, until its entry is applied or its leader is deposed. */
+struct pending {
+    struct message *request;
+    log_term term;
+};
+
+/* An APPLY of entries that the core no longer holds: they are read and passed on in parts. */
+struct replay {
+    log_index next;
+    log_index to; /* 0: nothing to replay. */
+};
+
+struct leader {
+    char node[NODE_NAME_MAX];
+    replica_id replica;
+    struct core_options core_options;
+    const struct consensus_probe *probe;
+    struct founder founder;
+    struct core *core;                  /* NULL until founded. */
+    struct configuration configuration; /* The core's active one. */
+    log_index configuration_index;
+    log_index applied; /* By the state, as it said. */
+
+    struct message *proposals[CORE_PROPOSALS_MAX]; /* Of this turn. */
+    uint32_t proposal_count;
+    struct map pending; /* log_index -> struct pending */
+    struct map reads;   /* tag -> struct message, READ_POINT */
+    uint64_t read_tag;
+    struct replay replay;
+    struct transfers transfers;
+
+    struct core_role_changed role; /* As the core last said. */
+    struct role_feed feed;         /* Those who follow it. */
+    uint32_t ticks;
+    bool stepped; /* In this turn: the probe looks at its end. */
+};
+
+/* --- leader.c --- */
+void leader_step(struct actor *self, struct leader *leader, const struct core_event *event);
+const char *leader_name_of(const struct leader *leader, replica_id id); /* "": not in our configuration. */
+void leader_refresh_configuration(struct leader *leader);
+void leader_publish_role(struct actor *self, struct leader *leader);
+void leader_fail(struct actor *self, enum status status, const char *what);
+/* To a neighbour that must not miss it: a full or absent mailbox there is the end (C3). */
+void leader_hand_over(struct actor *self, uint32_t name, struct message **message);
+
+/* --- leader_requests.c: proposals, reads, status, transfers --- */
+actor_handler leader_on_forward;
+actor_handler leader_on_applied;
+actor_handler leader_on_read_point;
+actor_handler leader_on_status;
+actor_handler leader_on_transfer;
+void leader_propose(struct actor *self, struct leader *leader); /* What this turn has brought. */
+void leader_proposed(struct actor *self, struct leader *leader, const struct core_proposed *proposed);
+void leader_lose_proposals(struct actor *self, struct leader *leader);
+void leader_answer_read(struct actor *self, struct leader *leader, const struct core_read_ok *ok);
+void leader_refuse(struct actor *self, struct leader *leader, const struct core_reject *reject);
+void leader_sweep_reads(struct actor *self, struct leader *leader);
+
+/* --- leader_founding.c: from an empty directory, or from a log, to a running core --- */
+extern const uint64_t leader_founding_sequence; /* Of the one PERSIST that is not the core's. */
+actor_handler leader_on_who;
+actor_handler leader_on_who_reply;
+actor_handler leader_on_founded;
+actor_handler leader_on_founded_reply;
+void leader_tell_identity(struct actor *self, const struct leader *leader);
+void leader_go_on_founding(struct actor *self, struct leader *leader, enum founder_next next);
+void leader_start_from_log(struct actor *self, struct leader *leader, const struct log_boot *from,
+                           const struct boot *boot);
+void leader_log_waiting(struct actor *self, const struct leader_options *given);
+
+#endif
