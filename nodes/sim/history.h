@@ -3,8 +3,7 @@
  * real processes record in one process, by one monotonic clock.
  *
  *     uint32_t op = history_begin(history, client, now_ns);      // As the request leaves.
- *     history_put(history, op, "k3", history_value(client, n));  // What it does: one part a key, at least
- * one.
+ *     history_put(history, op, "k3", history_value(client, n));  // What it does: one part a key.
  *     ...
  *     history_end_ok(history, op, now_ns, revision);             // As the answer is there.
  *
@@ -15,7 +14,7 @@
  * empty.
  *
  * The verdicts: history_check.h (all of them), or one by one in history_witness.h, history_search.h,
- * history_intervals.h, history_watch.h. Not thread-safe. */
+ * history_intervals.h, history_watch.h. As text: history_lines.h. Not thread-safe. */
 #ifndef AETHER_NODES_SIM_HISTORY_H
 #define AETHER_NODES_SIM_HISTORY_H
 
@@ -34,6 +33,7 @@ void history_destroy(struct history **history);
 uint64_t history_value(uint32_t client, uint32_t n); /* n from 1. */
 
 /* --- what was asked --- */
+/* In the order of time. */
 uint32_t history_begin(struct history *history, uint32_t client, int64_t now_ns);
 /* Its parts, before anything else is begun. A compare goes with `value`, what it must be; 0: absent. (`if-rev
  * N` is a compare with the value that was seen at revision N: values are unique, so it is the same.) */
@@ -77,13 +77,5 @@ struct history_counts {
     uint32_t watch_events;
 };
 struct history_counts history_counts(const struct history *history);
-
-/* --- as text: one JSON object a line, so that a history of real processes can be kept and checked again ---
- */
-struct text;
-void history_write(const struct history *history, struct text *out);
-/* INVALID with the line's number: no history. */
-MUST_CHECK enum status history_parse(const char *text, size_t size, struct history **out_history,
-                                     struct error *error);
 
 #endif
