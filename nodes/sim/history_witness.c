@@ -211,8 +211,8 @@ static bool take_place(struct witness *witness, uint32_t number, const struct st
         op->call_ns <= history->ops[step->op].return_ns && witness->floors[number] < step->revision;
     if (witness->placed[number] || !in_time) return false;
     witness->placed[number] = true;
-    for (uint32_t i = 0; i < op->part_count; i++) {
-        const struct history_part *part = &history->parts[op->part_first + i];
+    for (uint32_t i = 0; i < 2 * op->part_count; i++) { /* Twice, as in replay_step. */
+        const struct history_part *part = &history->parts[op->part_first + i % op->part_count];
         bool holds = !part->compares || witness->keys[part->key].value == part->expected ||
                      place_doubtful(witness, part->key, part->expected, step);
         if (holds) continue;
