@@ -44,6 +44,7 @@ struct behavior {
     size_t state_size;
     enum actor_home home;
     enum actor_pool pool;
+    bool blocks; /* Pinned, and its turns may take any time: the watchdog says nothing of them. */
     uint32_t mailbox_capacity; /* Messages in the user lane; 0 = 1024. */
     enum mailbox_policy policy;
     /* State arrives zeroed; `options` is borrowed for the call. A failure here counts as a failed start.

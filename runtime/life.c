@@ -83,6 +83,15 @@ static void become_child(struct actor *actor, struct actor *parent, const struct
     if (options->monitored) id_list_add(&actor->monitors, id_of(parent));
 }
 
+static void count_restart(struct actor *actor, uint32_t restarts)
+{
+    struct runtime *runtime = actor->runtime;
+    __atomic_store_n(&actor->restarts, restarts, __ATOMIC_RELAXED);
+    pthread_mutex_lock(&runtime->lock);
+    metrics_tally(runtime, actor->behavior)->restarts++;
+    pthread_mutex_unlock(&runtime->lock);
+}
+
 enum status life_spawn(struct runtime *runtime, struct actor *parent, const struct behavior *behavior,
                        const struct spawn_options *options, struct actor_id *out_id, struct error *error)
 {
@@ -91,7 +100,7 @@ enum status life_spawn(struct runtime *runtime, struct actor *parent, const stru
     struct actor_id parent_id = parent == NULL ? (struct actor_id){ 0, 0 } : id_of(parent);
     struct actor *actor =
         runtime_cell_take(runtime, behavior, options == NULL ? NULL : options->label, parent_id);
-    if (options != NULL) __atomic_store_n(&actor->restarts, options->restarts, __ATOMIC_RELAXED);
+    if (options != NULL && options->restarts > 0) count_restart(actor, options->restarts);
     struct actor_id id = id_of(actor);
     struct turn turn;
     turn_inherit(&turn, runtime, parent);
@@ -195,6 +204,7 @@ static void finish(struct actor *actor)
     bool started = actor->state != NULL;
     if (started && actor->failure == NULL && behavior->stop != NULL) behavior->stop(actor, actor->state);
     if (actor->pinned != NULL) scheduler->machine->unpin(scheduler, actor);
+    turn_end_watch(actor, actor->turn);
     release_all(actor);
     struct last_words words = { .runtime = actor->runtime,
                                 .id = id_of(actor),

@@ -9,8 +9,10 @@
 
 #include "runtime/actor.h"
 #include "runtime/mailbox.h"
+#include "runtime/metrics.h"
 #include "runtime/scheduler.h"
 #include "runtime/timers.h"
+#include "runtime/watch.h"
 
 #include <pthread.h>
 
@@ -54,9 +56,11 @@ struct id_list { /* Of children, or of monitors. Made when first needed: most ac
 /* One message's handling: what the functions of actor.h mean by "current". */
 struct turn {
     int64_t now_ns;
-    bool is_live;     /* It may block: now_ns is read anew whenever somebody asks. */
-    uint64_t *random; /* State of the stream that actor_random draws from. */
-    uint64_t *trace;  /* Not NULL: each message handled is folded into it (stepper). */
+    int64_t end_ns;      /* When it ended, where it is watched; 0: nobody was there. */
+    struct watch *watch; /* Of the thread that runs it; NULL: nobody watches (stepper). */
+    bool is_live;        /* It may block: now_ns is read anew whenever somebody asks. */
+    uint64_t *random;    /* State of the stream that actor_random draws from. */
+    uint64_t *trace;     /* Not NULL: each message handled is folded into it (stepper). */
     uint32_t batch_max;
     uint32_t handled;             /* Messages, set at its end. */
     struct message *message;      /* Being handled; NULL in init, stop, turn_end, wait. */
@@ -75,7 +79,8 @@ struct actor {
     /* Written by others. */
     struct mailbox mailbox;
     uint32_t generation;      /* Of the living actor; 0: none. */
-    uint32_t refused;         /* Messages refused because the mailbox was full. */
+    uint32_t restarts;        /* Before this life of it. */
+    uint64_t refused;         /* Messages refused because the mailbox was full. */
     struct actor *ready_next; /* In a run queue. */
     struct actor *free_next;
     /* The owner's. */
@@ -97,11 +102,11 @@ struct actor {
     uint32_t index;
     uint32_t last_generation; /* The newest that this place has had. */
     uint64_t handled;
-    uint32_t dropped;
+    uint64_t busy_ns; /* In turns. */
+    uint64_t dropped;
     uint32_t quarantined; /* Refused for good. */
-    uint32_t restarts;
-    uint32_t timers;     /* Head of its list in `struct timers`. */
-    uint32_t user_count; /* Length of `user`. */
+    uint32_t timers;      /* Head of its list in `struct timers`. */
+    uint32_t user_count;  /* Length of `user`. */
     uint32_t credits_owed;
     uint8_t phase;
     uint8_t batch; /* Messages in its next turn (pool). */
@@ -129,7 +134,8 @@ struct stepper_host {
 struct runtime {
     struct scheduler *scheduler;
     struct quarantine *quarantine;
-    uint64_t suspect_kinds; /* Bit (kind % 64) of each whose handler ever failed. Atomic. */
+    struct metrics *metrics; /* Under the lock. */
+    uint64_t suspect_kinds;  /* Bit (kind % 64) of each whose handler ever failed. Atomic. */
     struct stepper_host host;
     struct runtime_options options;
     char *node;
@@ -144,7 +150,10 @@ struct runtime {
     pthread_mutex_t lock;
     struct actor *free_first;
     struct actor *free_last;
-    struct id_list *roots; /* In order of their start. */
+    struct id_list *roots;        /* In order of their start. */
+    struct runtime_health health; /* Under the lock; `degraded` is told by the time. */
+    int64_t degraded_until_ns;
+    struct runtime *next_watched; /* The watchdog's. */
 };
 
 /* What a scheduler must be able to do; pool.c and stepper.c each have one table. */
@@ -181,6 +190,7 @@ struct scheduler {
     const struct machine *machine;
     struct timers *timers;
     pthread_mutex_t timers_lock;
+    struct watchdog watchdog;
     uint32_t runtimes; /* Living ones. */
 };
 
@@ -194,6 +204,7 @@ void scheduler_timers_cancel_all(struct actor *actor);
 bool scheduler_timer_deliver(struct actor *actor, uint64_t id);
 /* Sends the message of each timer that is due. Returns how many. */
 uint32_t scheduler_fire_timers(struct scheduler *scheduler, int64_t now_ns);
+uint32_t scheduler_timers_count(struct scheduler *scheduler);
 int64_t scheduler_next_timer_ns(struct scheduler *scheduler);
 uint64_t scheduler_random(uint64_t *state); /* splitmix64: one stream per state word. */
 
@@ -206,6 +217,9 @@ struct actor *runtime_cell_take(struct runtime *runtime, const struct behavior *
                                 struct actor_id parent);
 void runtime_cell_clear(struct actor *actor); /* Makes it FREE; still owned. */
 void runtime_cell_give(struct actor *actor);  /* The caller owns it no more after this. */
+/* "behavior" or "behavior[label]". Under the runtime's lock. */
+void runtime_actor_name(const struct runtime *runtime, struct actor_id id, const struct behavior *behavior,
+                        char *to, size_t size);
 void runtime_root_add(struct runtime *runtime, struct actor_id id);
 void runtime_root_ended(struct runtime *runtime, struct actor_id id, const struct error *failure);
 
@@ -247,6 +261,7 @@ enum turn_end {
 enum turn_end turn_run(struct actor *actor, struct turn *turn);
 void turn_complete_ask(struct actor *actor, const struct ask *ask, struct message *message,
                        const struct error *error);
+void turn_end_watch(struct actor *actor, struct turn *turn); /* Its time is over, and noted. */
 void turn_refuse_queued(struct actor *actor, enum status status); /* All that is in the mailbox. */
 void turn_return_credits(struct actor *actor);
 
@@ -263,7 +278,28 @@ void life_link(struct actor *actor, struct actor_id to);
 void life_unlink(struct actor *actor, struct actor_id to);
 void life_crash(struct actor *actor); /* Frees all it has, and sends nothing (stepper). */
 
+/* metrics.c */
+struct tally { /* Of one behavior: what its actors left behind when they ended. */
+    const char *name;
+    uint64_t started;
+    uint64_t restarts;
+    uint64_t handled;
+    uint64_t refused;
+    uint64_t dropped;
+    uint64_t quarantined;
+    uint64_t long_turns;
+    uint64_t busy_ns;
+    uint64_t alive; /* Added when somebody asks, as the next. */
+    uint64_t mailbox;
+};
+struct metrics *metrics_create(void);
+void metrics_destroy(struct metrics **metrics);
+/* Under the runtime's lock. Good until the next call. */
+struct tally *metrics_tally(struct runtime *runtime, const struct behavior *behavior);
+void metrics_fold(struct tally *tally, const struct actor *actor);
+
 /* quarantine.c */
+uint32_t quarantine_count(struct quarantine *quarantine); /* Messages that are in it. */
 struct quarantine *quarantine_create(void);
 void quarantine_destroy(struct quarantine **quarantine);
 /* One load and a test: what a message costs while no handler has failed. */

@@ -37,6 +37,7 @@ struct worker {
     int64_t now_ns;
     struct actor *next;
     uint32_t next_run;
+    struct watch watch;
     /* Touched by thieves and wakers. */
     _Alignas(64) bool queue_locked;
     uint32_t queue_count;
@@ -61,7 +62,8 @@ struct pinned {
     uint32_t signal;         /* 1: has been woken. */
     uint32_t wakes_expected; /* How often a sender took the actor out of its rest: the thread's own count. */
     uint32_t wakes_done;     /* How many of these senders have left our memory. */
-    struct pinned *next;     /* Finished ones, until they are joined. */
+    struct watch watch;
+    struct pinned *next; /* Finished ones, until they are joined. */
 };
 
 struct pool {
@@ -329,14 +331,24 @@ static void adapt_batch(struct actor *actor, uint32_t handled, int64_t elapsed_n
     actor->batch = (uint8_t)(fits < 1 ? 1 : fits);
 }
 
+/* Returns when the turn ended. */
+static int64_t end_watch(struct pool *pool, const struct turn *turn)
+{
+    int64_t end_ns = turn->end_ns != 0 ? turn->end_ns : read_clock(pool);
+    if (turn->watch->since_ns != 0) watch_end(&pool->base.watchdog, turn->watch, end_ns);
+    return end_ns;
+}
+
 static void run_turn(struct worker *worker, struct actor *actor)
 {
+    struct pool *pool = worker->group->pool;
     struct turn turn = { .now_ns = worker->now_ns,
+                         .watch = &worker->watch,
                          .random = &worker->random,
                          .batch_max = actor->batch == 0 ? BATCH_FIRST : actor->batch };
     enum turn_end end = turn_run(actor, &turn);
     int64_t began_ns = worker->now_ns;
-    worker->now_ns = read_clock(worker->group->pool);
+    worker->now_ns = end_watch(pool, &turn);
     if (end != TURN_READY) return;
     adapt_batch(actor, turn.handled, worker->now_ns - began_ns);
     worker_queue(worker, actor);
@@ -385,14 +397,19 @@ static void *pinned_main(void *context)
     struct pinned *pinned = context;
     struct pool *pool = pinned->pool;
     uint64_t random = random_u64(pool->random);
+    watchdog_add(&pool->base.watchdog, &pinned->watch);
     for (;;) {
-        struct turn turn = {
-            .now_ns = read_clock(pool), .is_live = true, .random = &random, .batch_max = BATCH_MAX
-        };
+        struct turn turn = { .now_ns = read_clock(pool),
+                             .watch = &pinned->watch,
+                             .is_live = true,
+                             .random = &random,
+                             .batch_max = BATCH_MAX };
         enum turn_end end = turn_run(pinned->actor, &turn);
+        (void)end_watch(pool, &turn);
         if (end == TURN_ENDED) break;
         if (end == TURN_RESTS) pinned_rest(pinned, &random);
     }
+    watchdog_remove(&pool->base.watchdog, &pinned->watch);
     pthread_mutex_lock(&pool->pinned_lock);
     pinned->next = pool->finished;
     pool->finished = pinned;
@@ -428,7 +445,7 @@ static void machine_pin(struct scheduler *scheduler, struct actor *actor)
 {
     struct pool *pool = pool_of(scheduler);
     join_finished(pool);
-    struct pinned *pinned = memory_zalloc(sizeof *pinned);
+    struct pinned *pinned = memory_aligned_array(64, 1, sizeof *pinned); /* For its watch's line. */
     pinned->pool = pool;
     pinned->actor = actor;
     actor->pinned = pinned;
@@ -463,16 +480,19 @@ static void machine_timer_armed(struct scheduler *scheduler, int64_t due_ns)
 static void *timer_main(void *context)
 {
     struct pool *pool = context;
+    int64_t looks_ns = 0; /* When to look at the turns again. */
     while (!is_stopping(pool)) {
-        (void)scheduler_fire_timers(&pool->base, read_clock(pool));
+        int64_t now_ns = read_clock(pool);
+        (void)scheduler_fire_timers(&pool->base, now_ns);
+        if (now_ns >= looks_ns) looks_ns = now_ns + watchdog_look(&pool->base.watchdog, now_ns);
         pthread_mutex_lock(&pool->base.timers_lock);
         int64_t next_ns = timers_next_ns(pool->base.timers);
         pool->timer_wakes_ns = next_ns;
         uint32_t seen = __atomic_load_n(&pool->timer_signal, __ATOMIC_SEQ_CST);
         pthread_mutex_unlock(&pool->base.timers_lock);
-        int64_t wait_ns = next_ns == INT64_MAX ? -1 : next_ns - read_clock(pool);
+        int64_t wait_ns = (next_ns < looks_ns ? next_ns : looks_ns) - read_clock(pool);
         if (is_stopping(pool)) break;
-        if (next_ns == INT64_MAX || wait_ns > 0) park_wait(&pool->timer_signal, seen, wait_ns);
+        if (wait_ns > 0) park_wait(&pool->timer_signal, seen, wait_ns);
     }
     return NULL;
 }
@@ -545,6 +565,7 @@ static void machine_destroy(struct scheduler *scheduler)
     for (uint32_t g = 0; g < POOL_COUNT; g++) {
         for (uint32_t i = 0; i < pool->groups[g].count; i++) {
             (void)pthread_join(pool->groups[g].workers[i].thread, NULL);
+            watchdog_remove(&pool->base.watchdog, &pool->groups[g].workers[i].watch);
         }
         memory_free(pool->groups[g].workers);
     }
@@ -591,6 +612,7 @@ static void group_start(struct pool *pool, uint32_t number, uint32_t threads)
         group->workers[i].group = group;
         group->workers[i].index = i;
         group->workers[i].random = random_u64(pool->random);
+        watchdog_add(&pool->base.watchdog, &group->workers[i].watch);
     }
     for (uint32_t i = 0; i < group->count; i++) {
         char name[32];

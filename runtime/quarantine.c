@@ -180,6 +180,17 @@ void quarantine_suspect(struct actor *actor, const struct message *message)
 
 /* --- for people --------------------------------------------------------------------------------------- */
 
+uint32_t quarantine_count(struct quarantine *quarantine)
+{
+    uint32_t count = 0;
+    pthread_mutex_lock(&quarantine->lock);
+    for (uint32_t i = 0; i < quarantine->count; i++) {
+        count += quarantine->entries[i].kept;
+    }
+    pthread_mutex_unlock(&quarantine->lock);
+    return count;
+}
+
 void runtime_visit_quarantine(struct runtime *runtime,
                               void (*visit)(void *context, const struct quarantine_view *view), void *context)
 {

@@ -5,6 +5,8 @@
 
 #include "runtime/base/memory.h"
 
+#include <stdio.h>
+
 enum { FIRST_BLOCK = 1 << CELL_BLOCK_BITS };
 
 /* --- the table ---------------------------------------------------------------------------------------- */
@@ -76,7 +78,7 @@ struct actor *runtime_cell_take(struct runtime *runtime, const struct behavior *
     actor->behavior = behavior;
     actor->label = label_copy;
     actor->parent = parent;
-    actor->restarts = 0;
+    metrics_tally(runtime, behavior)->started++;
     actor->last_generation = actor->last_generation == UINT32_MAX ? 1 : actor->last_generation + 1;
     __atomic_store_n(&actor->phase, ACTOR_STARTING, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&runtime->lock);
@@ -91,16 +93,19 @@ void runtime_cell_clear(struct actor *actor)
 {
     struct runtime *runtime = actor->runtime;
     pthread_mutex_lock(&runtime->lock);
+    metrics_fold(metrics_tally(runtime, actor->behavior), actor);
     memory_free(actor->label);
     actor->label = NULL;
     actor->behavior = NULL;
     actor->parent = (struct actor_id){ 0, 0 };
     __atomic_store_n(&actor->phase, ACTOR_FREE, __ATOMIC_RELAXED);
-    pthread_mutex_unlock(&runtime->lock);
+    __atomic_store_n(&actor->restarts, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&actor->handled, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&actor->refused, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&actor->dropped, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&actor->quarantined, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&actor->busy_ns, 0, __ATOMIC_RELAXED);
+    pthread_mutex_unlock(&runtime->lock);
     actor->batch = 0;
     actor->stop_asked = false;
     actor->fail_asked = false;
@@ -160,11 +165,13 @@ struct runtime *runtime_create(const struct runtime_options *options)
     runtime->scheduler = options->scheduler;
     runtime->options = *options;
     runtime->quarantine = quarantine_create();
+    runtime->metrics = metrics_create();
     runtime->node = memory_strdup(options->node == NULL ? "" : options->node);
     CHECK(pthread_mutex_init(&runtime->lock, NULL) == 0);
     const struct machine *machine = options->scheduler->machine;
     machine->attach(options->scheduler, runtime);
     runtime->random = machine->seed(options->scheduler, runtime->number);
+    watchdog_attach(&options->scheduler->watchdog, runtime);
     return runtime;
 }
 
@@ -218,11 +225,13 @@ void runtime_destroy(struct runtime **runtime)
     struct runtime *taken = *runtime;
     *runtime = NULL;
     if (taken == NULL) return;
+    watchdog_detach(&taken->scheduler->watchdog, taken);
     taken->scheduler->machine->detach(taken->scheduler, taken);
     for (uint32_t i = 0; i < CELL_BLOCKS; i++) {
         memory_free(taken->blocks[i]);
     }
     quarantine_destroy(&taken->quarantine);
+    metrics_destroy(&taken->metrics);
     memory_free(taken->roots);
     memory_free(taken->node);
     (void)pthread_mutex_destroy(&taken->lock);
@@ -230,6 +239,15 @@ void runtime_destroy(struct runtime **runtime)
 }
 
 /* --- for people --------------------------------------------------------------------------------------- */
+
+void runtime_actor_name(const struct runtime *runtime, struct actor_id id, const struct behavior *behavior,
+                        char *to, size_t size)
+{
+    const struct actor *actor = runtime_cell(runtime, id);
+    const char *label = actor == NULL ? NULL : actor->label;
+    if (label == NULL) (void)snprintf(to, size, "%s", behavior->name);
+    else (void)snprintf(to, size, "%s[%s]", behavior->name, label);
+}
 
 static void view_fill(const struct actor *actor, uint32_t generation, struct actor_view *view)
 {
@@ -250,6 +268,7 @@ static void view_fill(const struct actor *actor, uint32_t generation, struct act
         .dropped = __atomic_load_n(&actor->dropped, __ATOMIC_RELAXED),
         .quarantined = __atomic_load_n(&actor->quarantined, __ATOMIC_RELAXED),
         .restarts = __atomic_load_n(&actor->restarts, __ATOMIC_RELAXED),
+        .busy_ns = (int64_t)__atomic_load_n(&actor->busy_ns, __ATOMIC_RELAXED),
     };
 }
 

@@ -6,6 +6,7 @@ void scheduler_init(struct scheduler *scheduler, const struct machine *machine, 
     scheduler->machine = machine;
     scheduler->timers = timers_create(now_ns);
     CHECK(pthread_mutex_init(&scheduler->timers_lock, NULL) == 0);
+    watchdog_init(&scheduler->watchdog);
 }
 
 void scheduler_fini(struct scheduler *scheduler)
@@ -13,6 +14,7 @@ void scheduler_fini(struct scheduler *scheduler)
     CHECK(timers_count(scheduler->timers) == 0);
     timers_destroy(&scheduler->timers);
     (void)pthread_mutex_destroy(&scheduler->timers_lock);
+    watchdog_fini(&scheduler->watchdog);
 }
 
 void scheduler_destroy(struct scheduler **scheduler)
@@ -109,6 +111,14 @@ uint32_t scheduler_fire_timers(struct scheduler *scheduler, int64_t now_ns)
     uint32_t fired = timers_advance(scheduler->timers, now_ns, fire, NULL);
     pthread_mutex_unlock(&scheduler->timers_lock);
     return fired;
+}
+
+uint32_t scheduler_timers_count(struct scheduler *scheduler)
+{
+    pthread_mutex_lock(&scheduler->timers_lock);
+    uint32_t count = timers_count(scheduler->timers);
+    pthread_mutex_unlock(&scheduler->timers_lock);
+    return count;
 }
 
 int64_t scheduler_next_timer_ns(struct scheduler *scheduler)

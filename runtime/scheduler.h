@@ -73,6 +73,7 @@ struct runtime_options {
     /* What a message says, as one number that is the same whenever the same is said again, on any node; 0:
      * can't be told, or NULL: then the request that it belongs to stands for it. For the quarantine. */
     uint64_t (*fingerprint)(const struct message *message);
+    const char *(*kind_name)(uint32_t kind); /* For logs; NULL: kinds go by their numbers. */
 };
 struct runtime *runtime_create(const struct runtime_options *options);
 /* From outside any actor: the assembly in nodes/, tests, and adapters' own threads. */
@@ -107,6 +108,7 @@ struct actor_view {
     uint64_t dropped;     /* Nobody was told: oldest of a full mailbox, kinds it doesn't know. */
     uint64_t quarantined; /* Messages like one that made its handler fail twice. */
     uint32_t restarts;
+    int64_t busy_ns; /* In its handlers (pool). */
 };
 /* Visits every living actor, in order of their places in the table. Any thread; `visit` may not call the
  * runtime. Figures of running actors are a moment old. */

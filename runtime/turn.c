@@ -251,6 +251,7 @@ static bool handle(struct actor *actor, struct message *message)
         return false;
     }
     if (turn->trace != NULL) *turn->trace = hash64_mix(*turn->trace, message->kind);
+    if (turn->watch != NULL) watch_handles(turn->watch, message->kind);
     __atomic_store_n(&actor->handled, actor->handled + 1, __ATOMIC_RELAXED);
     if (message->kind <= KIND_RUNTIME_LAST && life_handles(actor, message, &ended)) {
         /* Done, even while it ends. */
@@ -314,6 +315,23 @@ static bool has_more(const struct actor *actor)
     return actor->system.first != NULL || (actor->phase == ACTOR_RUNNING && actor->user.first != NULL);
 }
 
+static void watch(const struct actor *actor, const struct turn *turn)
+{
+    if (turn->watch == NULL) return;
+    struct actor_id id = { actor->index, actor->last_generation };
+    watch_begin(turn->watch, actor->behavior, names_pack(id), actor->runtime->number, turn->now_ns);
+}
+
+/* The turn's one look at the clock: here, while the actor is still ours to write its time down. */
+void turn_end_watch(struct actor *actor, struct turn *turn)
+{
+    if (turn->watch == NULL) return;
+    struct scheduler *scheduler = actor->runtime->scheduler;
+    turn->end_ns = scheduler->machine->now_ns(scheduler);
+    uint64_t turn_ns = (uint64_t)(turn->end_ns - turn->watch->since_ns);
+    __atomic_store_n(&actor->busy_ns, actor->busy_ns + turn_ns, __ATOMIC_RELAXED);
+}
+
 enum turn_end turn_run(struct actor *actor, struct turn *turn)
 {
     if (actor->phase == ACTOR_FREE) {
@@ -323,10 +341,12 @@ enum turn_end turn_run(struct actor *actor, struct turn *turn)
         return TURN_ENDED;
     }
     actor->turn = turn;
+    watch(actor, turn);
     (void)take_incoming(actor);
     if (handle_batch(actor, turn)) return TURN_ENDED;
     actor->turn = NULL;
     turn_return_credits(actor);
+    turn_end_watch(actor, turn);
     if (has_more(actor) || !mailbox_rest(&actor->mailbox)) return TURN_READY;
     return TURN_RESTS;
 }

@@ -1,0 +1,236 @@
+/* watch: see the header. The watched thread gives no pointer that could dangle: an actor is named by its id
+ * and its runtime's number, and looked up under the lock that keeps the runtime from going away. */
+#include "runtime/machine.h"
+
+#include <stdio.h>
+
+#define REPORT_NS        MILLISECONDS(50)
+#define REPORT_PINNED_NS SECONDS(2)
+#define DEGRADED_NS      SECONDS(2)
+#define DEGRADED_HOLD_NS SECONDS(60)
+#define LOOK_NS          MILLISECONDS(50)
+#define LOOK_IDLE_NS     SECONDS(1)
+
+enum { LENGTH_FIRST_BITS = 10 }; /* 2^10 ns: the first bound. */
+
+/* --- who is watched ----------------------------------------------------------------------------------- */
+
+void watchdog_init(struct watchdog *watchdog)
+{
+    CHECK(pthread_mutex_init(&watchdog->lock, NULL) == 0);
+}
+
+void watchdog_fini(struct watchdog *watchdog)
+{
+    CHECK(watchdog->runtimes == NULL);
+    (void)pthread_mutex_destroy(&watchdog->lock);
+}
+
+void watchdog_add(struct watchdog *watchdog, struct watch *watch)
+{
+    pthread_mutex_lock(&watchdog->lock);
+    watch->next = watchdog->watches;
+    watchdog->watches = watch;
+    pthread_mutex_unlock(&watchdog->lock);
+}
+
+static void add_counts(struct watch *sum, const struct watch *watch)
+{
+    sum->turns += __atomic_load_n(&watch->turns, __ATOMIC_RELAXED);
+    sum->turns_ns += __atomic_load_n(&watch->turns_ns, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < WATCH_LENGTHS; i++) {
+        sum->lengths[i] += __atomic_load_n(&watch->lengths[i], __ATOMIC_RELAXED);
+    }
+}
+
+void watchdog_remove(struct watchdog *watchdog, struct watch *watch)
+{
+    pthread_mutex_lock(&watchdog->lock);
+    struct watch **link = &watchdog->watches;
+    while (*link != watch) {
+        link = &(*link)->next;
+    }
+    *link = watch->next;
+    add_counts(&watchdog->gone, watch);
+    pthread_mutex_unlock(&watchdog->lock);
+}
+
+void watchdog_attach(struct watchdog *watchdog, struct runtime *runtime)
+{
+    pthread_mutex_lock(&watchdog->lock);
+    runtime->next_watched = watchdog->runtimes;
+    watchdog->runtimes = runtime;
+    pthread_mutex_unlock(&watchdog->lock);
+}
+
+void watchdog_detach(struct watchdog *watchdog, struct runtime *runtime)
+{
+    pthread_mutex_lock(&watchdog->lock);
+    struct runtime **link = &watchdog->runtimes;
+    while (*link != runtime) {
+        link = &(*link)->next_watched;
+    }
+    *link = runtime->next_watched;
+    pthread_mutex_unlock(&watchdog->lock);
+}
+
+void watchdog_sum(struct watchdog *watchdog, struct watch *out_sum)
+{
+    *out_sum = (struct watch){ 0 };
+    pthread_mutex_lock(&watchdog->lock);
+    add_counts(out_sum, &watchdog->gone);
+    for (const struct watch *watch = watchdog->watches; watch != NULL; watch = watch->next) {
+        add_counts(out_sum, watch);
+    }
+    pthread_mutex_unlock(&watchdog->lock);
+}
+
+/* --- judging, under the watchdog's lock --------------------------------------------------------------- */
+
+struct sight { /* What was seen of one turn. */
+    int64_t since_ns;
+    const struct behavior *behavior;
+    struct actor_id actor;
+    uint32_t runtime_number;
+    uint32_t kind;
+};
+
+/* false: no turn runs, or another than a moment ago. */
+static bool see(const struct watch *watch, struct sight *sight)
+{
+    sight->since_ns = __atomic_load_n(&watch->since_ns, __ATOMIC_ACQUIRE);
+    if (sight->since_ns == 0) return false;
+    sight->behavior = __atomic_load_n(&watch->behavior, __ATOMIC_ACQUIRE);
+    sight->actor = names_unpack(__atomic_load_n(&watch->actor, __ATOMIC_ACQUIRE));
+    sight->runtime_number = __atomic_load_n(&watch->runtime_number, __ATOMIC_ACQUIRE);
+    sight->kind = __atomic_load_n(&watch->kind, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&watch->since_ns, __ATOMIC_RELAXED) == sight->since_ns;
+}
+
+static struct runtime *find_runtime(const struct watchdog *watchdog, uint32_t number)
+{
+    struct runtime *runtime = watchdog->runtimes;
+    while (runtime != NULL && runtime->number != number) {
+        runtime = runtime->next_watched;
+    }
+    return runtime;
+}
+
+static void log_long_turn(const struct runtime *runtime, const struct runtime_health *health)
+{
+    const struct runtime_options *options = &runtime->options;
+    if (options->log == NULL || options->log_level > 2) return;
+    char text[160];
+    const char *kind = options->kind_name == NULL ? NULL : options->kind_name(health->kind);
+    (void)snprintf(text, sizeof text, "kind=%u%s%s turn_ms=%lld%s", health->kind, kind == NULL ? "" : " ",
+                   kind == NULL ? "" : kind, (long long)health->turn_ms,
+                   health->degraded ? ", the node is degraded" : "");
+    struct log_record record = { .level = 2,
+                                 .wall_ms = runtime->scheduler->machine->wall_ms(runtime),
+                                 .node = runtime->node,
+                                 .actor = health->actor,
+                                 .event = "actor.long_turn",
+                                 .text = text };
+    options->log(options->log_context, &record);
+}
+
+/* `first`: it has not been reported before. */
+static void report(const struct watchdog *watchdog, const struct sight *sight, int64_t now_ns, bool first)
+{
+    struct runtime *runtime = find_runtime(watchdog, sight->runtime_number);
+    if (runtime == NULL) return; /* Gone meanwhile. */
+    int64_t turn_ns = now_ns - sight->since_ns;
+    pthread_mutex_lock(&runtime->lock);
+    struct runtime_health *health = &runtime->health;
+    bool was_degraded = now_ns < runtime->degraded_until_ns;
+    if (turn_ns >= DEGRADED_NS) runtime->degraded_until_ns = now_ns + DEGRADED_HOLD_NS;
+    health->degraded = now_ns < runtime->degraded_until_ns;
+    health->kind = sight->kind;
+    health->turn_ms = turn_ns / 1000000;
+    runtime_actor_name(runtime, sight->actor, sight->behavior, health->actor, sizeof health->actor);
+    if (first) metrics_tally(runtime, sight->behavior)->long_turns++;
+    struct runtime_health told = *health;
+    pthread_mutex_unlock(&runtime->lock);
+    if (first || (told.degraded && !was_degraded)) log_long_turn(runtime, &told);
+}
+
+static int64_t limit_ns(const struct behavior *behavior)
+{
+    if (behavior->blocks) return INT64_MAX;
+    return behavior->home == ACTOR_PINNED ? REPORT_PINNED_NS : REPORT_NS;
+}
+
+static void judge(const struct watchdog *watchdog, struct watch *watch, const struct sight *sight,
+                  int64_t now_ns)
+{
+    int64_t turn_ns = now_ns - sight->since_ns;
+    if (turn_ns < limit_ns(sight->behavior)) return;
+    bool first = watch->reported_ns != sight->since_ns;
+    watch->reported_ns = sight->since_ns;
+    if (first || turn_ns >= DEGRADED_NS) report(watchdog, sight, now_ns, first);
+}
+
+int64_t watchdog_look(struct watchdog *watchdog, int64_t now_ns)
+{
+    bool busy = false;
+    pthread_mutex_lock(&watchdog->lock);
+    for (struct watch *watch = watchdog->watches; watch != NULL; watch = watch->next) {
+        struct sight sight;
+        if (!see(watch, &sight)) continue;
+        busy = true;
+        judge(watchdog, watch, &sight, now_ns);
+    }
+    pthread_mutex_unlock(&watchdog->lock);
+    return busy ? LOOK_NS : LOOK_IDLE_NS;
+}
+
+/* --- the end of a turn, by its own thread ------------------------------------------------------------- */
+
+uint64_t watch_length_bound_ns(uint32_t at)
+{
+    return at + 1 == WATCH_LENGTHS ? UINT64_MAX : UINT64_C(1) << (LENGTH_FIRST_BITS + 2 * at);
+}
+
+static uint32_t length_index(uint64_t turn_ns)
+{
+    uint64_t over = (turn_ns - (turn_ns > 0)) >> LENGTH_FIRST_BITS; /* Bounds are inclusive. */
+    if (over == 0) return 0;
+    uint32_t at = 1 + (uint32_t)(63 - __builtin_clzll(over)) / 2;
+    return at < WATCH_LENGTHS ? at : WATCH_LENGTHS - 1;
+}
+
+static void count(uint64_t *counter, uint64_t by)
+{
+    __atomic_store_n(counter, *counter + by, __ATOMIC_RELAXED); /* Nobody else writes it. */
+}
+
+void watch_end(struct watchdog *watchdog, struct watch *watch, int64_t now_ns)
+{
+    int64_t turn_ns = now_ns - watch->since_ns;
+    count(&watch->turns, 1);
+    count(&watch->turns_ns, (uint64_t)turn_ns);
+    count(&watch->lengths[length_index((uint64_t)turn_ns)], 1);
+    if (turn_ns >= REPORT_NS) {
+        struct sight sight = { .since_ns = watch->since_ns,
+                               .behavior = watch->behavior,
+                               .actor = names_unpack(watch->actor),
+                               .runtime_number = watch->runtime_number,
+                               .kind = watch->kind };
+        pthread_mutex_lock(&watchdog->lock);
+        judge(watchdog, watch, &sight, now_ns);
+        pthread_mutex_unlock(&watchdog->lock);
+    }
+    __atomic_store_n(&watch->since_ns, 0, __ATOMIC_RELEASE);
+}
+
+/* --- for people --------------------------------------------------------------------------------------- */
+
+void runtime_health(struct runtime *runtime, struct runtime_health *out_health)
+{
+    struct scheduler *scheduler = runtime->scheduler;
+    int64_t now_ns = scheduler->machine->now_ns(scheduler);
+    pthread_mutex_lock(&runtime->lock);
+    *out_health = runtime->health;
+    out_health->degraded = now_ns < runtime->degraded_until_ns;
+    pthread_mutex_unlock(&runtime->lock);
+}

@@ -1,0 +1,67 @@
+/* watch: the watchdog of turns. Each thread that runs actors shows in a line of its own what it does and
+ * since when, by plain stores, and with no clock reading but the turn's one. The machine's timer thread looks
+ * there now and then. A turn of over 50 ms on a pool is reported once, by actor and message kind (log and
+ * aether_actor_long_turns_total); one of over 2 s marks the node degraded until a minute after its end.
+ * Pinned actors may block, that is what they are for: they are reported from 2 s on; and one whose behavior
+ * says that it blocks (downloads, foreign code) is not watched. A turn that began and ended between two looks
+ * is reported by its own thread, at its end.
+ *
+ * Only machine.h and its .c files include this. */
+#ifndef AETHER_RUNTIME_WATCH_H
+#define AETHER_RUNTIME_WATCH_H
+
+#include "runtime/actor.h"
+
+#include <pthread.h>
+
+enum { WATCH_LENGTHS = 14 };
+
+struct watch {                     /* One thread's. Written by it alone, read by any: atomic. */
+    _Alignas(64) int64_t since_ns; /* 0: no turn runs; else the next four hold. */
+    const struct behavior *behavior;
+    uint64_t actor; /* Packed id. */
+    uint32_t runtime_number;
+    uint32_t kind; /* Of the message being handled, or the last one. */
+    uint64_t turns;
+    uint64_t turns_ns;
+    uint64_t lengths[WATCH_LENGTHS]; /* Turns by length: up to 1.024 us, then four times as long each. */
+    /* Under the watchdog's lock. */
+    int64_t reported_ns; /* The begin of the turn that was reported last. */
+    struct watch *next;
+};
+
+struct watchdog {         /* A machine's. */
+    pthread_mutex_t lock; /* Taken before a runtime's. */
+    struct watch *watches;
+    struct runtime *runtimes; /* By next_watched. */
+    struct watch gone;        /* Counts of threads that have ended. */
+};
+
+void watchdog_init(struct watchdog *watchdog);
+void watchdog_fini(struct watchdog *watchdog);
+void watchdog_add(struct watchdog *watchdog, struct watch *watch);    /* Borrowed until removed. */
+void watchdog_remove(struct watchdog *watchdog, struct watch *watch); /* Its thread runs no turn any more. */
+void watchdog_attach(struct watchdog *watchdog, struct runtime *runtime);
+void watchdog_detach(struct watchdog *watchdog, struct runtime *runtime);
+/* Looks at all threads; returns in how many nanoseconds to look again. */
+int64_t watchdog_look(struct watchdog *watchdog, int64_t now_ns);
+/* Sums of all threads' turns, turns_ns and lengths, those that have ended included. */
+void watchdog_sum(struct watchdog *watchdog, struct watch *out_sum);
+uint64_t watch_length_bound_ns(uint32_t at); /* Of lengths[at]; UINT64_MAX: the last, which has none. */
+
+/* Its own thread only. */
+static inline void watch_begin(struct watch *watch, const struct behavior *behavior, uint64_t actor,
+                               uint32_t runtime_number, int64_t now_ns)
+{
+    __atomic_store_n(&watch->behavior, behavior, __ATOMIC_RELAXED);
+    __atomic_store_n(&watch->actor, actor, __ATOMIC_RELAXED);
+    __atomic_store_n(&watch->runtime_number, runtime_number, __ATOMIC_RELAXED);
+    __atomic_store_n(&watch->since_ns, now_ns, __ATOMIC_RELEASE);
+}
+static inline void watch_handles(struct watch *watch, uint32_t kind)
+{
+    __atomic_store_n(&watch->kind, kind, __ATOMIC_RELAXED);
+}
+void watch_end(struct watchdog *watchdog, struct watch *watch, int64_t now_ns);
+
+#endif
