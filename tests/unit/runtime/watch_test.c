@@ -270,12 +270,14 @@ static void time_in_handlers_is_counted_by_turn(void **state)
         await_handled(world, i);
     }
     stop_all(world); /* What it counted outlives it. */
-    struct totals totals = { 0 };
-    runtime_visit_metrics(world->runtime, add_sample, &totals);
+    struct totals totals;
+    do { /* The last turn ends a moment after its actor. */
+        totals = (struct totals){ 0 };
+        runtime_visit_metrics(world->runtime, add_sample, &totals);
+    } while (totals.turns_sum < 5);
     assert_true(totals.messages == 6); /* The stop among them. */
     assert_true(totals.busy >= 5);     /* That of the turn in which it ended too. */
     assert_true(totals.turns >= 1); /* A turn takes what comes while it runs. */
-    assert_true(totals.turns_sum >= 5);
     assert_true(totals.turns - totals.below >= 1);
 }
 
