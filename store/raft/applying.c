@@ -2,6 +2,10 @@
 #include "store/raft/applying.h"
 
 #include "store/raft/outbox.h"
+#include "store/raft/roster.h"
+#include "store/raft/snapshots.h"
+
+#include "runtime/base/mark.h"
 
 enum { HANDED_MAX = 4096 }; /* Handed to the state and not yet applied. */
 
@@ -17,6 +21,8 @@ void applying_on_applied(struct core *core, log_index index)
     }
     core->applied = index;
     if (core->applied == core->handed) core->apply_reads = false;
+    snapshots_on_applied(core);
+    roster_tidy(core);
 }
 
 static void hand_over(struct core *core, log_index limit)
@@ -29,6 +35,7 @@ static void hand_over(struct core *core, log_index limit)
         if (to > core->tail.before.index) to = core->tail.before.index;
         apply->to = to < limit ? to : limit;
         core->apply_reads = true;
+        MARK("raft.applies_from_the_log");
     } else {
         uint32_t count = tail_fit(apply->entries, (uint32_t)(limit - core->handed), CORE_APPEND_ENTRIES_MAX,
                                   CORE_APPEND_BYTES_MAX);
@@ -41,6 +48,7 @@ void applying_settle(struct core *core)
 {
     log_index durable = core->persistence.durable;
     log_index limit = core->commit < durable ? core->commit : durable; /* R9 */
+    if (snapshots_holds_apply(core)) return;
     while (core->handed < limit && !core->apply_reads && core->handed - core->applied < HANDED_MAX) {
         hand_over(core, limit);
     }

@@ -7,19 +7,22 @@
 #include "store/raft/core_state.h"
 #include "store/raft/election.h"
 #include "store/raft/following.h"
+#include "store/raft/gate.h"
 #include "store/raft/inlet.h"
+#include "store/raft/membership.h"
 #include "store/raft/outbox.h"
 #include "store/raft/persistence.h"
 #include "store/raft/reads.h"
+#include "store/raft/recording.h"
 #include "store/raft/replication.h"
 #include "store/raft/roster.h"
+#include "store/raft/snapshots.h"
+#include "store/raft/starting.h"
 #include "store/raft/transfer.h"
 
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/memory.h"
-
-enum { LIVE_ELECTIONS = 10 }; /* A follower silent for so many T_max no longer holds the log (D7). */
 
 static void or_default(uint32_t *field, uint32_t value)
 {
@@ -96,69 +99,6 @@ void core_commit(struct core *core, log_index index)
         if (entry != NULL) core->uncommitted_bytes -= tail_entry_bytes(entry);
     }
     core->commit = index;
-    roster_commit(core);
-}
-
-/* --- INIT --- */
-
-/* The founding entry is of term 1 before anybody stood for election: its holder begins in that term. */
-static bool init_is_sound(const struct core_init *init)
-{
-    bool founded = init->last.index == 1 && init->last.term == 1;
-    if (init->hard.term < init->last.term && !founded) return false;
-    if (init->applied > init->last.index) return false;
-    if ((init->last.index == 0) != (init->last.term == 0)) return false;
-    if (init->configuration_count > CORE_CONFIGURATIONS_MAX) return false;
-    if ((init->last.index == 0) != (init->configuration_count == 0)) return false;
-    return init->term_run_count <= CORE_TERM_RUNS_MAX;
-}
-
-static bool load_term_runs(struct core *core, const struct core_init *init)
-{
-    const struct core_term_run *before = NULL;
-    for (uint32_t i = 0; i < init->term_run_count; i++) {
-        const struct core_term_run *run = &init->term_runs[i];
-        bool ascends = before == NULL || (run->term > before->term && run->first > before->first);
-        if (!ascends || run->first == 0 || run->first > init->last.index) return false;
-        term_runs_append(&core->tail.runs, run->first, run->term);
-        before = run;
-    }
-    if (init->last.index == 0) return before == NULL;
-    return before != NULL && before->term == init->last.term;
-}
-
-static bool load_configurations(struct core *core, const struct core_init *init)
-{
-    log_index before = 0;
-    for (uint32_t i = 0; i < init->configuration_count; i++) {
-        const struct core_log_configuration *item = &init->configurations[i];
-        if (item->index <= before || item->index > init->last.index) return false;
-        if (!configuration_is_valid(&item->configuration)) return false;
-        core->configurations[core->configuration_count++] = *item;
-        before = item->index;
-    }
-    return true;
-}
-
-static void on_init(struct core *core, const struct core_init *init)
-{
-    if (!init_is_sound(init) || !load_term_runs(core, init) || !load_configurations(core, init)) {
-        core_fail(core, CORE_STOP_DRIVER);
-        return;
-    }
-    core->initialised = true;
-    core->hard = init->hard;
-    if (init->hard.term < init->last.term) persistence_set_hard(core, init->last.term, 0);
-    core->tail.before = init->last;
-    core->tail.last_stamp_ms = init->last_stamp_ms;
-    core->persistence.durable = init->last.index;
-    core->commit = init->applied;
-    core->handed = init->applied;
-    core->applied = init->applied;
-    core->reads.nonce = core_draw(core, 0);
-    roster_commit(core);
-    roster_refresh(core);
-    election_start(core, init->start);
 }
 
 /* --- events --- */
@@ -166,10 +106,12 @@ static void on_init(struct core *core, const struct core_init *init)
 static void on_tick(struct core *core, uint32_t ticks)
 {
     core->now += ticks == 0 ? 1 : ticks;
+    gate_on_tick(core);
     election_on_tick(core);
     replication_on_tick(core);
     transfer_on_tick(core);
     reads_on_tick(core);
+    snapshots_on_tick(core);
 }
 
 static void dispatch_reply(struct core *core, const struct core_message *message)
@@ -197,15 +139,23 @@ static void on_receive(struct core *core, const struct core_message *message)
         return;
     }
     if (!persistence_has_room(core, PERSISTENCE_SPARE_MESSAGE)) return; /* As if the network had lost it. */
+    if (!gate_admits(core, message)) return;
+    if (message->type == CORE_HELLO_REPLY) {
+        gate_on_hello_reply(core, message);
+        return;
+    }
     if (election_must_follow(core, message)) election_follow(core, message->term, 0); /* E4 */
     bool of_leader = message->type == CORE_APPEND || message->type == CORE_HEARTBEAT;
     bool asks_vote = message->type == CORE_PREVOTE || message->type == CORE_VOTE;
     if (message->type == CORE_PREVOTE) election_on_prevote(core, message);
     if (message->type == CORE_VOTE) election_on_vote(core, message);
+    if (message->type == CORE_HELLO) gate_on_hello(core, message);
     if (of_leader && message->term < core->hard.term) following_refuse(core, message);
     else if (message->type == CORE_APPEND) following_on_append(core, message);
     else if (message->type == CORE_HEARTBEAT) following_on_heartbeat(core, message);
     bool current = message->term == core->hard.term || message->type == CORE_PREVOTE_REPLY;
+    current = current || (MUTANT(core, OLD_TERM_REPLY) && message->type == CORE_APPEND_REPLY) ||
+              (MUTANT(core, TOKEN_OF_OLD_TERM) && message->type == CORE_HEARTBEAT_REPLY);
     if (!of_leader && !asks_vote && current) dispatch_reply(core, message);
 }
 
@@ -221,6 +171,43 @@ static void on_disk_error(struct core *core)
     core_fail(core, CORE_STOP_DISK);
 }
 
+static void on_checkpoint(struct core *core, const struct checkpoint *checkpoint)
+{
+    core->gate.recorded = *checkpoint;
+}
+
+/* D7: nothing goes that is not applied. */
+static void on_compacted(struct core *core, const struct log_position *base)
+{
+    if (base->index <= core->tail.base.index) return; /* A snapshot went beyond it meanwhile. */
+    if (base->index > core->applied || base->index > core->persistence.durable) {
+        core_fail(core, CORE_STOP_DRIVER);
+        return;
+    }
+    tail_compact(&core->tail, base);
+}
+
+/* Events of membership, snapshots and the gate. */
+static void dispatch_wider(struct core *core, const struct core_event *event)
+{
+    switch (event->type) {
+    case CORE_EVENT_CONF: membership_on_conf(core, event->conf.tag, event->conf.wanted); break;
+    case CORE_EVENT_RETIRED: gate_on_retired(core, event->retired.ids, event->retired.count); break;
+    case CORE_EVENT_CHECKPOINT: on_checkpoint(core, event->checkpoint); break;
+    case CORE_EVENT_COMPACTED: on_compacted(core, &event->position); break;
+    case CORE_EVENT_SNAPSHOT_SENT:
+        snapshots_on_sent(core, event->snapshot_sent.replica, event->snapshot_sent.index);
+        break;
+    case CORE_EVENT_SNAPSHOT_OFFERED:
+        snapshots_on_offered(core, event->snapshot_offered.from, event->snapshot_offered.term,
+                             event->snapshot_offered.asked, event->snapshot_offered.snapshot);
+        break;
+    case CORE_EVENT_SNAPSHOT_READY: snapshots_on_ready(core, &event->position); break;
+    case CORE_EVENT_SNAPSHOT_FAILED: snapshots_on_failed(core, &event->position); break;
+    default: core_fail(core, CORE_STOP_DRIVER); break;
+    }
+}
+
 static void dispatch(struct core *core, const struct core_event *event)
 {
     if (core->initialised != (event->type != CORE_EVENT_INIT)) {
@@ -228,19 +215,23 @@ static void dispatch(struct core *core, const struct core_event *event)
         return;
     }
     switch (event->type) {
-    case CORE_EVENT_INIT: on_init(core, event->init); break;
+    case CORE_EVENT_INIT: starting_on_init(core, event->init); break;
     case CORE_EVENT_TICK: on_tick(core, event->ticks); break;
     case CORE_EVENT_RECEIVE: on_receive(core, event->message); break;
     case CORE_EVENT_PROPOSE: on_propose(core, event->propose.items, event->propose.count); break;
     case CORE_EVENT_READ: reads_on_read(core, event->tag); break;
     case CORE_EVENT_TRANSFER: transfer_on_request(core, event->replica); break;
-    case CORE_EVENT_PEER_UP: election_on_peer_up(core, event->replica); break;
+    case CORE_EVENT_PEER_UP:
+        gate_on_peer_up(core, event->replica);
+        election_on_peer_up(core, event->replica);
+        break;
     case CORE_EVENT_PEER_DOWN:
         election_on_peer_down(core, event->replica);
         replication_on_peer_down(core, event->replica);
         break;
     case CORE_EVENT_PERSISTED:
         persistence_on_persisted(core, event->sequence);
+        snapshots_on_persisted(core);
         election_on_persisted(core);
         break;
     case CORE_EVENT_LOG_READ:
@@ -248,17 +239,7 @@ static void dispatch(struct core *core, const struct core_event *event)
         break;
     case CORE_EVENT_APPLIED: applying_on_applied(core, event->index); break;
     case CORE_EVENT_DISK_ERROR: on_disk_error(core); break;
-    case CORE_EVENT_CONF: outbox_reject(core, event->conf.tag, STATUS_NOT_READY); break;
-    case CORE_EVENT_SNAPSHOT_OFFERED:
-        outbox_add(core, CORE_ACTION_SNAPSHOT_IGNORE)->position = event->snapshot_offered.snapshot->position;
-        break;
-    case CORE_EVENT_RETIRED:
-    case CORE_EVENT_CHECKPOINT:
-    case CORE_EVENT_COMPACTED:
-    case CORE_EVENT_SNAPSHOT_SENT:
-    case CORE_EVENT_SNAPSHOT_READY:
-    case CORE_EVENT_SNAPSHOT_FAILED: break;
-    default: core_fail(core, CORE_STOP_DRIVER); break;
+    default: dispatch_wider(core, event); break;
     }
 }
 
@@ -284,13 +265,16 @@ static void announce_role(struct core *core)
 static void settle(struct core *core)
 {
     if (core->role == CORE_LEADER) replication_commit(core);
+    if (core->role == CORE_LEADER) membership_settle(core);
     if (core->persistence.hard_dirty) persistence_issue(core, 0, 0);
     applying_settle(core);
     bool read_round = reads_settle(core);
     if (core->role == CORE_LEADER) {
         replication_send(core, read_round);
         transfer_settle(core);
+        recording_settle(core);
     }
+    membership_announce(core);
     announce_role(core);
 }
 
@@ -318,90 +302,4 @@ const struct core_actions *core_step(struct core *core, const struct core_event 
     dispatch(core, event);
     if (core->stop == CORE_RUNNING) settle(core);
     return outbox_end(core);
-}
-
-/* --- status --- */
-
-uint32_t core_next_tick_due(const struct core *core)
-{
-    (void)core;
-    return 1;
-}
-
-static bool is_live(const struct core *core, const struct progress *peer)
-{
-    return core->now - peer->heard <= (uint64_t)LIVE_ELECTIONS * core->options.election_max_ticks;
-}
-
-/* D7 */
-static log_index compact_till(const struct core *core)
-{
-    log_index till = core->persistence.durable;
-    if (core->role != CORE_LEADER) return till;
-    for (uint32_t i = 0; i < core->peer_count; i++) {
-        const struct progress *peer = &core->peers[i];
-        if (is_live(core, peer) && peer->match < till) till = peer->match;
-    }
-    return till;
-}
-
-void core_checkpoint(const struct core *core, struct checkpoint *out_checkpoint)
-{
-    *out_checkpoint = (struct checkpoint){ 0 };
-    const struct configuration *active = roster_active(core);
-    for (uint32_t i = 0; i < active->member_count; i++) {
-        replica_id id = active->members[i].id;
-        if (!configuration_is_voter(active, id)) continue;
-        log_index match = core->persistence.durable;
-        for (uint32_t k = 0; k < core->peer_count; k++) {
-            if (core->peers[k].id == id) match = core->peers[k].match;
-        }
-        if (match > core->commit) match = core->commit;
-        out_checkpoint->matches[out_checkpoint->count++] =
-            (struct checkpoint_match){ .id = id, .match = match };
-    }
-}
-
-void core_configuration_at(const struct core *core, log_index index,
-                           struct core_log_configuration *out_configuration)
-{
-    *out_configuration = (struct core_log_configuration){ 0 };
-    for (uint32_t i = 0; i < core->configuration_count; i++) {
-        if (core->configurations[i].index <= index) *out_configuration = core->configurations[i];
-    }
-}
-
-void core_status(const struct core *core, struct core_status *out_status)
-{
-    *out_status = (struct core_status){
-        .role = core->role,
-        .stop = core->stop,
-        .hard = core->hard,
-        .hard_durable = persistence_hard_is_durable(core),
-        .leader = core->leader,
-        .ready = core_is_ready(core),
-        .last = tail_last(&core->tail),
-        .durable = core->persistence.durable,
-        .commit = core->commit,
-        .applied = core->applied,
-        .configuration = *roster_active(core),
-        .compact_till = compact_till(core),
-        .malformed_count = core->malformed_count,
-        .peer_count = core->peer_count,
-    };
-    if (core->configuration_count > 0) {
-        out_status->configuration_index = core->configurations[core->configuration_count - 1].index;
-    }
-    for (uint32_t i = 0; i < core->peer_count; i++) {
-        const struct progress *peer = &core->peers[i];
-        out_status->peers[i] = (struct core_peer_status){
-            .id = peer->id,
-            .state = peer->state,
-            .match = peer->match,
-            .next = peer->next,
-            .voter = configuration_is_voter(roster_active(core), peer->id),
-            .caught_up = core->now - peer->healthy_since >= core->options.election_min_ticks,
-            .silent_ticks = (uint32_t)(core->now - peer->heard),
-        };
-    }
 }

@@ -31,6 +31,7 @@ struct outbox { /* outbox.c */
 
 struct batch {
     uint64_t sequence;
+    uint64_t at;             /* Tick at which it was issued. */
     log_index last;          /* Last index of the log when it was issued. */
     log_index truncate_from; /* 0: none. */
 };
@@ -73,12 +74,45 @@ struct reads {          /* reads.c */
     struct waiting_read items[CORE_READS_MAX]; /* In the order of arrival. */
 };
 
+struct gate {       /* gate.c */
+    bool shut;      /* T3 */
+    uint64_t nonce; /* Of our HELLOs. */
+    uint64_t since;
+    uint64_t asked;             /* Tick of the last round of HELLOs. */
+    struct checkpoint recorded; /* As applied. */
+    uint32_t retired_count;
+    replica_id retired[CORE_RETIRED_MAX]; /* Ascending. */
+};
+
+enum receiving_stage {
+    RECEIVING_NOTHING = 0,
+    RECEIVING_STREAM, /* Accepted; its bytes are on their way. */
+    RECEIVING_FLIP,   /* INSTALL is with the disk. */
+    RECEIVING_LOAD,   /* RELOAD is with the state. */
+};
+
+struct receiving { /* snapshots.c */
+    enum receiving_stage stage;
+    replica_id from;
+    bool asked; /* T6 */
+    struct core_snapshot snapshot;
+    uint64_t sequence; /* Of the INSTALL. */
+    uint64_t asked_at; /* Tick of the last SNAPSHOT_ASK; 0: none. */
+};
+
+struct recording {  /* recording.c */
+    log_index last; /* Of our last CHECKPOINT; 0: none in this term. */
+    uint64_t at;    /* Tick at which it was appended. */
+    uint64_t asked; /* Tick of the last CHECKPOINT_DUE; 0: none since. */
+};
+
 struct transfer {       /* transfer.c */
     replica_id target;  /* 0: none under way. */
     uint64_t deadline;  /* Tick at which we give up. */
     uint64_t next_move; /* Tick before which the steady state moves nothing. */
     uint64_t back_off;
     uint64_t told; /* Tick of the last TIMEOUT_NOW; 0: none yet. */
+    bool stalled;  /* Our disk is the reason (F3): if it comes to nothing, we step down. */
 };
 
 struct core {
@@ -94,6 +128,7 @@ struct core {
     log_index commit;
     log_index handed;  /* Given out by APPLY. */
     log_index applied; /* Told by APPLIED. */
+    bool damaged;      /* T6 */
     bool apply_reads;  /* The last APPLY is read from the log by the driver: nothing else until it is applied.
                         */
     log_index no_op;   /* Of our term, when we lead. */
@@ -102,12 +137,16 @@ struct core {
     uint64_t read_log_tag;
     uint64_t malformed_count;
     struct core_role_changed announced;
+    struct core_configured configured; /* As last told. */
 
     struct tail tail;
     struct persistence persistence;
     struct election election;
     struct reads reads;
     struct transfer transfer;
+    struct gate gate;
+    struct receiving receiving;
+    struct recording recording;
 
     struct core_log_configuration configurations[CORE_CONFIGURATIONS_MAX]; /* roster.c, ascending. */
     uint32_t configuration_count;
@@ -120,7 +159,7 @@ struct core {
 
 /* A violated assertion of section 13: the first one counts, and nothing of this step leaves but STOP. */
 void core_fail(struct core *core, enum core_stop reason);
-/* Raises commit; to what was known already does nothing. Prunes the roster. */
+/* Raises commit; to what was known already does nothing. */
 void core_commit(struct core *core, log_index index);
 bool core_is_ready(const struct core *core);           /* E7 */
 uint64_t core_draw(struct core *core, uint64_t below); /* From the seed. */

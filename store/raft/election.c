@@ -4,11 +4,13 @@
 
 #include "store/raft/outbox.h"
 #include "store/raft/persistence.h"
-#include "store/raft/quorum.h"
 #include "store/raft/reads.h"
 #include "store/raft/replication.h"
 #include "store/raft/roster.h"
+#include "store/raft/snapshots.h"
 #include "store/raft/transfer.h"
+
+#include "runtime/base/mark.h"
 
 enum { SOON_MIN_TICKS = 2, SOON_SPREAD_TICKS = 13 }; /* 20-150 ms (E8, E10). */
 
@@ -32,9 +34,16 @@ void election_start(struct core *core, enum core_start start)
     if (start == CORE_START_RESTARTED) draw_deadline_soon(core);
 }
 
+void election_soon(struct core *core)
+{
+    draw_deadline(core);
+    draw_deadline_soon(core);
+}
+
 /* E1, E2: a leader hears itself; a replica that never heard one since its start has heard none. */
 static bool leader_is_fresh(const struct core *core)
 {
+    if (MUTANT(core, NO_STICKINESS)) return false;
     if (core->role == CORE_LEADER) return true;
     return core->election.heard && core->now - core->election.contact < core->options.election_min_ticks;
 }
@@ -43,6 +52,12 @@ static bool leader_is_fresh(const struct core *core)
 static bool is_as_new(const struct core *core, const struct log_position *theirs)
 {
     struct log_position ours = tail_last(&core->tail);
+    if (MUTANT(core, NO_LOG_CHECK)) return true;
+    if (MUTANT(core, LENGTH_BEFORE_TERM)) return theirs->index >= ours.index;
+    if (MUTANT(core, DURABLE_ONLY_COMPARE)) {
+        ours.index = core->persistence.durable;
+        ours.term = tail_term_at(&core->tail, ours.index);
+    }
     if (theirs->term != ours.term) return theirs->term > ours.term;
     return theirs->index >= ours.index;
 }
@@ -61,6 +76,7 @@ static bool vote_is_ignored(const struct core *core, const struct core_message *
 bool election_must_follow(const struct core *core, const struct core_message *message)
 {
     if (message->term <= core->hard.term) return false;
+    if (core->role == CORE_LEADER && MUTANT(core, NO_STEP_DOWN)) return false;
     switch (message->type) {
     case CORE_PREVOTE: return false;
     case CORE_PREVOTE_REPLY: return !message->granted;
@@ -74,7 +90,7 @@ void election_follow(struct core *core, log_term term, replica_id leader)
     bool led = core->role == CORE_LEADER;
     bool was_follower = core->role == CORE_FOLLOWER;
     if (term > core->hard.term) {
-        outbox_drop_held(core); /* R5 */
+        if (!MUTANT(core, HELD_OVER_TERM)) outbox_drop_held(core); /* R5 */
         persistence_set_hard(core, term, 0);
         core->election.term_leader = 0;
         core->election.timeout_now = false;
@@ -99,6 +115,7 @@ bool election_hear_leader(struct core *core, replica_id leader)
     if (core->role != CORE_FOLLOWER || core->leader != leader) {
         election_follow(core, core->hard.term, leader);
     }
+    snapshots_cancel(core, leader); /* N4 */
     core->election.term_leader = leader;
     core->election.heard = true;
     core->election.contact = core->now;
@@ -179,19 +196,20 @@ static void campaign(struct core *core, bool by_transfer)
 /* Won, lost, or neither yet. */
 static void count_answers(struct core *core)
 {
-    const struct configuration *active = roster_active(core);
-    if (quorum_value(active, granted_by, core) == 1) {
-        if (core->role == CORE_PRE_CANDIDATE) campaign(core, false);
-        else lead(core);
+    if (roster_quorum(core, granted_by) == 1) {
+        bool pre = core->role == CORE_PRE_CANDIDATE;
+        if (pre) campaign(core, false);
+        if (!pre || MUTANT(core, PREVOTE_AS_VOTE)) lead(core);
         return;
     }
-    if (quorum_value(active, not_refused_by, core) == 0) election_follow(core, core->hard.term, 0);
+    if (roster_quorum(core, not_refused_by) == 0) election_follow(core, core->hard.term, 0);
 }
 
 static void start_prevote(struct core *core)
 {
     core->role = CORE_PRE_CANDIDATE;
     core->leader = 0;
+    if (MUTANT(core, PREVOTE_BUMPS_TERM)) persistence_set_hard(core, core->hard.term + 1, 0);
     reads_fail(core, STATUS_NO_LEADER);
     draw_deadline(core);
     ask_all(core);
@@ -201,16 +219,20 @@ static void start_prevote(struct core *core)
 /* E3 */
 static bool may_campaign(const struct core *core)
 {
-    return holds_something(core) && roster_self_is_voter(core) && persistence_is_idle(core);
+    bool free = !core->gate.shut && !core->damaged && !snapshots_is_installing(core);
+    bool idle = persistence_is_idle(core) || MUTANT(core, CAMPAIGN_WHILE_WRITING);
+    return holds_something(core) && roster_self_is_voter(core) && idle && free;
 }
 
 void election_on_tick(struct core *core)
 {
     if (core->role == CORE_LEADER) {
-        election_step_down_if_unheard(core);
+        if (!MUTANT(core, NO_CHECK_QUORUM)) election_step_down_if_unheard(core);
         return;
     }
-    if (core->now < core->election.deadline) return;
+    if (core->gate.shut || core->now < core->election.deadline) return;
+    snapshots_cancel(core,
+                     0); /* Its sender is silent: what came of it is resumed when it is offered again. */
     if (may_campaign(core)) {
         start_prevote(core);
         return;
@@ -223,7 +245,7 @@ void election_on_persisted(struct core *core)
 {
     if (core->election.timeout_now && core->role == CORE_FOLLOWER && may_campaign(core)) campaign(core, true);
     if (core->role != CORE_CANDIDATE || core->election.counted_self) return;
-    if (!persistence_hard_is_durable(core)) return;
+    if (!persistence_hard_is_durable(core) && !MUTANT(core, CAMPAIGN_WHILE_WRITING)) return;
     core->election.counted_self = true; /* E3: only now. */
     count_answers(core);
 }
@@ -262,7 +284,10 @@ void election_on_vote(struct core *core, const struct core_message *message)
     bool granted = message->term == core->hard.term && free && is_as_new(core, &message->position) &&
                    !vote_is_ignored(core, message);
     if (granted) {
-        if (core->role == CORE_PRE_CANDIDATE) election_follow(core, core->hard.term, 0);
+        if (core->role == CORE_PRE_CANDIDATE) {
+            MARK("raft.pre_candidate_votes_for_another");
+            election_follow(core, core->hard.term, 0);
+        }
         persistence_set_hard(core, message->term, message->from);
         draw_deadline(core);
     }
@@ -284,6 +309,7 @@ void election_on_timeout_now(struct core *core, const struct core_message *messa
     if (core->election.term_leader != message->from) return;
     core->election.timeout_now = true; /* E9: waits for the disk instead of being dropped. */
     if (may_campaign(core)) campaign(core, true);
+    else MARK("raft.timeout_now_waits_for_the_disk");
 }
 
 void election_on_peer_up(struct core *core, replica_id id)
@@ -314,6 +340,19 @@ static uint64_t heard_from(const void *context, replica_id voter)
 
 void election_step_down_if_unheard(struct core *core)
 {
-    uint64_t heard = quorum_value(roster_active(core), heard_from, core);
-    if (core->now - heard > core->options.election_min_ticks) election_follow(core, core->hard.term, 0);
+    uint64_t heard = roster_quorum(core, heard_from);
+    if (core->now - heard <= core->options.election_min_ticks) return;
+    MARK("raft.leader_hears_no_quorum");
+    election_follow(core, core->hard.term, 0);
+}
+
+uint64_t election_due(const struct core *core)
+{
+    if (core->role == CORE_LEADER) {
+        uint64_t heard = roster_quorum(core, heard_from);
+        return heard + core->options.election_min_ticks + 1;
+    }
+    if (core->gate.shut) return UINT64_MAX;
+    bool waits = core->now >= core->election.deadline && !may_campaign(core);
+    return waits ? UINT64_MAX : core->election.deadline; /* For the disk, or for entry 1: an event ends it. */
 }

@@ -5,7 +5,9 @@
 #include "store/raft/core_state.h"
 
 void election_start(struct core *core, enum core_start start);
+void election_soon(struct core *core); /* E10: the gate opened. */
 void election_on_tick(struct core *core);
+uint64_t election_due(const struct core *core); /* Tick at which it acts; UINT64_MAX: none. */
 void election_on_prevote(struct core *core, const struct core_message *message);
 void election_on_prevote_reply(struct core *core, const struct core_message *message);
 void election_on_vote(struct core *core, const struct core_message *message);

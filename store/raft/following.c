@@ -6,6 +6,8 @@
 #include "store/raft/persistence.h"
 #include "store/raft/roster.h"
 
+#include "runtime/base/mark.h"
+
 void following_refuse(struct core *core, const struct core_message *message)
 {
     struct core_message refusal = { .to = message->from };
@@ -42,6 +44,7 @@ static void reject(struct core *core, const struct core_message *message)
 static bool chain_differs(struct core *core, log_index index, log_term term, uint64_t chain)
 {
     struct log_position ours;
+    if (MUTANT(core, CHAIN_UNCHECKED)) return false;
     if (!tail_position(&core->tail, index, &ours)) return false; /* No longer known. */
     if (ours.index == 0 || ours.term != term || ours.chain == chain) return false;
     core_fail(core, CORE_STOP_CHAIN);
@@ -54,7 +57,7 @@ static uint32_t count_held(struct core *core, const struct core_message *message
 {
     uint32_t held = 0;
     log_index last = tail_last(&core->tail).index;
-    while (held < message->entry_count) {
+    while (held < message->entry_count && !MUTANT(core, TRUNCATES_ON_DUPLICATE)) {
         const struct raft_entry *entry = &message->entries[held];
         if (entry->index > last) break;
         bool committed =
@@ -77,7 +80,7 @@ static struct log_position position_of(const struct core_message *message, uint3
 /* false: stopped. */
 static bool truncate_to(struct core *core, const struct log_position *last)
 {
-    if (last->index < core->commit) {
+    if (last->index < core->commit && !MUTANT(core, TRUNCATES_COMMITTED)) {
         core_fail(core, CORE_STOP_TRUNCATION);
         return false;
     }
@@ -109,24 +112,44 @@ static void adopt_configurations(struct core *core, const struct raft_entry *ent
 {
     for (uint32_t i = 0; i < count && core->stop == CORE_RUNNING; i++) {
         if (entries[i].type != ENTRY_CONFIGURATION) continue;
-        if (entries[i].index > 1 && commit >= entries[i].index) core_commit(core, entries[i].index - 1);
+        if (MUTANT(core, ACTIVE_AT_COMMIT) && commit < entries[i].index) continue;
         roster_append(core, &entries[i]);
     }
 }
+
+#if AETHER_MUTANTS
+/* As if a message that ends before our log contradicted what is beyond. */
+static bool cut_after(struct core *core, const struct core_message *message, uint32_t held)
+{
+    struct log_position last = position_of(message, held);
+    bool beyond = message->entry_count > 0 && last.index >= core->commit;
+    if (!beyond || last.index >= tail_last(&core->tail).index) return true;
+    if (!truncate_to(core, &last)) return false;
+    persistence_issue(core, last.index + 1, 0);
+    return true;
+}
+#else
+#define cut_after(core, message, held) true
+#endif
 
 /* Takes over what is new. false: not taken (no room, or stopped). */
 static bool take(struct core *core, const struct core_message *message, uint32_t held)
 {
     const struct raft_entry *entries = message->entries + held;
     uint32_t count = message->entry_count - held;
+    if (count == 0 && MUTANT(core, TRUNCATES_ON_SHORTER)) return cut_after(core, message, held);
     if (count == 0) return true;
     size_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {
         bytes += tail_entry_bytes(&entries[i]);
     }
-    if (!tail_has_room(&core->tail, count, bytes)) return false; /* Lost; it comes again. */
+    if (!tail_has_room(&core->tail, count, bytes)) { /* Lost; it comes again. */
+        MARK("raft.append_has_no_room");
+        return false;
+    }
     struct log_position before = position_of(message, held);
     bool conflict = entries[0].index <= tail_last(&core->tail).index;
+    if (conflict) MARK("raft.conflict_truncates");
     if (conflict && !truncate_to(core, &before)) return false;
     append_entries(core, entries, count);
     persistence_issue(core, conflict ? entries[0].index : 0, entries[0].index);
@@ -142,6 +165,7 @@ void following_on_append(struct core *core, const struct core_message *message)
     log_index end = before->index + message->entry_count;
     bool below_commit = before->index < core->commit;
     if (below_commit && end <= core->commit) { /* R2 */
+        MARK("raft.append_below_commit");
         log_index durable = core->persistence.durable;
         acknowledge(core, message->from, core->commit < durable ? core->commit : durable);
         if (durable < core->commit) acknowledge(core, message->from, core->commit);
@@ -155,6 +179,7 @@ void following_on_append(struct core *core, const struct core_message *message)
     if (chain_differs(core, before->index, before->term, before->chain)) return;
     uint32_t held = count_held(core, message);
     if (core->stop != CORE_RUNNING || !take(core, message, held)) return;
+    if (MUTANT(core, NO_PREFIX_CAP)) end = tail_last(&core->tail).index;
     core_commit(core, message->commit < end ? message->commit : end); /* R4 */
     acknowledge(core, message->from, end);
 }

@@ -3,6 +3,7 @@
 #include "store/raft/outbox.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/mark.h"
 
 #include <string.h>
 
@@ -42,8 +43,8 @@ static bool acknowledges(const struct core_message *message)
 
 static void leave(struct core *core, const struct core_message *message)
 {
-    if (acknowledges(message) && message->match > core->persistence.durable &&
-        !MUTANT(core, ACK_BEFORE_SYNC)) {
+    bool held_wrongly = MUTANT(core, ACK_BEFORE_SYNC) || MUTANT(core, HELD_OVER_TERM);
+    if (acknowledges(message) && message->match > core->persistence.durable && !held_wrongly) {
         core_fail(core, CORE_STOP_ACKNOWLEDGE);
         return;
     }
@@ -70,7 +71,10 @@ static void send_after(struct core *core, const struct core_message *message, ui
     }
     CHECK(message->entry_count == 0);
     if (joins_last(outbox, message, after)) return;
-    if (outbox->held_count == HELD_MAX) return;
+    if (outbox->held_count == HELD_MAX) {
+        MARK("raft.too_many_messages_held");
+        return;
+    }
     outbox->held[outbox->held_count].after = after;
     outbox->held[outbox->held_count].message = *message;
     outbox->held_count++;
@@ -92,6 +96,10 @@ static void sign(const struct core *core, struct core_message *message)
 void outbox_send(struct core *core, struct core_message message)
 {
     sign(core, &message);
+    if (MUTANT(core, VOTE_BEFORE_SYNC) && message.type == CORE_VOTE_REPLY) {
+        leave(core, &message);
+        return;
+    }
     send_after(core, &message, hard_batch(core));
 }
 
@@ -134,5 +142,6 @@ void outbox_release(struct core *core)
 
 void outbox_drop_held(struct core *core)
 {
+    if (core->outbox.held_count > 0) MARK("raft.held_messages_dropped");
     core->outbox.held_count = 0;
 }

@@ -3,24 +3,36 @@
 
 #include "store/raft/outbox.h"
 
-void persistence_issue(struct core *core, log_index truncate_from, log_index from)
+#include "runtime/base/mark.h"
+
+/* 0: there is no room for one more. */
+static uint64_t begin(struct core *core, log_index truncate_from, log_index last)
 {
     struct persistence *persistence = &core->persistence;
     if (persistence->issued - persistence->done == BATCHES_MAX) {
         core_fail(core, CORE_STOP_BOUND);
-        return;
+        return 0;
     }
-    log_index last = tail_last(&core->tail).index;
     uint64_t sequence = ++persistence->issued;
     persistence->batches[sequence % BATCHES_MAX] =
-        (struct batch){ .sequence = sequence, .last = last, .truncate_from = truncate_from };
+        (struct batch){ .sequence = sequence, .at = core->now, .last = last, .truncate_from = truncate_from };
     if (truncate_from != 0 && persistence->durable >= truncate_from) {
         persistence->durable = truncate_from - 1; /* R8: it falls by a truncation only, and at once. */
     }
+    return sequence;
+}
+
+void persistence_issue(struct core *core, log_index truncate_from, log_index from)
+{
+    struct persistence *persistence = &core->persistence;
+    log_index last = tail_last(&core->tail).index;
+    uint64_t sequence = begin(core, truncate_from, last);
+    if (sequence == 0) return;
     struct core_persist *persist = &outbox_add(core, CORE_ACTION_PERSIST)->persist;
     persist->sequence = sequence;
-    persist->hard_changed = persistence->hard_dirty;
+    persist->hard_changed = persistence->hard_dirty && !MUTANT(core, VOTE_NOT_PERSISTED);
     persist->hard = core->hard;
+    if (MUTANT(core, TERM_WITHOUT_VOTE)) persist->hard.vote = 0;
     persist->truncate_from = truncate_from;
     if (from != 0) {
         persist->entries = tail_at(&core->tail, from);
@@ -28,6 +40,27 @@ void persistence_issue(struct core *core, log_index truncate_from, log_index fro
     }
     if (persistence->hard_dirty) persistence->hard_sequence = sequence;
     persistence->hard_dirty = false;
+}
+
+/* What the log held beyond commit goes with it; what was committed is in the snapshot. */
+uint64_t persistence_install(struct core *core, const struct core_snapshot *snapshot, bool keep_log)
+{
+    if (core->persistence.hard_dirty) persistence_issue(core, 0, 0);
+    log_index last = keep_log ? tail_last(&core->tail).index : snapshot->position.index;
+    uint64_t sequence = begin(core, keep_log ? 0 : core->commit + 1, last);
+    if (sequence == 0) return 0;
+    struct core_install *install = &outbox_add(core, CORE_ACTION_INSTALL)->install;
+    install->sequence = sequence;
+    install->snapshot = *snapshot;
+    install->keep_log = keep_log;
+    return sequence;
+}
+
+uint64_t persistence_oldest_age(const struct core *core)
+{
+    const struct persistence *persistence = &core->persistence;
+    if (persistence->done == persistence->issued) return 0;
+    return core->now - persistence->batches[(persistence->done + 1) % BATCHES_MAX].at;
 }
 
 /* R8: a late completion can't vouch for entries that were replaced since. */
@@ -49,6 +82,8 @@ void persistence_on_persisted(struct core *core, uint64_t sequence)
         return;
     }
     log_index durable = durable_after(persistence, sequence);
+    if (MUTANT(core, LATE_COMPLETION)) durable = persistence->batches[sequence % BATCHES_MAX].last;
+    if (durable < persistence->batches[sequence % BATCHES_MAX].last) MARK("raft.late_completion");
     if (durable < persistence->durable) {
         core_fail(core, CORE_STOP_BACKWARDS);
         return;

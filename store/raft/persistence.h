@@ -10,6 +10,10 @@ enum { PERSISTENCE_SPARE_PROPOSAL = 128, PERSISTENCE_SPARE_MESSAGE = 8 };
 /* One PERSIST: the term and vote if they changed, a truncation (0: none), and the tail's entries from `from`
  * to the last (0: none). */
 void persistence_issue(struct core *core, log_index truncate_from, log_index from);
+/* The flip of a snapshot (N2, N3), in its place among them; its sequence. */
+uint64_t persistence_install(struct core *core, const struct core_snapshot *snapshot, bool keep_log);
+/* F3: ticks since the oldest unfinished one was issued; 0: none is unfinished. */
+uint64_t persistence_oldest_age(const struct core *core);
 void persistence_on_persisted(struct core *core, uint64_t sequence);
 bool persistence_is_idle(const struct core *core);
 bool persistence_hard_is_durable(const struct core *core);

@@ -40,6 +40,14 @@ void progress_pipeline(struct progress *progress)
     window_clear(progress);
 }
 
+void progress_snapshot(struct progress *progress)
+{
+    progress->state = CORE_PEER_SNAPSHOT;
+    progress->probing = false;
+    progress->read_tag = 0;
+    window_clear(progress);
+}
+
 void progress_sent(struct progress *progress, log_index last, size_t bytes)
 {
     CHECK(progress->window_count < PROGRESS_WINDOW_MAX);

@@ -24,10 +24,12 @@ struct progress {
     uint64_t moved;              /* Tick of the last probe, or of the last move of the window. */
     uint64_t notified;           /* Tick of the last message that carried our commit. */
     log_index commit_sent;       /* The commit index that it was told. */
-    uint64_t healthy_since;      /* E9. */
+    uint64_t healthy_since;      /* E9, M3: tick since which it keeps up. */
     uint64_t token;              /* Q1: newest token of our term that it acknowledged. */
     uint64_t read_tag;           /* Of the READ_LOG under way for it; 0: none. */
     bool probing;                /* PROBE: the one message is out. */
+    bool greeted;                /* It answered our HELLO (T3). */
+    uint64_t snapshot_after;     /* Tick before which it is sent no snapshot: the last one failed. */
     enum progress_answer answer; /* To our request for a vote or a pre-vote. */
     uint32_t window_first;
     uint32_t window_count;
@@ -40,6 +42,7 @@ void progress_start(struct progress *progress, log_index last, uint64_t now);
 /* Back to one message at a time, from `next`; `next` is kept above match. */
 void progress_probe(struct progress *progress, log_index next);
 void progress_pipeline(struct progress *progress); /* From match + 1 on. */
+void progress_snapshot(struct progress *progress); /* Nothing is sent until it has a snapshot. */
 void progress_sent(struct progress *progress, log_index last, size_t bytes);
 /* The peer holds everything up to match: frees the window up to there. */
 void progress_acknowledged(struct progress *progress, log_index match);

@@ -5,8 +5,10 @@
 #include "store/raft/reads.h"
 
 #include "store/raft/outbox.h"
-#include "store/raft/quorum.h"
 #include "store/raft/roster.h"
+#include "store/raft/snapshots.h"
+
+#include "runtime/base/mark.h"
 
 enum { ASK_AGAIN_TICKS = 10 };
 
@@ -29,8 +31,8 @@ static struct waiting_read *wait(struct core *core)
 
 void reads_on_read(struct core *core, uint64_t tag)
 {
-    if (core->leader == 0) {
-        outbox_reject(core, tag, STATUS_NO_LEADER);
+    if (core->leader == 0 || core->damaged) { /* T6 */
+        outbox_reject(core, tag, core->damaged ? STATUS_NOT_READY : STATUS_NO_LEADER);
         return;
     }
     struct waiting_read *read = wait(core);
@@ -40,7 +42,11 @@ void reads_on_read(struct core *core, uint64_t tag)
 
 void reads_on_read_index(struct core *core, const struct core_message *message)
 {
-    if (core->role != CORE_LEADER || !core_is_ready(core)) return; /* It asks again. */
+    bool ready = core_is_ready(core) || MUTANT(core, READ_BEFORE_NO_OP);
+    if (core->role != CORE_LEADER || !ready) { /* It asks again. */
+        MARK("raft.read_index_asked_too_early");
+        return;
+    }
     struct waiting_read *read = wait(core);
     if (read == NULL) return;
     read->from = message->from;
@@ -71,7 +77,7 @@ static uint64_t token_of(const void *context, replica_id voter)
 /* An acknowledgement confirms all tokens up to its own (of this term: others never come here). */
 static void confirm(struct core *core)
 {
-    uint64_t confirmed = quorum_value(roster_active(core), token_of, core);
+    uint64_t confirmed = roster_quorum(core, token_of);
     if (confirmed > core->reads.confirmed) core->reads.confirmed = confirmed;
 }
 
@@ -91,12 +97,25 @@ void reads_on_tick(struct core *core)
     if (core->role != CORE_FOLLOWER || core->leader == 0) return;
     if (core->now - reads->asked < ASK_AGAIN_TICKS) return;
     for (uint32_t i = 0; i < reads->count; i++) {
-        if (!reads->items[i].confirmed) reads->items[i].nonce = 0; /* Lost on the way: a new attempt. */
+        if (reads->items[i].confirmed) continue;
+        MARK("raft.read_index_asked_again");
+        reads->items[i].nonce = 0; /* Lost on the way: a new attempt. */
     }
+}
+
+uint64_t reads_due(const struct core *core)
+{
+    const struct reads *reads = &core->reads;
+    if (core->role != CORE_FOLLOWER || core->leader == 0) return UINT64_MAX;
+    for (uint32_t i = 0; i < reads->count; i++) {
+        if (!reads->items[i].confirmed) return reads->asked + ASK_AGAIN_TICKS;
+    }
+    return UINT64_MAX;
 }
 
 void reads_fail(struct core *core, enum status status)
 {
+    if (core->reads.count > 0) MARK("raft.reads_fail_with_the_lead");
     struct reads *reads = &core->reads;
     uint32_t left = 0;
     for (uint32_t i = 0; i < reads->count; i++) {
@@ -111,7 +130,7 @@ void reads_fail(struct core *core, enum status status)
 static bool give_tokens(struct core *core)
 {
     struct reads *reads = &core->reads;
-    if (!core_is_ready(core)) return false; /* E7 */
+    if (!core_is_ready(core) && !MUTANT(core, READ_BEFORE_NO_OP)) return false; /* E7 */
     bool in_flight = false;
     bool arrived = false;
     for (uint32_t i = 0; i < reads->count; i++) {
@@ -122,7 +141,8 @@ static bool give_tokens(struct core *core)
     }
     if (!arrived || (in_flight && !reads->round_wanted)) return false; /* Q2: they wait for the next round. */
     reads->round_wanted = false;
-    uint64_t token = ++reads->token;
+    bool reuse = MUTANT(core, TOKEN_REUSED) && reads->token > 0;
+    uint64_t token = reuse ? reads->token : ++reads->token;
     for (uint32_t i = 0; i < reads->count; i++) {
         struct waiting_read *read = &reads->items[i];
         if (read->confirmed || read->token != 0) continue;
@@ -145,7 +165,8 @@ static void confirm_waiting(struct core *core)
 {
     for (uint32_t i = 0; i < core->reads.count; i++) {
         struct waiting_read *read = &core->reads.items[i];
-        if (read->token != 0 && read->token <= core->reads.confirmed) read->confirmed = true;
+        bool answered = read->token <= core->reads.confirmed || MUTANT(core, READ_WITHOUT_QUORUM);
+        if (read->token != 0 && answered) read->confirmed = true;
     }
 }
 
@@ -173,13 +194,15 @@ static void ask_leader(struct core *core)
 static void answer_confirmed(struct core *core)
 {
     struct reads *reads = &core->reads;
+    bool loads = snapshots_holds_apply(core); /* N6: a state that is being replaced answers nothing. */
     uint32_t left = 0;
     for (uint32_t i = 0; i < reads->count; i++) {
         struct waiting_read *read = &reads->items[i];
         bool ours = read->from == 0;
         if (read->confirmed && !ours) {
             answer_follower(core, read);
-        } else if (read->confirmed && read->index <= core->applied) {
+        } else if (read->confirmed && !loads &&
+                   (read->index <= core->applied || MUTANT(core, READ_BEFORE_APPLIED))) {
             struct core_read_ok *ok = &outbox_add(core, CORE_ACTION_READ_OK)->read_ok;
             *ok = (struct core_read_ok){ .tag = read->tag, .index = read->index };
         } else {

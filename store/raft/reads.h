@@ -10,6 +10,7 @@ void reads_on_read_index(struct core *core, const struct core_message *message);
 void reads_on_read_index_reply(struct core *core, const struct core_message *message);
 void reads_on_heartbeat_reply(struct core *core, struct progress *peer, uint64_t token);
 void reads_on_tick(struct core *core);
+uint64_t reads_due(const struct core *core);            /* Tick at which it acts; UINT64_MAX: none. */
 void reads_fail(struct core *core, enum status status); /* All that wait. */
 /* Once a step: gives tokens, asks the leader, and answers what is confirmed and applied. true: a new round of
  * heartbeats has to leave. */

@@ -7,10 +7,13 @@
 #include "store/raft/election.h"
 #include "store/raft/outbox.h"
 #include "store/raft/persistence.h"
-#include "store/raft/quorum.h"
 #include "store/raft/reads.h"
+#include "store/raft/recording.h"
 #include "store/raft/roster.h"
+#include "store/raft/snapshots.h"
 #include "store/raft/transfer.h"
+
+#include "runtime/base/mark.h"
 
 enum {
     PROBE_BYTES_MAX = 64 * 1024,
@@ -45,9 +48,30 @@ void replication_start(struct core *core)
     core->heartbeat_due = core->now;
     reads_start_term(core);
     transfer_start_term(core);
+    recording_start_term(core);
     append_own(core, ENTRY_NO_OP, NULL, 0); /* E7 */
     core->no_op = last + 1;
     persistence_issue(core, 0, last + 1);
+}
+
+static bool has_room(const struct core *core, size_t bytes)
+{
+    bool fits = core->uncommitted_bytes + bytes <= core->options.uncommitted_bytes; /* R10 */
+    return fits && persistence_has_room(core, PERSISTENCE_SPARE_PROPOSAL) &&
+           tail_has_room(&core->tail, 1, bytes);
+}
+
+/* A configuration is not refused for what clients have in flight: it may be what gets the cluster going. */
+bool replication_append_configuration(struct core *core, struct bytes *payload)
+{
+    size_t bytes = payload->size + sizeof(struct raft_entry);
+    if (!persistence_has_room(core, PERSISTENCE_SPARE_MESSAGE) || !tail_has_room(&core->tail, 1, bytes))
+        return false;
+    append_own(core, ENTRY_CONFIGURATION, payload, 0);
+    log_index index = tail_last(&core->tail).index;
+    persistence_issue(core, 0, index);
+    roster_append(core, tail_at(&core->tail, index)); /* M1 */
+    return core->stop == CORE_RUNNING;
 }
 
 /* OK: append it. */
@@ -60,12 +84,9 @@ static enum status judge(const struct core *core, const struct core_proposal *pr
     if (!known || size > ENTRY_PAYLOAD_MAX) return STATUS_INVALID;
     if ((proposal->type == ENTRY_NO_OP) != (proposal->payload == NULL)) return STATUS_INVALID;
     if (core->transfer.target != 0) return STATUS_NOT_READY; /* E9 */
-    size_t bytes = size + sizeof(struct raft_entry);
-    bool fits = core->uncommitted_bytes + bytes <= core->options.uncommitted_bytes; /* R10 */
-    if (!fits || !persistence_has_room(core, PERSISTENCE_SPARE_PROPOSAL) ||
-        !tail_has_room(&core->tail, 1, bytes))
-        return STATUS_OVERLOADED;
-    return STATUS_OK;
+    if (has_room(core, size + sizeof(struct raft_entry))) return STATUS_OK;
+    MARK("raft.proposal_overloaded");
+    return STATUS_OVERLOADED;
 }
 
 void replication_on_propose(struct core *core, const struct core_proposal *proposals, uint32_t count)
@@ -82,6 +103,7 @@ void replication_on_propose(struct core *core, const struct core_proposal *propo
         proposed->tag = proposals[i].tag;
         proposed->index = tail_last(&core->tail).index;
         proposed->term = core->hard.term;
+        if (proposals[i].type == ENTRY_CHECKPOINT) recording_appended(core, proposed->index);
     }
     if (tail_last(&core->tail).index >= from) persistence_issue(core, 0, from);
 }
@@ -149,11 +171,15 @@ static bool advance(struct core *core, struct progress *peer)
 {
     const struct core_options *options = &core->options;
     log_index last = tail_last(&core->tail).index;
-    if (peer->match >= peer->next || peer->next > last + 1) {
+    if ((peer->match >= peer->next && !MUTANT(core, NEXT_BELOW_MATCH)) || peer->next > last + 1) {
         core_fail(core, CORE_STOP_PROGRESS);
         return false;
     }
-    if (peer->read_tag != 0 || peer->probing) return false;
+    if (peer->read_tag != 0 || peer->probing || peer->state == CORE_PEER_SNAPSHOT) return false;
+    if (snapshots_must_send(core, peer)) {
+        snapshots_begin(core, peer);
+        return false;
+    }
     bool pipeline = peer->state == CORE_PEER_PIPELINE;
     if (pipeline && peer->next > last) return false;
     if (pipeline && progress_window_is_full(peer, options->window_messages, options->window_bytes))
@@ -180,6 +206,7 @@ static bool advance(struct core *core, struct progress *peer)
 static void send_heartbeat(struct core *core, struct progress *peer)
 {
     log_index commit = core->commit < peer->match ? core->commit : peer->match; /* R4 */
+    if (MUTANT(core, HEARTBEAT_COMMIT)) commit = core->commit;
     outbox_send(core,
                 (struct core_message){
                     .type = CORE_HEARTBEAT, .to = peer->id, .commit = commit, .token = core->reads.token });
@@ -216,6 +243,11 @@ void replication_on_log_read(struct core *core, uint64_t tag, const struct raft_
     }
     if (core->role != CORE_LEADER || peer == NULL) return; /* Nobody waits for it any more. */
     peer->read_tag = 0;
+    if (count == 0 && peer->next <= core->applied + 1) {
+        MARK("raft.compacted_while_it_was_read");
+        snapshots_begin(core, peer);
+        return;
+    }
     bool with_before = count > 0 && entries[0].index + 1 == peer->next;
     log_index from = with_before ? peer->next - 1 : peer->next;
     if (count == 0 || !entries_fit(core, entries, count, from)) {
@@ -239,15 +271,19 @@ static void on_rejected(struct core *core, struct progress *peer, const struct c
 {
     log_index asked = message->position.index;
     bool stale = peer->state == CORE_PEER_PROBE && asked != peer->next - 1;
+    if (stale) MARK("raft.stale_refusal");
     /* What it acknowledged and no longer has (its disk lied: T3) is not found by asking again at once, and
      * each repeated reject would breed another probe: the timeout asks. */
-    bool lost = asked <= peer->match;
-    if (stale || lost || asked == 0) return;
+    bool lost = asked <= peer->match && !MUTANT(core, NEXT_BELOW_MATCH);
+    if (stale || lost || asked == 0 || peer->state == CORE_PEER_SNAPSHOT) return;
     log_index last = tail_last(&core->tail).index;
     log_index limit = message->hint.index < asked ? message->hint.index : asked - 1;
     if (limit > last) limit = last;
     log_index known = term_runs_last_not_above(&core->tail.runs, limit, message->hint.term);
+    if (known + 1 < asked) MARK("raft.hint_skips_entries");
     progress_probe(peer, known + 1); /* R2: skips by term, so at most one probe a term. */
+    if (MUTANT(core, NEXT_BELOW_MATCH)) peer->next = known + 1;
+    if (MUTANT(core, HINT_SKIPS_TOO_FAR)) peer->match = known;
 }
 
 void replication_on_append_reply(struct core *core, const struct core_message *message)
@@ -263,14 +299,20 @@ void replication_on_append_reply(struct core *core, const struct core_message *m
         return;
     }
     if (message->match > peer->match) peer->moved = core->now;
+    if (MUTANT(core, WINDOW_STAYS_SHUT) && peer->state == CORE_PEER_PIPELINE) {
+        if (message->match > peer->match) peer->match = message->match;
+        return;
+    }
     progress_acknowledged(peer, message->match);
-    if (peer->state == CORE_PEER_PROBE) progress_pipeline(peer);
+    bool installed = peer->state == CORE_PEER_SNAPSHOT && !snapshots_must_send(core, peer);
+    if (peer->state == CORE_PEER_PROBE || installed) progress_pipeline(peer);
 }
 
 void replication_on_peer_down(struct core *core, replica_id id)
 {
     struct progress *peer = roster_peer(core, id);
-    if (core->role == CORE_LEADER && peer != NULL) progress_probe(peer, peer->match + 1);
+    if (core->role != CORE_LEADER || peer == NULL || peer->state == CORE_PEER_SNAPSHOT) return;
+    progress_probe(peer, peer->match + 1);
 }
 
 /* R1: what was not answered in time was lost. */
@@ -280,6 +322,7 @@ static void check_timeout(struct core *core, struct progress *peer)
     if (peer->state == CORE_PEER_PROBE) {
         if (silent >= (uint64_t)2 * core->options.heartbeat_ticks) peer->probing = false;
     } else if (peer->window_count > 0 && silent >= core->options.election_min_ticks / 2) {
+        MARK("raft.window_timed_out");
         progress_probe(peer, peer->match + 1);
     }
 }
@@ -304,7 +347,8 @@ void replication_on_tick(struct core *core)
 static uint64_t match_of(const void *context, replica_id voter)
 {
     const struct core *core = context;
-    if (voter == core->options.self) return core->persistence.durable;
+    if (voter == core->options.self)
+        return MUTANT(core, OWN_COPY_UNSYNCED) ? tail_last(&core->tail).index : core->persistence.durable;
     for (uint32_t i = 0; i < core->peer_count; i++) {
         if (core->peers[i].id == voter) return core->peers[i].match;
     }
@@ -313,15 +357,43 @@ static uint64_t match_of(const void *context, replica_id voter)
 
 void replication_commit(struct core *core)
 {
-    log_index held = quorum_value(roster_active(core), match_of, core);
+    log_index held = roster_quorum(core, match_of);
     if (held <= core->commit) return;
     /* R7, and figure 8 of the Raft paper: an entry of an old term commits only beneath one of ours. */
     bool own_term = tail_term_at(&core->tail, held) == core->hard.term;
     if (!own_term && !MUTANT(core, OLD_TERM_BY_COUNTING)) return;
     core_commit(core, held);
-    bool removed = core_is_ready(core) && !roster_self_is_voter(core) &&
-                   core->configurations[core->configuration_count - 1].index <= core->commit;
-    if (removed) election_follow(core, core->hard.term, 0); /* E6 */
+}
+
+/* The next one may leave at once: a step sends only so many. */
+static bool has_more(const struct core *core, const struct progress *peer)
+{
+    bool blocked = peer->read_tag != 0 || peer->state != CORE_PEER_PIPELINE;
+    if (blocked || peer->next > tail_last(&core->tail).index) return false;
+    return !progress_window_is_full(peer, core->options.window_messages, core->options.window_bytes);
+}
+
+static uint64_t peer_due(const struct core *core, const struct progress *peer)
+{
+    if (has_more(core, peer)) return core->now + 1;
+    log_index commit = core->commit < peer->match ? core->commit : peer->match;
+    if (commit > peer->commit_sent) return core->now + 1;
+    if (peer->state == CORE_PEER_PROBE) {
+        if (peer->probing) return peer->moved + (uint64_t)2 * core->options.heartbeat_ticks;
+        return peer->snapshot_after > core->now ? peer->snapshot_after : UINT64_MAX;
+    }
+    bool waits = peer->state == CORE_PEER_PIPELINE && peer->window_count > 0;
+    return waits ? peer->moved + core->options.election_min_ticks / 2 : UINT64_MAX;
+}
+
+uint64_t replication_due(const struct core *core)
+{
+    uint64_t due = core->heartbeat_due;
+    for (uint32_t i = 0; i < core->peer_count; i++) {
+        uint64_t own = peer_due(core, &core->peers[i]);
+        if (own < due) due = own;
+    }
+    return due;
 }
 
 void replication_send(struct core *core, bool read_round)

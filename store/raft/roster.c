@@ -1,7 +1,9 @@
 /* roster: see the header. */
 #include "store/raft/roster.h"
 
-#include "runtime/base/check.h"
+#include "store/raft/quorum.h"
+
+#include "runtime/base/mark.h"
 
 #include <string.h>
 
@@ -12,6 +14,11 @@ const struct configuration *roster_active(const struct core *core)
     return &core->configurations[core->configuration_count - 1].configuration;
 }
 
+log_index roster_active_index(const struct core *core)
+{
+    return core->configuration_count == 0 ? 0 : core->configurations[core->configuration_count - 1].index;
+}
+
 static void drop_oldest(struct core *core)
 {
     core->configuration_count--;
@@ -19,11 +26,18 @@ static void drop_oldest(struct core *core)
             core->configuration_count * sizeof core->configurations[0]);
 }
 
-void roster_commit(struct core *core)
+void roster_tidy(struct core *core)
 {
-    while (core->configuration_count > 1 && core->configurations[1].index <= core->commit) {
+    while (core->configuration_count > 1 && core->configurations[1].index <= core->applied) {
         drop_oldest(core);
     }
+}
+
+void roster_replace(struct core *core, const struct core_log_configuration *configuration)
+{
+    core->configurations[0] = *configuration;
+    core->configuration_count = 1;
+    roster_refresh(core);
 }
 
 void roster_append(struct core *core, const struct raft_entry *entry)
@@ -31,13 +45,14 @@ void roster_append(struct core *core, const struct raft_entry *entry)
     struct core_log_configuration read = { .index = entry->index };
     bool readable = entry->payload != NULL && configuration_unpack(entry->payload->data, entry->payload->size,
                                                                    &read.configuration) == STATUS_OK;
-    if (!readable) {
+    if (!readable || !configuration_may_follow(roster_active(core), &read.configuration)) { /* M4 */
         core_fail(core, CORE_STOP_CONFIGURATION);
         return;
     }
+    /* Of so many at most one is not committed somewhere: no truncation reaches the oldest. */
     if (core->configuration_count == CORE_CONFIGURATIONS_MAX) {
-        core_fail(core, CORE_STOP_BOUND);
-        return;
+        MARK("raft.many_configurations");
+        drop_oldest(core);
     }
     core->configurations[core->configuration_count++] = read;
     roster_refresh(core);
@@ -46,11 +61,13 @@ void roster_append(struct core *core, const struct raft_entry *entry)
 void roster_truncate(struct core *core, log_index from)
 {
     uint32_t before = core->configuration_count;
+    if (MUTANT(core, NOT_ROLLED_BACK)) return;
     while (core->configuration_count > 0 &&
            core->configurations[core->configuration_count - 1].index >= from) {
         core->configuration_count--;
     }
     if (core->configuration_count == before) return;
+    MARK("raft.configuration_rolled_back");
     if (core->configuration_count == 0 && from > 1) core_fail(core, CORE_STOP_CONFIGURATION);
     roster_refresh(core);
 }
@@ -71,6 +88,49 @@ void roster_refresh(struct core *core)
             if (core->former_peers[k].id == id) *peer = core->former_peers[k];
         }
     }
+}
+
+#if AETHER_MUTANTS
+/* The smallest of the n/2 best: half of an even number is no majority. */
+static uint64_t half_of_even(const struct core *core, const struct configuration *active,
+                             uint64_t (*value_of)(const void *core, replica_id voter))
+{
+    uint64_t best[REPLICAS_MAX] = { 0 };
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < active->member_count; i++) {
+        if (!active->members[i].voter) continue;
+        uint64_t value = value_of(core, active->members[i].id);
+        uint32_t at = count++;
+        for (; at > 0 && best[at - 1] < value; at--)
+            best[at] = best[at - 1];
+        best[at] = value;
+    }
+    return best[(count - 1) / 2];
+}
+
+static uint64_t planted_quorum(const struct core *core,
+                               uint64_t (*value_of)(const void *core, replica_id voter))
+{
+    struct configuration active = *roster_active(core);
+    if (MUTANT(core, EVEN_MAJORITY)) return half_of_even(core, &active, value_of);
+    if (MUTANT(core, HALF_OF_JOINT)) active.joint = false;
+    for (uint32_t i = 0; i < active.member_count; i++) {
+        struct configuration_member *member = &active.members[i];
+        bool learner = !member->voter && !member->outgoing_voter;
+        if (learner && MUTANT(core, LEARNER_COUNTED)) member->voter = true;
+    }
+    return quorum_value(&active, value_of, core);
+}
+#endif
+
+uint64_t roster_quorum(const struct core *core, uint64_t (*value_of)(const void *core, replica_id voter))
+{
+#if AETHER_MUTANTS
+    bool planted =
+        MUTANT(core, EVEN_MAJORITY) || MUTANT(core, HALF_OF_JOINT) || MUTANT(core, LEARNER_COUNTED);
+    if (planted) return planted_quorum(core, value_of);
+#endif
+    return quorum_value(roster_active(core), value_of, core);
 }
 
 struct progress *roster_peer(struct core *core, replica_id id)

@@ -66,6 +66,7 @@ bool tail_position(const struct tail *tail, log_index index, struct log_position
         return true;
     }
     if (index == tail->before.index) *out_position = tail->before;
+    else if (index == tail->base.index) *out_position = tail->base;
     else if (index == 0) *out_position = (struct log_position){ 0 };
     else return false;
     return true;
@@ -77,6 +78,8 @@ log_term tail_term_at(const struct tail *tail, log_index index)
     const struct raft_entry *entry = tail_at(tail, index);
     if (entry != NULL) return entry->term;
     if (index == tail->before.index) return tail->before.term;
+    if (index == tail->base.index) return tail->base.term;
+    if (index < tail->base.index) return 0;
     return term_runs_at(&tail->runs, index);
 }
 
@@ -123,6 +126,25 @@ void tail_truncate(struct tail *tail, const struct log_position *last)
     }
     if (tail->count == 0) tail->before = *last;
     term_runs_truncate(&tail->runs, last->index + 1);
+}
+
+void tail_restart(struct tail *tail, const struct log_position *base)
+{
+    while (tail->count > 0) {
+        drop_last(tail);
+    }
+    tail->base = *base;
+    tail->before = *base;
+    term_runs_truncate(&tail->runs, 1);
+    if (base->index > 0) term_runs_append(&tail->runs, base->index, base->term);
+}
+
+void tail_compact(struct tail *tail, const struct log_position *base)
+{
+    tail->base = *base;
+    while (tail->before.index < base->index) {
+        tail_drop_first(tail);
+    }
 }
 
 void tail_tidy(struct tail *tail, log_index not_needed)

@@ -11,7 +11,8 @@ enum {
 };
 
 struct tail {
-    struct log_position before; /* Of the entry before the first one in memory. */
+    struct log_position base;   /* Of the entry before the log's first one; index 0: it begins at 1. */
+    struct log_position before; /* Of the entry before the first one in memory; at least base. */
     struct raft_entry *slots;
     uint32_t slot_count;
     uint32_t first; /* Slot of the first entry. */
@@ -28,7 +29,7 @@ void tail_fini(struct tail *tail);
 
 struct log_position tail_last(const struct tail *tail);
 const struct raft_entry *tail_at(const struct tail *tail, log_index index); /* NULL: not in memory. */
-/* false: neither in memory nor the one before it. Index 0 is known. */
+/* false: neither in memory nor the one before it, nor base. Index 0 is known. */
 bool tail_position(const struct tail *tail, log_index index, struct log_position *out_position);
 log_term tail_term_at(const struct tail *tail, log_index index); /* 0: unknown, or beyond the last. */
 /* How many entries from `from` on (which is in memory) fit into both limits; at least one. */
@@ -41,6 +42,10 @@ bool tail_has_room(const struct tail *tail, uint32_t entries, size_t bytes);
 void tail_append(struct tail *tail, const struct raft_entry *entry);
 /* All after `last` go. `last` is the position that is then the last one. */
 void tail_truncate(struct tail *tail, const struct log_position *last);
+/* A log that begins after `base` and holds nothing. */
+void tail_restart(struct tail *tail, const struct log_position *base);
+/* The log's first entries are gone up to this one. Those still in memory stay. */
+void tail_compact(struct tail *tail, const struct log_position *base);
 /* Lets the first entry go. CHECKs that there is one. */
 void tail_drop_first(struct tail *tail);
 /* Lets go entries <= not_needed above the limits, and makes slots for one step. */

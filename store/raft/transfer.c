@@ -2,21 +2,24 @@
  * carries our term and does nothing in another, so repetition is harmless. */
 #include "store/raft/transfer.h"
 
+#include "store/raft/election.h"
 #include "store/raft/outbox.h"
+#include "store/raft/persistence.h"
 #include "store/raft/roster.h"
+
+#include "runtime/base/mark.h"
 
 #include <string.h>
 
-enum { HEALTHY_LAG_MAX = 100 };
-
 void transfer_start_term(struct core *core)
 {
-    core->transfer.target = 0;
+    transfer_end(core);
 }
 
 void transfer_end(struct core *core)
 {
     core->transfer.target = 0;
+    core->transfer.stalled = false;
 }
 
 static bool is_fresh(const struct core *core, const struct progress *peer)
@@ -41,6 +44,7 @@ static void begin(struct core *core, replica_id target)
     core->transfer.target = target;
     core->transfer.deadline = core->now + core->options.election_max_ticks;
     core->transfer.told = 0;
+    core->transfer.stalled = false;
 }
 
 void transfer_on_request(struct core *core, replica_id target)
@@ -62,11 +66,42 @@ void transfer_settle(struct core *core)
     outbox_send(core, (struct core_message){ .type = CORE_TIMEOUT_NOW, .to = peer->id });
 }
 
+void transfer_bequeath(struct core *core)
+{
+    const struct progress *peer = roster_peer(core, best_target(core));
+    if (peer == NULL || peer->match != tail_last(&core->tail).index) return;
+    outbox_send(core, (struct core_message){ .type = CORE_TIMEOUT_NOW, .to = peer->id });
+}
+
+/* F3: somebody with a working disk should lead. */
+static void flee_slow_disk(struct core *core)
+{
+    if (persistence_oldest_age(core) <= core->options.election_min_ticks) return;
+    replica_id target = best_target(core);
+    if (target == 0) {
+        MARK("raft.stalled_disk_steps_down");
+        election_follow(core, core->hard.term, 0);
+        return;
+    }
+    MARK("raft.stalled_disk_transfers");
+    begin(core, target);
+    core->transfer.stalled = true;
+}
+
+/* E9: gives up after T. A disk that still stalls leads no longer. */
+static void give_up(struct core *core)
+{
+    bool stalls = core->transfer.stalled && persistence_oldest_age(core) > core->options.election_min_ticks;
+    transfer_end(core);
+    MARK("raft.transfer_given_up");
+    if (stalls) election_follow(core, core->hard.term, 0);
+}
+
 /* --- the steady state --- */
 
 static bool is_healthy(const struct core *core, const struct progress *peer)
 {
-    return is_fresh(core, peer) && peer->match + HEALTHY_LAG_MAX >= tail_last(&core->tail).index;
+    return is_fresh(core, peer) && peer->match + CORE_CAUGHT_UP_LAG_MAX >= tail_last(&core->tail).index;
 }
 
 /* The voter of the lowest node name among those that followed well for long enough and stand before us. */
@@ -105,6 +140,38 @@ void transfer_on_tick(struct core *core)
     for (uint32_t i = 0; i < core->peer_count; i++) {
         if (!is_healthy(core, &core->peers[i])) core->peers[i].healthy_since = core->now;
     }
+    if (core->transfer.target == 0) flee_slow_disk(core);
+    if (core->role != CORE_LEADER) return;
     if (core->transfer.target == 0) move_to_preferred(core);
-    else if (core->now >= core->transfer.deadline) core->transfer.target = 0; /* E9: gives up after T. */
+    else if (core->now >= core->transfer.deadline) give_up(core);
+}
+
+/* When the steady state could next move the lead. */
+static uint64_t move_due(const struct core *core)
+{
+    const struct configuration *active = roster_active(core);
+    const struct configuration_member *self = configuration_find(active, core->options.self);
+    uint64_t due = UINT64_MAX;
+    if (self == NULL || !core_is_ready(core)) return due;
+    for (uint32_t i = 0; i < core->peer_count; i++) {
+        const struct configuration_member *member = configuration_find(active, core->peers[i].id);
+        if (!member->voter || strcmp(member->name, self->name) >= 0) continue;
+        uint64_t proven = core->peers[i].healthy_since + core->options.preference_ticks;
+        if (proven < core->transfer.next_move) proven = core->transfer.next_move;
+        if (proven < due) due = proven;
+    }
+    return due;
+}
+
+uint64_t transfer_due(const struct core *core)
+{
+    const struct transfer *transfer = &core->transfer;
+    if (transfer->target == 0) {
+        uint64_t due = move_due(core);
+        uint64_t oldest = core->now - persistence_oldest_age(core);
+        uint64_t stall = oldest + core->options.election_min_ticks + 1;
+        return persistence_is_idle(core) || due < stall ? due : stall;
+    }
+    uint64_t again = transfer->told + core->options.heartbeat_ticks;
+    return transfer->told == 0 || transfer->deadline < again ? transfer->deadline : again;
 }

@@ -129,11 +129,12 @@ static const char *read_member(const char *at, uint64_t *out_id, bool *out_learn
 
 static void add_outgoing(struct configuration *configuration, uint64_t id, const char *name)
 {
-    if (configuration_find(configuration, id) == NULL) {
-        CHECK(configuration_add(configuration, id, name, false) == STATUS_OK);
-    }
+    bool leaves = configuration_find(configuration, id) == NULL;
+    if (leaves) CHECK(configuration_add(configuration, id, name, false) == STATUS_OK);
     for (uint32_t i = 0; i < configuration->member_count; i++) {
-        if (configuration->members[i].id == id) configuration->members[i].outgoing_voter = true;
+        if (configuration->members[i].id != id) continue;
+        configuration->members[i].outgoing_voter = true;
+        configuration->members[i].leaves = leaves;
     }
 }
 
@@ -160,7 +161,7 @@ static void write_members(const struct configuration *configuration, struct text
     text_add(text, "(");
     for (uint32_t i = 0; i < configuration->member_count; i++) {
         const struct configuration_member *member = &configuration->members[i];
-        if (!member->voter && member->outgoing_voter) continue;
+        if (member->leaves) continue;
         text_printf(text, "%s%" PRIu64 "%s", before, member->id, member->voter ? "" : "L");
         before = ",";
     }
@@ -169,6 +170,18 @@ static void write_members(const struct configuration *configuration, struct text
         if (!configuration->members[i].outgoing_voter) continue;
         text_printf(text, "%s%" PRIu64, before, configuration->members[i].id);
         before = ",";
+    }
+    text_add(text, ")");
+}
+
+static void write_checkpoint(const struct raft_entry *entry, struct text *text)
+{
+    struct checkpoint checkpoint;
+    CHECK(checkpoint_unpack(entry->payload->data, entry->payload->size, &checkpoint) == STATUS_OK);
+    text_add(text, ":checkpoint(");
+    for (uint32_t i = 0; i < checkpoint.count; i++) {
+        text_printf(text, "%s%" PRIu64 ":%" PRIu64, i == 0 ? "" : ",", checkpoint.matches[i].id,
+                    checkpoint.matches[i].match);
     }
     text_add(text, ")");
 }
@@ -186,6 +199,10 @@ static void write_entry(const struct raft_entry *entry, struct text *text)
             configuration_unpack(entry->payload->data, entry->payload->size, &configuration) == STATUS_OK;
         text_add(text, readable ? ":config" : ":nonsense");
         if (readable) write_members(&configuration, text);
+        return;
+    }
+    if (entry->type == ENTRY_CHECKPOINT) {
+        write_checkpoint(entry, text);
         return;
     }
     struct bytes *usual = default_payload(entry->index, entry->term);
@@ -221,7 +238,8 @@ static uint64_t read_nonce(const struct notation *notation, const char *word)
 
 static void write_nonce(struct notation *notation, const struct core_message *message, struct text *text)
 {
-    if (message->type == CORE_READ_INDEX && notation->nonce_base == 0) notation->nonce_base = message->token;
+    bool asks = message->type == CORE_READ_INDEX || message->type == CORE_HELLO;
+    if (asks && notation->nonce_base == 0) notation->nonce_base = message->token;
     uint64_t since = message->token - notation->nonce_base;
     if (notation->nonce_base != 0 && since < 1000) text_printf(text, " nonce #%" PRIu64, since + 1);
     else text_printf(text, " nonce %" PRIu64, message->token);
@@ -246,6 +264,16 @@ static bool is(const char *word, const char *other)
     return strcmp(word, other) == 0;
 }
 
+static bool read_verdict(const char *word, struct core_message *message)
+{
+    for (int verdict = CORE_VERDICT_OK; verdict <= CORE_VERDICT_VERSION; verdict++) {
+        if (!is(word, core_verdict_name((enum core_verdict)verdict))) continue;
+        message->verdict = (enum core_verdict)verdict;
+        return true;
+    }
+    return false;
+}
+
 /* A word that stands alone, or one that is followed by its value. false: neither. */
 static bool read_field(struct notation *notation, struct notation_line *line, const char *word,
                        struct core_message *message)
@@ -258,6 +286,9 @@ static bool read_field(struct notation *notation, struct notation_line *line, co
     else if (is(word, "commit") || is(word, "index")) message->commit = notation_number(notation_next(line));
     else if (is(word, "match")) message->match = notation_number(notation_next(line));
     else if (is(word, "at")) message->position.index = notation_number(notation_next(line));
+    else if (is(word, "leads")) message->leads = true;
+    else if (is(word, "version")) message->version = (uint32_t)notation_number(notation_next(line));
+    else if (read_verdict(word, message)) return true;
     else if (is(word, "token")) message->token = notation_number(notation_next(line));
     else if (is(word, "nonce")) message->token = read_nonce(notation, notation_next(line));
     else if (is(word, "hint")) message->hint = notation_position(notation, notation_next(line));
@@ -283,8 +314,9 @@ void notation_read_message(struct notation *notation, struct notation_line *line
         if (!known) (void)fprintf(stderr, "unknown word '%s'\n", word);
         CHECK(known);
     }
-    bool votes = out_message->type == CORE_VOTE || out_message->type == CORE_PREVOTE;
-    if (votes) out_message->position.chain = 0;
+    bool no_chain = out_message->type != CORE_APPEND;
+    if (no_chain) out_message->position.chain = 0;
+    if (out_message->type == CORE_HELLO && out_message->version == 0) out_message->version = CORE_VERSION;
 }
 
 static void write_place(const char *name, const struct log_position *position, struct text *text)
@@ -325,6 +357,17 @@ void notation_write_message(struct notation *notation, const struct core_message
         write_nonce(notation, message, text);
         text_printf(text, " index %" PRIu64, message->commit);
         break;
+    case CORE_HELLO:
+        write_nonce(notation, message, text);
+        write_place("last", &message->position, text);
+        text_printf(text, " commit %" PRIu64, message->commit);
+        break;
+    case CORE_HELLO_REPLY:
+        write_nonce(notation, message, text);
+        text_printf(text, " %s", core_verdict_name(message->verdict));
+        if (message->verdict == CORE_VERDICT_LOST) text_printf(text, " match %" PRIu64, message->match);
+        if (message->leads) text_add(text, " leads");
+        break;
     default: break;
     }
 }
@@ -345,6 +388,40 @@ static void write_role(const struct core_role_changed *role, struct text *text)
 {
     text_printf(text, "ROLE %s term %" PRIu64 " leader %" PRIu64 "%s", core_role_name(role->role), role->term,
                 role->leader, role->ready ? " ready" : "");
+}
+
+static void write_install(const struct core_install *install, struct text *text)
+{
+    text_printf(text, "INSTALL %" PRIu64, install->sequence);
+    write_place("snapshot", &install->snapshot.position, text);
+    text_add(text, " config");
+    write_members(&install->snapshot.configuration.configuration, text);
+    text_add(text, install->keep_log ? " keeps the log" : " drops the log");
+}
+
+static void write_position(const char *what, const struct log_position *position, struct text *text)
+{
+    text_printf(text, "%s %" PRIu64 "/%" PRIu64, what, position->index, position->term);
+}
+
+static void write_wider_action(const struct core_action *action, struct text *text)
+{
+    switch (action->type) {
+    case CORE_ACTION_CONFIGURED:
+        text_printf(text, "CONFIGURED %" PRIu64 "%s%s", action->configured.index,
+                    action->configured.joint ? " joint" : "",
+                    action->configured.committed ? " committed" : "");
+        break;
+    case CORE_ACTION_CHECKPOINT_DUE: text_add(text, "CHECKPOINT_DUE"); break;
+    case CORE_ACTION_SNAPSHOT_SEND: text_printf(text, "SNAPSHOT_SEND to %" PRIu64, action->replica); break;
+    case CORE_ACTION_SNAPSHOT_ASK: text_printf(text, "SNAPSHOT_ASK of %" PRIu64, action->replica); break;
+    case CORE_ACTION_SNAPSHOT_ACCEPT: write_position("SNAPSHOT_ACCEPT", &action->position, text); break;
+    case CORE_ACTION_SNAPSHOT_IGNORE: write_position("SNAPSHOT_IGNORE", &action->position, text); break;
+    case CORE_ACTION_SNAPSHOT_CANCEL: write_position("SNAPSHOT_CANCEL", &action->position, text); break;
+    case CORE_ACTION_RELOAD: write_position("RELOAD", &action->position, text); break;
+    case CORE_ACTION_INSTALL: write_install(&action->install, text); break;
+    default: text_add(text, "?"); break;
+    }
 }
 
 void notation_write_action(struct notation *notation, const struct core_action *action, struct text *text)
@@ -376,6 +453,6 @@ void notation_write_action(struct notation *notation, const struct core_action *
         break;
     case CORE_ACTION_ROLE_CHANGED: write_role(&action->role_changed, text); break;
     case CORE_ACTION_STOP: text_printf(text, "STOP %s", core_stop_name(action->stop)); break;
-    default: text_add(text, "?"); break;
+    default: write_wider_action(action, text); break;
     }
 }

@@ -33,7 +33,8 @@ struct log_position notation_position(const struct notation *notation, const cha
 /* "3/2" a command, "3/2:no-op", "3/2:"text"", "3/2:config(1,2,3L)"; "!" at the end: damaged. Its payload is
  * the caller's. */
 struct raft_entry notation_entry(const char *word, struct log_position *before);
-/* "(1,2,3L|1,4)": members; L a learner; after | the outgoing voters of a joint configuration. */
+/* "(1,2,3L|1,3,4)": members; L a learner; after | the outgoing voters of a joint configuration: 1 stays a
+ * voter, 3 becomes a learner, 4 leaves. */
 void notation_members(const char *word, struct configuration *out_configuration);
 
 /* "APPEND term 3 after 2/1 commit 1 entries 3/3"; the entries live in the notation until the next call. */

@@ -23,6 +23,9 @@ struct script {
     uint32_t term_count;
     struct hard_state hard;
     log_index applied;
+    log_index base; /* The log's entries up to here are gone. */
+    bool damaged;
+    bool shows_checkpoints; /* CHECKPOINT_DUE is left out unless the script is about it. */
     enum core_start start;
 
     struct raft_log log; /* As PERSISTs made it. */
@@ -54,6 +57,8 @@ static uint32_t *option_named(struct core_options *options, const char *name)
     if (is(name, "uncommitted-bytes")) return &options->uncommitted_bytes;
     if (is(name, "preference")) return &options->preference_ticks;
     if (is(name, "preference-max")) return &options->preference_max_ticks;
+    if (is(name, "checkpoint-entries")) return &options->checkpoint_entries;
+    if (is(name, "checkpoint-ticks")) return &options->checkpoint_ticks;
     (void)fprintf(stderr, "unknown option '%s'\n", name);
     CHECK(false);
     return NULL;
@@ -67,6 +72,9 @@ static void on_given(struct script *script, struct notation_line *line)
     else if (is(what, "term")) script->hard.term = notation_number(notation_next(line));
     else if (is(what, "vote")) script->hard.vote = notation_number(notation_next(line));
     else if (is(what, "applied")) script->applied = notation_number(notation_next(line));
+    else if (is(what, "base")) script->base = notation_number(notation_next(line));
+    else if (is(what, "damaged")) script->damaged = true;
+    else if (is(what, "checkpoints")) script->shows_checkpoints = true;
     else if (is(what, "founder")) script->start = CORE_START_FOUNDER;
     else if (is(what, "restarted")) script->start = CORE_START_RESTARTED;
     else if (is(what, "log")) {
@@ -83,6 +91,7 @@ static void on_given(struct script *script, struct notation_line *line)
 
 static void note(struct script *script, const struct core_action *action)
 {
+    if (action->type == CORE_ACTION_CHECKPOINT_DUE && !script->shows_checkpoints) return;
     text_add(&script->actual, "    ");
     notation_write_action(&script->notation, action, &script->actual);
     text_add(&script->actual, "\n");
@@ -124,6 +133,14 @@ static void make_log(struct script *script)
     }
 }
 
+static void give_base(const struct script *script, struct core_init *init)
+{
+    const struct raft_entry *base = raft_log_at(&script->log, script->base);
+    if (base == NULL) return;
+    init->base = (struct log_position){ .index = base->index, .term = base->term, .chain = base->chain };
+    if (init->applied < base->index) init->applied = base->index;
+}
+
 static void begin(struct script *script)
 {
     if (script->core != NULL) return;
@@ -140,6 +157,8 @@ static void begin(struct script *script)
     struct core_init init;
     raft_disk_init(&disk, runs, configurations, &init);
     init.start = script->start;
+    init.damaged = script->damaged;
+    give_base(script, &init);
     step(script, &(struct core_event){ .type = CORE_EVENT_INIT, .init = &init });
 }
 
@@ -169,6 +188,14 @@ static struct bytes *quoted_payload(const char *word)
     return quoted ? bytes_copy(word + 1, size - 2) : bytes_copy(word, size);
 }
 
+static void put_checkpoint(const struct script *script, struct core_proposal *proposal)
+{
+    struct checkpoint checkpoint;
+    core_checkpoint(script->core, &checkpoint);
+    proposal->type = ENTRY_CHECKPOINT;
+    proposal->payload = checkpoint_pack(&checkpoint);
+}
+
 /* "propose 7 "text" 8 no-op": tags and payloads in turn; "size 2000" is a payload of that size. */
 static void on_propose(struct script *script, struct notation_line *line)
 {
@@ -181,6 +208,7 @@ static void on_propose(struct script *script, struct notation_line *line)
         proposal->tag = notation_number(notation_next(line));
         const char *what = notation_next(line);
         if (is(what, "no-op")) proposal->type = ENTRY_NO_OP;
+        else if (is(what, "checkpoint")) put_checkpoint(script, proposal);
         else if (is(what, "size")) proposal->payload = bytes_create(notation_number(notation_next(line)));
         else proposal->payload = quoted_payload(what);
         if (is(what, "size")) memset(proposal->payload->data, 'x', proposal->payload->size);
@@ -211,6 +239,97 @@ static void on_log_read(struct script *script, struct notation_line *line)
     step(script, &event);
 }
 
+/* "conf 7 (1,2,3,4L)" */
+static void on_conf(struct script *script, struct notation_line *line)
+{
+    struct configuration wanted;
+    struct core_event event = { .type = CORE_EVENT_CONF };
+    event.conf.tag = notation_number(notation_next(line));
+    notation_members(notation_next(line), &wanted);
+    event.conf.wanted = &wanted;
+    step(script, &event);
+}
+
+/* "retired 4 5" */
+static void on_retired(struct script *script, struct notation_line *line)
+{
+    replica_id ids[NOTATION_WORDS_MAX];
+    struct core_event event = { .type = CORE_EVENT_RETIRED };
+    event.retired.ids = ids;
+    while (line->at < line->count) {
+        ids[event.retired.count++] = notation_number(notation_next(line));
+    }
+    step(script, &event);
+}
+
+/* "checkpoint 1:10 2:8" */
+static void on_checkpoint(struct script *script, struct notation_line *line)
+{
+    struct checkpoint checkpoint = { 0 };
+    while (line->at < line->count) {
+        struct checkpoint_match *match = &checkpoint.matches[checkpoint.count++];
+        unsigned long long id = 0;
+        unsigned long long index = 0;
+        CHECK(sscanf(notation_next(line), "%llu:%llu", &id, &index) == 2);
+        *match = (struct checkpoint_match){ .id = id, .match = index };
+    }
+    step(script, &(struct core_event){ .type = CORE_EVENT_CHECKPOINT, .checkpoint = &checkpoint });
+}
+
+/* "snapshot-sent 3 index 7", "snapshot-sent 3 failed" */
+static void on_snapshot_sent(struct script *script, struct notation_line *line)
+{
+    struct core_event event = { .type = CORE_EVENT_SNAPSHOT_SENT };
+    event.snapshot_sent.replica = notation_number(notation_next(line));
+    if (is(notation_next(line), "index")) event.snapshot_sent.index = notation_number(notation_next(line));
+    step(script, &event);
+}
+
+/* "snapshot-offered 2 term 3 at 9/2 config 1 (1,2,3)", and "asked". */
+static void on_snapshot_offered(struct script *script, struct notation_line *line)
+{
+    struct core_snapshot snapshot = { 0 };
+    struct core_event event = { .type = CORE_EVENT_SNAPSHOT_OFFERED };
+    event.snapshot_offered.snapshot = &snapshot;
+    event.snapshot_offered.from = notation_number(notation_next(line));
+    CHECK(is(notation_next(line), "term"));
+    event.snapshot_offered.term = notation_number(notation_next(line));
+    CHECK(is(notation_next(line), "at"));
+    snapshot.position = notation_position(&script->notation, notation_next(line));
+    CHECK(is(notation_next(line), "config"));
+    snapshot.configuration.index = notation_number(notation_next(line));
+    notation_members(notation_next(line), &snapshot.configuration.configuration);
+    event.snapshot_offered.asked = is(notation_next(line), "asked");
+    step(script, &event);
+}
+
+/* Those of membership, snapshots and compaction. false: none of them. */
+static bool on_wider_event(struct script *script, const char *what, struct notation_line *line)
+{
+    struct core_event event = { 0 };
+    if (is(what, "compacted")) event.type = CORE_EVENT_COMPACTED;
+    else if (is(what, "snapshot-ready")) event.type = CORE_EVENT_SNAPSHOT_READY;
+    else if (is(what, "snapshot-failed")) event.type = CORE_EVENT_SNAPSHOT_FAILED;
+    if (event.type != 0) {
+        event.position = notation_position(&script->notation, notation_next(line));
+        step(script, &event);
+        return true;
+    }
+    if (is(what, "conf")) on_conf(script, line);
+    else if (is(what, "retired")) on_retired(script, line);
+    else if (is(what, "checkpoint")) on_checkpoint(script, line);
+    else if (is(what, "snapshot-sent")) on_snapshot_sent(script, line);
+    else if (is(what, "snapshot-offered")) on_snapshot_offered(script, line);
+    else return false;
+    return true;
+}
+
+/* No event: in how many ticks the core next has something to do. */
+static void on_due(struct script *script)
+{
+    text_printf(&script->actual, "    DUE in %u\n", core_next_tick_due(script->core));
+}
+
 /* No event: shows what else is worth knowing. */
 static void on_status(struct script *script)
 {
@@ -232,6 +351,8 @@ static void on_event(struct script *script, struct notation_line *line)
     else if (is(what, "propose")) on_propose(script, line);
     else if (is(what, "log-read")) on_log_read(script, line);
     else if (is(what, "status")) on_status(script);
+    else if (is(what, "due")) on_due(script);
+    else if (on_wider_event(script, what, line)) return;
     else if (is(what, "begin")) return;
     else if (is(what, "disk-error")) event.type = CORE_EVENT_DISK_ERROR;
     else {
