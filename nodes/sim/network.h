@@ -1,7 +1,8 @@
 /* network: the virtual network between the nodes of a simulation, and the transport actor that each node has
- * on it. Frames take a random time and so overtake each other, get lost, repeated, or swallowed by a cut. A
- * connection stands between two nodes while both live; it breaks at a death (told within milliseconds), and
- * when a cut in either direction outlasts the heartbeats (told after up to 3 s); it comes back by itself. */
+ * on it. Frames take a random time and so overtake each other, get lost, repeated, swallowed by a cut, held
+ * by a clogged link, or come again much later. A connection stands between two nodes while both live; it
+ * breaks at a death (told within milliseconds), and when a silence in either direction outlasts the
+ * heartbeats (told after up to 3 s); it comes back by itself. */
 #ifndef AETHER_NODES_SIM_NETWORK_H
 #define AETHER_NODES_SIM_NETWORK_H
 
@@ -20,6 +21,7 @@ struct network_options {
     uint32_t loss_permille;
     uint32_t duplicate_permille;
     uint32_t straggler_permille; /* Frames that take up to 500 ms more. */
+    uint32_t memory_permille;    /* Frames that are kept for network_replay. */
 };
 
 struct network;
@@ -41,6 +43,13 @@ void network_down(struct network *network, uint32_t node);
 
 /* Frames from `from` to `to` vanish, or no longer do. */
 void network_cut(struct network *network, uint32_t from, uint32_t to, bool cut);
+/* They wait, and go on in a new order once the link is free again. */
+void network_clog(struct network *network, uint32_t from, uint32_t to, bool clogged);
+/* The node says nothing (it stands still): its connections break as if it were cut off, its frames stay. */
+void network_silence(struct network *network, uint32_t node, bool silent);
+/* Sends up to `count` of the remembered frames again, each from and to whom it once was. Those to a node that
+ * has started again since are left out: no connection outlives a process. Returns how many. */
+uint32_t network_replay(struct network *network, uint32_t count);
 /* For the time of faults and after it. */
 void network_set_faults(struct network *network, const struct network_options *options);
 
