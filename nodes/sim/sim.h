@@ -37,6 +37,7 @@ struct sim_options {
     uint32_t loss_permille;
     uint32_t duplicate_permille;
     uint32_t straggler_permille;
+    uint32_t memory_permille;  /* Frames that sim_replay may send again. */
     int64_t disk_delay_max_ns; /* Until a write begins; 0 = 1 ms. */
     struct core_options core;  /* What differs from the defaults. */
     struct sim_slice_faults slices;
@@ -70,11 +71,21 @@ void sim_kill_at_write(struct sim *sim, uint32_t index, enum log_memory_fault fa
 bool sim_stop(struct sim *sim, uint32_t node);  /* Ordered; false: not within 10 s. */
 void sim_wipe(struct sim *sim, uint32_t index); /* A new, empty disk. The node is down. */
 
+/* --- machines --- */
+/* It stands still, or only its disk does, until told otherwise or it dies. Nothing if it is down. */
+void sim_hold(struct sim *sim, uint32_t node, enum stepper_hold hold);
+/* Its clocks, over restarts: the monotonic one's rate (1000 is right), how wrong the wall clock is. */
+void sim_set_clock(struct sim *sim, uint32_t node, uint32_t rate_permille, int64_t wall_offset_ms);
+
 /* --- network --- */
 void sim_cut(struct sim *sim, uint64_t nodes); /* Those of the mask from all others, both ways. */
-void sim_cut_link(struct sim *sim, uint32_t from, uint32_t to); /* One way. */
-void sim_mend(struct sim *sim);                                 /* All links. */
-void sim_heal(struct sim *sim); /* All links; no more loss, duplicates, stragglers. */
+void sim_cut_link(struct sim *sim, uint32_t from, uint32_t to);  /* One way. */
+void sim_clog_link(struct sim *sim, uint32_t from, uint32_t to); /* Frames wait there until it is mended. */
+uint32_t sim_replay(struct sim *sim, uint32_t count); /* Sends old frames again; returns how many. */
+void sim_mend_link(struct sim *sim, uint32_t from, uint32_t to);
+void sim_mend(struct sim *sim); /* All links. */
+void sim_calm(struct sim *sim); /* No more loss, duplicates, stragglers. */
+void sim_heal(struct sim *sim); /* Both. */
 
 /* --- what is so ---
  * The node that leads in the highest term (its no-op committed), or SIM_NOBODY. */
@@ -82,8 +93,10 @@ uint32_t sim_leader(const struct sim *sim);
 uint32_t sim_claimant(const struct sim *sim); /* The same, but its no-op need not be committed yet. */
 uint32_t sim_await_leader(struct sim *sim, int64_t timeout_ns);
 uint32_t sim_await_leader_other_than(struct sim *sim, uint32_t node, int64_t timeout_ns);
-/* Every live node has applied the same index, one leads, all agree on it, and no call is pending. */
+/* Every live node (of those expected) has applied the same index, one leads, all agree on it, and no call is
+ * pending. */
 bool sim_settles(struct sim *sim, int64_t timeout_ns);
+void sim_expect(struct sim *sim, uint64_t nodes); /* Of whom it asks that: a mask; all unless told. */
 /* DEP1: each blueprint has as many ACTIVE instances as it wants, and nothing else is left. */
 bool sim_deploys(struct sim *sim, int64_t timeout_ns);
 void sim_slice_counts(const struct sim *sim, uint32_t *out_wanted, uint32_t *out_active);

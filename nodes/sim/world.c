@@ -52,6 +52,7 @@ static void on_applied(void *context, const struct raft_entry *entry, const uint
 
 static void bury(struct sim_node *node)
 {
+    node->hold = STEPPER_HOLD_NONE;
     network_down(node->sim->network, node->index);
     runtime_destroy(&node->runtime);
     world_free_actors(node);
@@ -90,6 +91,30 @@ static void on_failure(void *context, const struct error *error)
     stepper_call_at(stepper, stepper_now_ns(stepper), on_exit, node, node->life);
 }
 
+static void set_clock(const struct sim_node *node)
+{
+    struct scheduler *stepper = node->sim->stepper;
+    stepper_set_rate(stepper, node->runtime, node->clock_permille);
+    stepper_set_wall_offset(stepper, node->runtime, node->wall_offset_ms);
+}
+
+void sim_set_clock(struct sim *sim, uint32_t index, uint32_t rate_permille, int64_t wall_offset_ms)
+{
+    struct sim_node *node = &sim->nodes[index];
+    node->clock_permille = rate_permille;
+    node->wall_offset_ms = wall_offset_ms;
+    if (node->runtime != NULL) set_clock(node);
+}
+
+void sim_hold(struct sim *sim, uint32_t index, enum stepper_hold hold)
+{
+    struct sim_node *node = &sim->nodes[index];
+    if (node->runtime == NULL || node->hold == hold) return;
+    node->hold = hold;
+    stepper_hold(sim->stepper, node->runtime, hold);
+    network_silence(sim->network, index, hold == STEPPER_HOLD_ALL);
+}
+
 void sim_start(struct sim *sim, uint32_t index)
 {
     struct sim_node *node = &sim->nodes[index];
@@ -113,6 +138,7 @@ void sim_start(struct sim *sim, uint32_t index)
         .on_failure = on_failure,
         .failure_context = node,
     });
+    set_clock(node);
     node->probe = (struct consensus_probe){ .on_core = on_core, .on_applied = on_applied, .context = node };
     network_up(sim->network, index, node->runtime);
     status = world_start_actors(node, &error);
@@ -137,6 +163,7 @@ bool sim_stop(struct sim *sim, uint32_t index)
 {
     struct sim_node *node = &sim->nodes[index];
     CHECK(node->runtime != NULL);
+    sim_hold(sim, index, STEPPER_HOLD_NONE); /* Or nobody would hear of it. */
     bool stopped = runtime_stop(node->runtime, stop_ns);
     bury(node);
     return stopped;
@@ -201,12 +228,15 @@ struct sim *sim_create(const struct sim_options *options)
         .duplicate_permille = options->duplicate_permille,
         .straggler_permille = options->straggler_permille,
     };
+    sim->expected = (UINT64_C(1) << sim->node_count) - 1;
+    sim->network_options.memory_permille = options->memory_permille;
     sim->network = network_create(&sim->network_options);
     stock(sim);
     for (uint32_t i = 0; i < sim->node_count; i++) {
         struct sim_node *node = &sim->nodes[i];
         node->sim = sim;
         node->index = i;
+        node->clock_permille = 1000;
         (void)snprintf(node->name, sizeof node->name, "node-%u", i + 1);
         sim->names[i] = node->name;
         node->disk = log_memory_disk_create();
@@ -253,214 +283,4 @@ struct scheduler *sim_stepper(const struct sim *sim)
 uint64_t sim_trace_hash(const struct sim *sim)
 {
     return stepper_trace_hash(sim->stepper);
-}
-
-/* --- nodes and links --- */
-
-uint32_t sim_node_count(const struct sim *sim)
-{
-    return sim->node_count;
-}
-
-const char *sim_node_name(const struct sim *sim, uint32_t node)
-{
-    return sim->nodes[node].name;
-}
-
-bool sim_is_up(const struct sim *sim, uint32_t node)
-{
-    return sim->nodes[node].runtime != NULL;
-}
-
-bool sim_restarts(const struct sim *sim, uint32_t node)
-{
-    return sim->nodes[node].restarting;
-}
-
-struct runtime *sim_runtime(const struct sim *sim, uint32_t node)
-{
-    return sim->nodes[node].runtime;
-}
-
-void sim_cut(struct sim *sim, uint64_t nodes)
-{
-    for (uint32_t a = 0; a < sim->node_count; a++) {
-        for (uint32_t b = 0; b < sim->node_count; b++) {
-            bool apart = ((nodes >> a) & 1) != ((nodes >> b) & 1);
-            if (apart) network_cut(sim->network, a, b, true);
-        }
-    }
-}
-
-void sim_cut_link(struct sim *sim, uint32_t from, uint32_t to)
-{
-    network_cut(sim->network, from, to, true);
-}
-
-void sim_mend(struct sim *sim)
-{
-    for (uint32_t a = 0; a < sim->node_count; a++) {
-        for (uint32_t b = 0; b < sim->node_count; b++)
-            network_cut(sim->network, a, b, false);
-    }
-}
-
-void sim_heal(struct sim *sim)
-{
-    sim_mend(sim);
-    struct network_options calm = sim->network_options;
-    calm.loss_permille = 0;
-    calm.duplicate_permille = 0;
-    calm.straggler_permille = 0;
-    network_set_faults(sim->network, &calm);
-}
-
-/* --- what is so --- */
-
-static uint32_t find_leader(const struct sim *sim, bool ready)
-{
-    uint32_t leader = SIM_NOBODY;
-    log_term term = 0;
-    for (uint32_t i = 0; i < sim->node_count; i++) {
-        const struct core_status *status = &sim->nodes[i].status;
-        if (status->role != CORE_LEADER || status->hard.term <= term) continue;
-        if (ready && !status->ready) continue;
-        leader = i;
-        term = status->hard.term;
-    }
-    return leader;
-}
-
-uint32_t sim_leader(const struct sim *sim)
-{
-    return find_leader(sim, true);
-}
-
-uint32_t sim_claimant(const struct sim *sim)
-{
-    return find_leader(sim, false);
-}
-
-struct leader_wish {
-    const struct sim *sim;
-    uint32_t other_than;
-};
-
-static bool has_leader(void *context)
-{
-    const struct leader_wish *wish = context;
-    uint32_t leader = sim_leader(wish->sim);
-    return leader != SIM_NOBODY && leader != wish->other_than;
-}
-
-bool world_await(struct sim *sim, bool (*done)(void *context), void *context, int64_t timeout_ns)
-{
-    int64_t end_ns = sim_now_ns(sim) + timeout_ns;
-    while (!done(context)) {
-        if (checkers_failure(sim->checkers) != NULL || sim_now_ns(sim) >= end_ns) return false;
-        if (!stepper_step(sim->stepper)) return false;
-    }
-    return true;
-}
-
-uint32_t sim_await_leader_other_than(struct sim *sim, uint32_t node, int64_t timeout_ns)
-{
-    struct leader_wish wish = { .sim = sim, .other_than = node };
-    return world_await(sim, has_leader, &wish, timeout_ns) ? sim_leader(sim) : SIM_NOBODY;
-}
-
-uint32_t sim_await_leader(struct sim *sim, int64_t timeout_ns)
-{
-    return sim_await_leader_other_than(sim, SIM_NOBODY, timeout_ns);
-}
-
-static bool is_settled(void *context)
-{
-    const struct sim *sim = context;
-    uint32_t leader = sim_leader(sim);
-    if (leader == SIM_NOBODY || world_has_open_calls(sim)) return false;
-    const struct core_status *of = &sim->nodes[leader].status;
-    for (uint32_t i = 0; i < sim->node_count; i++) {
-        const struct sim_node *node = &sim->nodes[i];
-        if (node->restarting) return false;
-        if (node->runtime == NULL) continue;
-        bool agrees = node->status.leader == of->leader && node->status.hard.term == of->hard.term;
-        bool level = node->applied == of->last.index && node->status.durable == of->last.index;
-        if (!agrees || !level) return false;
-    }
-    return true;
-}
-
-bool sim_settles(struct sim *sim, int64_t timeout_ns)
-{
-    if (!world_await(sim, is_settled, sim, timeout_ns)) return false;
-    for (uint32_t i = 0; i < sim->node_count; i++) {
-        if (sim->nodes[i].runtime != NULL) checkers_on_settled(sim->checkers, i, sim->nodes[i].disk);
-    }
-    return checkers_failure(sim->checkers) == NULL;
-}
-
-static bool is_deployed(void *context)
-{
-    const struct sim *sim = context;
-    return reference_converged(checkers_reference(sim->checkers));
-}
-
-bool sim_deploys(struct sim *sim, int64_t timeout_ns)
-{
-    return world_await(sim, is_deployed, sim, timeout_ns);
-}
-
-void sim_slice_counts(const struct sim *sim, uint32_t *out_wanted, uint32_t *out_active)
-{
-    reference_counts(checkers_reference(sim->checkers), out_wanted, out_active);
-}
-
-uint32_t sim_endpoints_on(const struct sim *sim, uint32_t node)
-{
-    return reference_endpoints_on(checkers_reference(sim->checkers), sim->nodes[node].name);
-}
-
-void sim_status(const struct sim *sim, uint32_t node, struct core_status *out_status)
-{
-    *out_status = sim->nodes[node].status;
-}
-
-log_index sim_applied(const struct sim *sim, uint32_t node)
-{
-    return sim->nodes[node].applied;
-}
-
-bool sim_disk_holds(const struct sim *sim, uint32_t node, const char *value)
-{
-    const struct log_memory_disk *disk = sim->nodes[node].disk;
-    for (log_index i = 1; i <= log_memory_disk_last(disk); i++) {
-        const struct raft_entry *entry = log_memory_disk_entry(disk, i);
-        if (entry == NULL || entry->payload == NULL) continue;
-        if (memmem(entry->payload->data, entry->payload->size, value, strlen(value)) != NULL) return true;
-    }
-    return false;
-}
-
-bool sim_log_holds(const struct sim *sim, const char *value)
-{
-    for (uint32_t i = 0; i < sim->node_count; i++) {
-        if (sim_disk_holds(sim, i, value)) return true;
-    }
-    return false;
-}
-
-const char *sim_failure(const struct sim *sim)
-{
-    return checkers_failure(sim->checkers);
-}
-
-void sim_fail(struct sim *sim, const char *format, ...)
-{
-    char text[512];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    checkers_fail(sim->checkers, "%s", text);
 }

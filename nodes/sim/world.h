@@ -17,9 +17,12 @@ struct sim_node {
     char name[NODE_NAME_MAX];
     struct log_memory_disk *disk; /* Outlives the node's processes. */
     uint64_t life;                /* Counts its starts. */
-    bool restarting;              /* It ended by itself, and is about to be started again. */
+    uint32_t clock_permille;      /* Of its machine, over all its processes. */
+    int64_t wall_offset_ms;
+    bool restarting; /* It ended by itself, and is about to be started again. */
     /* Of the running process; runtime NULL: there is none. */
     struct runtime *runtime;
+    enum stepper_hold hold;
     struct log *log;
     struct node *actors;
     struct node_options options;
@@ -56,6 +59,7 @@ struct sim {
     struct sim_node nodes[SIM_NODES_MAX];
     const char *names[SIM_NODES_MAX];
     uint32_t node_count;
+    uint64_t expected; /* Nodes that must settle. */
     struct sim_request **requests;
     uint32_t request_count;
     uint32_t request_room;
