@@ -229,6 +229,12 @@ struct sim_call sim_invoke(struct sim *sim, uint32_t node, const char *artifact,
     return sim_ask(sim, node, TO_SLICE_CALL, &message, timeout_ns);
 }
 
+struct sim_call sim_transfer(struct sim *sim, uint32_t node)
+{
+    struct message *message = message_create(KIND_TRANSFER_LEADERSHIP, 0);
+    return sim_ask(sim, node, TO_LEADER, &message, SECONDS(3));
+}
+
 /* --- commands as text --- */
 
 enum { WORDS_MAX = 8, COMMAND_MAX = 256 };

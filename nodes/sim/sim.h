@@ -104,6 +104,7 @@ uint32_t sim_endpoints_on(const struct sim *sim, uint32_t node); /* As last comm
 void sim_set_slice_faults(struct sim *sim, const struct sim_slice_faults *faults);
 void sim_status(const struct sim *sim, uint32_t node, struct core_status *out_status); /* Zeroed: no core. */
 log_index sim_applied(const struct sim *sim, uint32_t node);
+bool sim_is_founded(const struct sim *sim, uint32_t node); /* Its disk holds an entry (I2). */
 /* A disk holds an entry with this value (values are unique in a simulation). */
 bool sim_disk_holds(const struct sim *sim, uint32_t node, const char *value);
 bool sim_log_holds(const struct sim *sim, const char *value); /* Any disk. */
@@ -139,6 +140,9 @@ struct sim_call sim_command(struct sim *sim, uint32_t node, const char *command)
 /* Any request, to a well-known actor of the node. Takes the message. */
 struct sim_call sim_ask(struct sim *sim, uint32_t node, uint32_t name, struct message **message,
                         int64_t timeout_ns);
+
+/* Whoever leads there hands its leadership over, to whom it finds best (E9). */
+struct sim_call sim_transfer(struct sim *sim, uint32_t node);
 
 /* Runs until the call has ended, and says how: OK, a refusal, UNKNOWN when its node died under it; DEADLINE
  * when it has not ended within the timeout. */

@@ -156,6 +156,11 @@ log_index sim_applied(const struct sim *sim, uint32_t node)
     return sim->nodes[node].applied;
 }
 
+bool sim_is_founded(const struct sim *sim, uint32_t node)
+{
+    return log_memory_disk_last(sim->nodes[node].disk) > 0;
+}
+
 bool sim_disk_holds(const struct sim *sim, uint32_t node, const char *value)
 {
     const struct log_memory_disk *disk = sim->nodes[node].disk;

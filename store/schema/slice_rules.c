@@ -5,6 +5,7 @@
 #include "store/schema/slice_rules.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/planted.h"
 #include "runtime/base/text.h"
 #include "store/schema/blueprint.h"
 #include "store/schema/event.h"
@@ -12,10 +13,6 @@
 
 #include <stdio.h>
 #include <string.h>
-
-#if AETHER_MUTANTS
-bool slice_rules_mutant = false;
-#endif
 
 enum { ENTRY_REASON_MAX = 256, ENTRY_TEXT_MAX = 1024 };
 
@@ -637,7 +634,8 @@ static bool forget_record(void *context, const struct kv_record *record)
     char node[SLICE_NODE_MAX];
     char artifact[COORDINATES_TEXT_MAX];
     struct slice_record slices;
-    if (slice_key_record_parse(record->key, node, artifact) && !slice_rules_mutant &&
+    if (slice_key_record_parse(record->key, node, artifact) &&
+        !PLANTED("slice_rules.lost_node_keeps_endpoints") &&
         slice_record_read(&rule->arena, record->value, record->value_size, &slices, NULL) == STATUS_OK) {
         for (uint32_t i = 0; i < slices.instance_count; i++)
             remove_endpoints(rule, artifact, forgetting->node, slices.instances[i].instance);

@@ -20,11 +20,4 @@ MUST_CHECK enum status slice_rules_fact(struct kv_txn *txn, const struct kv_cont
 /* The node was lost, or started anew: its records and endpoints go in this entry (A7, DEP3). */
 void slice_rules_forget_node(struct kv_txn *txn, const struct kv_context *context, const char *node);
 
-/* A planted bug for test builds: a lost node's endpoints stay. The simulator must find it. */
-#if AETHER_MUTANTS
-extern bool slice_rules_mutant;
-#else
-enum { slice_rules_mutant = 0 };
-#endif
-
 #endif

@@ -1,0 +1,91 @@
+/* chaos_state: what the files of a chaos run share: chaos.c (its phases), chaos_clients.c (who uses the
+ * cluster), fault.c and fault_*.c (what befalls it). */
+#ifndef AETHER_NODES_SIM_CHAOS_STATE_H
+#define AETHER_NODES_SIM_CHAOS_STATE_H
+
+#include "nodes/sim/chance.h"
+#include "nodes/sim/chaos.h"
+#include "nodes/sim/sim.h"
+
+enum {
+    CHAOS_CLIENTS_MAX = 8,
+    CHAOS_KEYS = 6,
+    CHAOS_VALUE_MAX = 32,
+    CHAOS_FAMILIES_MAX = 64,
+};
+
+/* Streams of chance; a family's is STREAM_FAULT + its number. */
+enum chaos_stream {
+    STREAM_SETUP = 1,
+    STREAM_PUBLISHER = 2,
+    STREAM_CALLER = 3,
+    STREAM_HEAL = 4,
+    STREAM_CLIENT = 10,
+    STREAM_FAULT = 1000
+};
+
+/* Something that happens now and then: when next, and how often. */
+struct trouble {
+    bool on;
+    struct chance chance;
+    int64_t next_ns;
+    int64_t pause_min_ns;
+    int64_t pause_max_ns;
+};
+
+struct chaos_client {
+    struct chance chance;
+    uint32_t node;
+    bool busy;
+    bool writes;
+    struct sim_call call;
+    int64_t next_ns;
+};
+
+struct chaos {
+    struct sim *sim;
+    struct chaos_result *result;
+    uint64_t seed;
+    int64_t faults_ns; /* How long the first phase takes. */
+    bool early;        /* Faults begin before there is a cluster. */
+    struct chaos_client clients[CHAOS_CLIENTS_MAX];
+    uint32_t client_count;
+    uint32_t value_count;
+    struct trouble publisher;
+    struct trouble caller;
+    struct sim_call call;
+    bool calling;
+    struct trouble troubles[CHAOS_FAMILIES_MAX]; /* By enum fault_id. */
+    int64_t start_ns[SIM_NODES_MAX];             /* Of a dead node; 0: it lives, or starts by itself. */
+    int64_t go_on_ns[SIM_NODES_MAX];             /* Of one that stands still; 0: it does not. */
+    int64_t thaw_ns[SIM_NODES_MAX];              /* Of one whose clock stands still; 0: it does not. */
+    int64_t unclog_ns[SIM_NODES_MAX];            /* Of one whose links are clogged; 0: they are not. */
+    uint32_t rate_permille[SIM_NODES_MAX];       /* Of its clock while it goes; 0: right. */
+    int64_t wall_offset_ms[SIM_NODES_MAX];
+    struct {
+        uint32_t a;
+        uint32_t b;
+        int64_t end_ns; /* 0: nothing flaps. */
+        int64_t turn_ns;
+        bool cut;
+    } flap;
+    uint32_t isolated; /* Whom the carousel cut off last, or is about to. */
+    bool isolating;
+};
+
+/* chaos_clients.c */
+void chaos_clients_init(struct chaos *chaos, struct chance *setup);
+void chaos_clients_look(struct chaos *chaos); /* Every 10 ms. */
+void chaos_clients_end(struct chaos *chaos);  /* All their calls have ended. */
+/* A put of a value that no other has; `once`: as an actor's proposal, without a session. */
+struct sim_call chaos_put(struct chaos *chaos, uint32_t node, struct chance *chance, bool once,
+                          int64_t timeout_ns);
+struct trouble chaos_trouble(struct chance *chance, uint32_t permille, int64_t pause_max_ns);
+bool chaos_strikes(struct chaos *chaos, struct trouble *trouble);
+
+static inline bool chaos_goes_on(const struct chaos *chaos)
+{
+    return sim_failure(chaos->sim) == NULL;
+}
+
+#endif
