@@ -61,6 +61,7 @@ uint64_t sim_trace_hash(const struct sim *sim);
 uint32_t sim_node_count(const struct sim *sim);
 const char *sim_node_name(const struct sim *sim, uint32_t node);
 bool sim_is_up(const struct sim *sim, uint32_t node);
+bool sim_stands_still(const struct sim *sim, uint32_t node); /* By sim_hold. */
 bool sim_restarts(const struct sim *sim, uint32_t node); /* It ended by itself; it will be started again. */
 struct runtime *sim_runtime(const struct sim *sim, uint32_t node); /* NULL: down. */
 void sim_start(struct sim *sim, uint32_t index);

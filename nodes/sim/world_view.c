@@ -23,6 +23,11 @@ bool sim_is_up(const struct sim *sim, uint32_t node)
     return sim->nodes[node].runtime != NULL;
 }
 
+bool sim_stands_still(const struct sim *sim, uint32_t node)
+{
+    return sim->nodes[node].hold == STEPPER_HOLD_ALL;
+}
+
 bool sim_restarts(const struct sim *sim, uint32_t node)
 {
     return sim->nodes[node].restarting;
