@@ -7,6 +7,8 @@
 #include "actors/consensus/leader.h"
 #include "actors/consensus/log_writer.h"
 #include "actors/consensus/proposer.h"
+#include "actors/consensus/snapshot_receiver.h"
+#include "actors/consensus/snapshot_sender.h"
 #include "actors/consensus/state.h"
 #include "actors/gateway/command_gateway.h"
 #include "actors/gateway/mcp_server.h"
@@ -67,6 +69,9 @@ static void add_store(struct node *node, const struct node_options *options)
         (struct child_spec){ &log_writer_behavior, &node->log_writer, NULL, TO_LOG_WRITER, CHILD_NEVER });
     add(node, (struct child_spec){ &state_behavior, &node->state, NULL, TO_STATE, CHILD_NEVER });
     add(node, (struct child_spec){ &leader_behavior, &node->leader, NULL, TO_LEADER, CHILD_NEVER });
+    add(node, (struct child_spec){ &snapshot_sender_behavior, NULL, NULL, TO_SNAPSHOT_SENDER, CHILD_NEVER });
+    add(node,
+        (struct child_spec){ &snapshot_receiver_behavior, NULL, NULL, TO_SNAPSHOT_RECEIVER, CHILD_NEVER });
     add(node, (struct child_spec){ &proposer_behavior, &node->proposer, NULL, TO_PROPOSER, CHILD_NEVER });
 }
 

@@ -18,8 +18,8 @@
 
 #include <string.h>
 
-enum { READ_SWEEP_TICKS = 100 };
-static const uint64_t replay_tag = UINT64_MAX; /* Of reads of the log that are not the core's. */
+enum { READ_SWEEP_TICKS = 100, COMPACT_TICKS = 100 };
+static const uint64_t replay_tag = UINT64_C(1) << 63; /* From here on: reads that are not the core's. */
 static const size_t replay_bytes = (size_t)1024 * 1024;
 
 /* --- names and roles --- */
@@ -138,8 +138,8 @@ static void carry_out_apply(struct actor *self, struct leader *leader, const str
         return;
     }
     CHECK(leader->replay.to == 0);
-    leader->replay = (struct replay){ .next = apply->from, .to = apply->to };
-    read_log(self, replay_tag, apply->from, apply->to, replay_bytes);
+    leader->replay = (struct replay){ apply->from, apply->to, ++leader->replay_tags | replay_tag };
+    read_log(self, leader->replay.tag, apply->from, apply->to, replay_bytes);
 }
 
 /* The replies to those whom our configuration doesn't know (E5) find no name and are dropped: such a replica
@@ -158,6 +158,7 @@ static void carry_out_role(struct actor *self, struct leader *leader, const stru
     leader->role = *role;
     if (lost) {
         leader_lose_proposals(self, leader);
+        leader_stop_sending(self);
         transfers_answer(self, &leader->transfers, false);
     }
     leader_publish_role(self, leader);
@@ -179,7 +180,7 @@ static void carry_out(struct actor *self, struct leader *leader, const struct co
     case CORE_ACTION_ROLE_CHANGED: carry_out_role(self, leader, &action->role_changed); break;
     case CORE_ACTION_STOP: leader_fail(self, STATUS_CORRUPT, core_stop_text(action->stop)); break;
     case CORE_ACTION_CONFIGURED: leader_refresh_configuration(leader); break;
-    default: break; /* The core gives none of the others until its driver takes part in them. */
+    default: leader_carry_out_snapshot(self, leader, action); break;
     }
 }
 
@@ -198,7 +199,7 @@ static void on_log_entries(struct actor *self, void *state, const struct message
 {
     struct leader *leader = state;
     const struct log_entries *body = message->body;
-    if (body->tag != replay_tag) {
+    if (body->tag < replay_tag) {
         struct core_event event = { .type = CORE_EVENT_LOG_READ };
         event.log_read.tag = body->tag;
         event.log_read.entries = body->entries;
@@ -207,6 +208,7 @@ static void on_log_entries(struct actor *self, void *state, const struct message
         return;
     }
     struct replay *replay = &leader->replay;
+    if (body->tag != replay->tag) return; /* A snapshot came in between. */
     if (body->entry_count == 0 || body->from != replay->next) {
         leader_fail(self, STATUS_CORRUPT, "the log no longer holds an entry that has to be applied");
         return;
@@ -214,7 +216,7 @@ static void on_log_entries(struct actor *self, void *state, const struct message
     send_apply(self, leader, body->entries, body->entry_count);
     replay->next += body->entry_count;
     if (replay->next <= replay->to) {
-        read_log(self, replay_tag, replay->next, replay->to, replay_bytes);
+        read_log(self, replay->tag, replay->next, replay->to, replay_bytes);
         return;
     }
     *replay = (struct replay){ 0 };
@@ -285,6 +287,7 @@ static void on_tick(struct actor *self, void *state, const struct message *messa
     leader_step(self, leader, &(struct core_event){ .type = CORE_EVENT_TICK });
     transfers_answer(self, &leader->transfers, leader->role.role == CORE_LEADER);
     if (leader->ticks % READ_SWEEP_TICKS == 0) leader_sweep_reads(self, leader);
+    if (leader->ticks % COMPACT_TICKS == 0 || leader_compaction_due(leader)) leader_compact(self, leader);
 }
 
 /* --- life --- */
@@ -293,6 +296,7 @@ static void on_turn_end(struct actor *self, void *state)
 {
     struct leader *leader = state;
     leader_propose(self, leader);
+    if (leader->snapshots.checkpoint_due) leader_propose_checkpoint(self, leader);
     if (leader->stepped && leader->probe != NULL)
         leader->probe->on_core(leader->probe->context, leader->core);
     leader->stepped = false;
@@ -396,6 +400,12 @@ static const struct behavior_row rows[] = {
     { KIND_WHO_REPLY, leader_on_who_reply },
     { KIND_FOUNDED, leader_on_founded },
     { KIND_FOUNDED_REPLY, leader_on_founded_reply },
+    { KIND_SNAPSHOT_SENT, leader_on_snapshot_sent },
+    { KIND_SNAPSHOT_OFFERED, leader_on_snapshot_offered },
+    { KIND_SNAPSHOT_RECEIVED, leader_on_snapshot_received },
+    { KIND_SNAP_ASK, leader_on_snap_ask },
+    { KIND_STATE_HASH, leader_on_state_hash },
+    { KIND_LOG_COMPACTED, leader_on_compacted },
     { KIND_LOG_PERSISTED, on_persisted },
     { KIND_LOG_ENTRIES, on_log_entries },
     { KIND_APPLIED, leader_on_applied },

@@ -35,6 +35,7 @@ void leader_lose_proposals(struct actor *self, struct leader *leader)
 
 void leader_proposed(struct actor *self, struct leader *leader, const struct core_proposed *proposed)
 {
+    if (proposed->tag == leader_checkpoint_tag) return;
     CHECK(proposed->tag < CORE_PROPOSALS_MAX);
     struct pending *pending = memory_zalloc(sizeof *pending);
     pending->request = leader->proposals[proposed->tag];
@@ -108,11 +109,14 @@ void leader_on_applied(struct actor *self, void *state, const struct message *me
 {
     struct leader *leader = state;
     const struct applied *applied = message->body;
-    leader->applied = applied->index;
     for (uint32_t i = 0; i < applied->result_count; i++) {
         answer_proposal(self, leader, &applied->results[i]);
     }
+    if (leader_snapshots_skip(leader, applied->index)) return; /* Sent before the flip (N6). */
+    leader->applied = applied->index;
     leader_step(self, leader, &(struct core_event){ .type = CORE_EVENT_APPLIED, .index = applied->index });
+    leader_snapshots_applied(self, leader, applied->index);
+    leader_checkpoint_applied(self, leader, applied);
     leader_publish_role(self, leader);
 }
 

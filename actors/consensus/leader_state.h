@@ -1,15 +1,17 @@
-/* leader_state: what the files of the leader actor (leader.c, leader_requests.c, leader_founding.c) share.
- * Nothing else includes this. */
+/* leader_state: what the files of the leader actor (leader.c, leader_requests.c, leader_founding.c,
+ * leader_snapshots.c) share. Nothing else includes this. */
 #ifndef AETHER_ACTORS_CONSENSUS_LEADER_STATE_H
 #define AETHER_ACTORS_CONSENSUS_LEADER_STATE_H
 
 #include "actors/consensus/boot.h"
 #include "actors/consensus/founder.h"
+#include "actors/consensus/hash_exchange.h"
 #include "actors/consensus/leader.h"
 #include "actors/consensus/messages.h"
 #include "actors/consensus/role_feed.h"
 #include "actors/consensus/transfers.h"
 #include "runtime/base/map.h"
+#include "store/snapshot.h"
 #include "wire/local.h"
 
 enum {
@@ -27,6 +29,17 @@ struct pending {
 struct replay {
     log_index next;
     log_index to; /* 0: nothing to replay. */
+    uint64_t tag; /* Of the read that is under way; older ones are of no interest. */
+};
+
+struct leader_snapshots {
+    struct snapshot_header accepted; /* Being received or installed; id 0: none. */
+    bool accepts;                    /* What the core said to the offer of this turn. */
+    log_index reloading;             /* The state loads the snapshot of this index; 0: none. */
+    bool checkpoint_due;             /* T5 */
+    log_index compacted_at;          /* Applied when the log writer was last asked (D7). */
+    struct hash_exchange hashes;
+    bool marking; /* F4: the copy is being marked damaged, then this process ends. */
 };
 
 struct leader {
@@ -46,6 +59,8 @@ struct leader {
     struct map reads;   /* tag -> struct message, READ_POINT */
     uint64_t read_tag;
     struct replay replay;
+    uint64_t replay_tags;
+    struct leader_snapshots snapshots;
     struct transfers transfers;
 
     struct core_role_changed role; /* As the core last said. */
@@ -75,6 +90,23 @@ void leader_lose_proposals(struct actor *self, struct leader *leader);
 void leader_answer_read(struct actor *self, struct leader *leader, const struct core_read_ok *ok);
 void leader_refuse(struct actor *self, struct leader *leader, const struct core_reject *reject);
 void leader_sweep_reads(struct actor *self, struct leader *leader);
+
+/* --- leader_snapshots.c: snapshots, checkpoints, the exchange of hashes, compaction --- */
+extern const uint64_t leader_checkpoint_tag; /* Of a CHECKPOINT's proposal: nobody waits for it. */
+actor_handler leader_on_snapshot_sent;
+actor_handler leader_on_snapshot_offered;
+actor_handler leader_on_snapshot_received;
+actor_handler leader_on_snap_ask;
+actor_handler leader_on_state_hash;
+actor_handler leader_on_compacted;
+void leader_carry_out_snapshot(struct actor *self, struct leader *leader, const struct core_action *action);
+void leader_stop_sending(struct actor *self); /* The lead is lost. */
+void leader_propose_checkpoint(struct actor *self, struct leader *leader);
+void leader_checkpoint_applied(struct actor *self, struct leader *leader, const struct applied *applied);
+bool leader_snapshots_skip(const struct leader *leader, log_index applied); /* The core waits for more. */
+void leader_snapshots_applied(struct actor *self, struct leader *leader, log_index applied);
+bool leader_compaction_due(const struct leader *leader);
+void leader_compact(struct actor *self, struct leader *leader);
 
 /* --- leader_founding.c: from an empty directory, or from a log, to a running core --- */
 extern const uint64_t leader_founding_sequence; /* Of the one PERSIST that is not the core's. */

@@ -53,6 +53,7 @@ struct snapshot_sent {
 /* KIND_SNAPSHOT_OFFERED (ask TO_LEADER) -> KIND_SNAPSHOT_VERDICT. */
 struct snapshot_offered {
     struct snapshot_header header;
+    replica_id to;
     replica_id from;
     log_term term;
     bool asked;

@@ -255,6 +255,7 @@ static void ask_leader(struct actor *self, const struct offer *offered, const Pb
     struct message *message = messages_create(KIND_SNAPSHOT_OFFERED, sizeof(struct snapshot_offered));
     struct snapshot_offered *body = message->body;
     body->header = offered->header;
+    body->to = offer->to;
     body->from = offered->from_replica;
     body->term = offer->term;
     body->asked = offer->asked;

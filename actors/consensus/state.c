@@ -47,6 +47,9 @@ struct state {
     log_index configuration_index;      /* 0: none as yet. */
     const struct consensus_probe *probe;
     log_index commit; /* As the leader actor last said. */
+    /* T6: the copy was damaged; until this index is applied again nothing is read and nobody is told
+     * anything. UINT64_MAX: until a snapshot is in. 0: all is well. */
+    log_index mended_at;
     struct parked parked[PARKED_MAX];
     uint32_t parked_count;
     /* Rounds of READ_POINT, numbered from 1: one at a time serves all reads that came before it began. */
@@ -71,6 +74,7 @@ static void sweep_later(struct actor *self, struct state *state)
 
 static bool is_ready(const struct state *state, const struct parked *parked, const struct message *request)
 {
+    if (kv_applied(state->kv).index < state->mended_at) return false;
     if (kv_applied(state->kv).index < parked->after || parked->round > state->round_confirmed) return false;
     /* Who asked for a barrier reads from a watcher's view next: that has to be as fresh (Q1). */
     return request->kind != KIND_READ_BARRIER || !watches_lag(&state->watches, request->sender);
@@ -80,7 +84,9 @@ static void refuse_waited(struct actor *self, const struct state *state, const s
 {
     struct error error = { 0 };
     log_index applied = kv_applied(state->kv).index;
-    if (applied < parked->after) {
+    if (applied < state->mended_at) {
+        (void)error_set(&error, STATUS_NOT_READY, "this node's state was damaged and is being restored");
+    } else if (applied < parked->after) {
         (void)error_set(&error, STATUS_DEADLINE,
                         "revision %llu is not visible here yet; this node is at %llu",
                         (unsigned long long)parked->after, (unsigned long long)applied);
@@ -198,6 +204,13 @@ static void note_checkpoint(const struct state *state, const struct raft_entry *
     kv_state_hash(state->kv, applied->checkpoint_hash);
 }
 
+static void mend(struct state *state)
+{
+    state->mended_at = 0;
+    watches_hold(&state->watches, false);
+    watches_start_over(&state->watches);
+}
+
 static void on_apply(struct actor *self, void *actor_state, const struct message *message)
 {
     struct state *state = actor_state;
@@ -223,6 +236,7 @@ static void on_apply(struct actor *self, void *actor_state, const struct message
         applied->term = entry->term;
     }
     state->commit = apply->commit;
+    if (state->mended_at != 0 && applied->index >= state->mended_at) mend(state);
     actor_tell(self, message->sender, &answer);
     watches_sweep(self, &state->watches, state->kv);
 }
@@ -300,7 +314,7 @@ static void change_over(struct actor *self, struct state *state)
     if (state->probe != NULL && state->probe->on_loaded != NULL) {
         state->probe->on_loaded(state->probe->context, &header->position, header->state_hash);
     }
-    watches_start_over(&state->watches);
+    mend(state);
     watches_sweep(self, &state->watches, state->kv);
     struct message *answer = messages_applied(0);
     struct applied *applied = answer->body;
@@ -416,6 +430,9 @@ static enum status load_copy(struct state *state, struct log *log, struct error 
 {
     const struct log_boot *boot = &log->boot;
     state->generation = boot->generation;
+    if (boot->copy_state == LOG_COPY_REPLAY) state->mended_at = boot->committed;
+    if (boot->copy_state == LOG_COPY_SNAPSHOT) state->mended_at = UINT64_MAX;
+    watches_hold(&state->watches, state->mended_at != 0);
     if (boot->applied.index == 0) return STATUS_OK;
     struct log_copy_cursor cursor = { 0 };
     while (!cursor.done) {

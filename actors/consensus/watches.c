@@ -227,7 +227,7 @@ void watches_add(struct actor *self, struct watches *watches, const struct kv *k
         .next = wish->from_revision,
         .behind = true,
     };
-    if (!catch_up(self, watch, kv)) drop_stream(watches, watches->stream_count - 1);
+    if (!watches->held && !catch_up(self, watch, kv)) drop_stream(watches, watches->stream_count - 1);
 }
 
 void watches_on_applied(struct actor *self, struct watches *watches, uint64_t revision,
@@ -369,7 +369,8 @@ void watches_poll(struct actor *self, struct watches *watches, const struct kv *
         if (now_ns + wait_ns < poll.end_ns) poll.end_ns = now_ns + wait_ns;
     }
     poll.request = actor_keep(self);
-    if (try_answer(self, &poll, kv, poll.end_ns <= now_ns)) message_destroy(&poll.request);
+    bool answered = !watches->held && try_answer(self, &poll, kv, poll.end_ns <= now_ns);
+    if (answered) message_destroy(&poll.request);
     else watches->polls[watches->poll_count++] = poll;
 }
 
@@ -387,12 +388,18 @@ static void sweep_polls(struct actor *self, struct watches *watches, const struc
 
 void watches_sweep(struct actor *self, struct watches *watches, const struct kv *kv)
 {
+    if (watches->held) return;
     sweep_polls(self, watches, kv);
     for (uint32_t i = 0; i < watches->stream_count;) {
         struct watch *watch = &watches->streams[i];
         if (watch->behind && !catch_up(self, watch, kv)) drop_stream(watches, i);
         else i++;
     }
+}
+
+void watches_hold(struct watches *watches, bool held)
+{
+    watches->held = held;
 }
 
 void watches_start_over(struct watches *watches)

@@ -35,6 +35,7 @@ struct watches {
     uint32_t stream_count;
     struct poll polls[POLLS_MAX];
     uint32_t poll_count;
+    bool held; /* Nobody is told anything for now. */
 };
 
 void watches_stop(struct actor *self, const struct watches *watches); /* Refuses the polls. */
@@ -57,6 +58,7 @@ void watches_poll(struct actor *self, struct watches *watches, const struct kv *
 /* After new revisions, and now and then: answers polls, and sends what watchers with full mailboxes missed.
  */
 void watches_sweep(struct actor *self, struct watches *watches, const struct kv *kv);
+void watches_hold(struct watches *watches, bool held);
 /* The state was replaced (N6): the next sweep sends each stream all of it, and tells polls what is compacted.
  */
 void watches_start_over(struct watches *watches);
