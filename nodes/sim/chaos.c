@@ -76,9 +76,10 @@ static uint64_t draw_majority(struct chaos *chaos, struct chance *chance)
 static void break_node(struct chaos *chaos, uint32_t node, uint64_t majority, struct chance *chance)
 {
     struct sim *sim = chaos->sim;
-    switch (chance_next(chance) % 3) {
+    switch (chance_next(chance) % 4) {
     case 0: sim_kill(sim, node); return;
     case 1: sim_hold(sim, node, STEPPER_HOLD_ALL); return;
+    case 2: sim_hold(sim, node, STEPPER_HOLD_PINNED); break; /* F3 */
     default: break;
     }
     for (uint32_t peer = 0; peer < sim_node_count(sim); peer++) {
