@@ -1,5 +1,6 @@
 /* calls: clients' requests, from story to actor and back, with what the checkers must hear of them. */
 #include "nodes/sim/checkers.h"
+#include "nodes/sim/recording.h"
 #include "nodes/sim/world.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
@@ -20,12 +21,6 @@ static struct sim_request *request_of(const struct sim *sim, struct sim_call cal
 
 /* --- ends --- */
 
-static bool outcome_is_unknown(enum status status)
-{
-    return status == STATUS_UNKNOWN || status == STATUS_DEADLINE || status == STATUS_NODE_LOST ||
-           status == STATUS_CRASHED || status == STATUS_CANCELLED;
-}
-
 /* How the write itself ended, however it was asked for. */
 static enum status put_outcome(const struct sim_request *request, uint64_t *out_revision)
 {
@@ -45,9 +40,11 @@ static void on_put_end(struct sim_request *request)
     struct checkers *checkers = request->sim->checkers;
     uint64_t revision = 0;
     enum status status = put_outcome(request, &revision);
+    if (request->recorded) recording_end_change(request, status, revision);
+    if (request->value == NULL) return; /* A delete. */
     if (status == STATUS_OK) {
         checkers_on_acknowledged(checkers, request->key, request->value, revision);
-    } else if (!outcome_is_unknown(status)) {
+    } else if (!recording_is_unknown(status)) {
         checkers_on_refused(checkers, request->value);
     }
 }
@@ -62,15 +59,17 @@ static bool says_absent(const struct sim_request *request)
 static void on_get_end(struct sim_request *request)
 {
     struct checkers *checkers = request->sim->checkers;
+    if (request->recorded) recording_end_read(request);
+    bool past = request->stale || request->at != 0;
     if (request->call.status == STATUS_OK) {
         const Pb__KvGetReply *reply = request->call.reply->body;
         size_t size = reply->record->value.len;
         request->got = memory_alloc(size + 1);
         memcpy(request->got, reply->record->value.data, size);
         request->got[size] = '\0';
-        uint64_t floor = request->stale ? 0 : request->floor;
+        uint64_t floor = past ? 0 : request->floor;
         checkers_on_read(checkers, request->key, floor, request->got, reply->record->revision);
-    } else if (says_absent(request) && !request->stale) {
+    } else if (says_absent(request) && !past && !request->deletable) {
         checkers_on_read(checkers, request->key, request->floor, NULL, 0);
     }
 }
@@ -80,7 +79,8 @@ static void on_end(void *context, struct client_call *call)
     (void)call;
     struct sim_request *request = context;
     request->sim->open_count--;
-    if (request->value != NULL) on_put_end(request);
+    if (request->changes) on_put_end(request);
+    else if (request->lists) recording_end_list(request);
     else if (request->key != NULL) on_get_end(request);
 }
 
@@ -162,7 +162,9 @@ struct sim_call sim_put(struct sim *sim, uint32_t node, const struct sim_put *pu
     struct sim_request *request = request_create(sim, &call);
     request->key = memory_strdup(put->key);
     request->value = memory_strdup(put->value);
+    request->changes = true;
     checkers_on_write(sim->checkers, put->key, put->value);
+    if (put->number != 0) recording_begin_put(request, put);
     struct message *message = put->once ? put_once(put) : put_by_client(put);
     send(sim, node, request, TO_PROPOSER, &message, put->timeout_ns);
     return call;
@@ -174,7 +176,10 @@ struct sim_call sim_get(struct sim *sim, uint32_t node, const struct sim_get *ge
     struct sim_request *request = request_create(sim, &call);
     request->key = memory_strdup(get->key);
     request->stale = get->stale;
+    request->at = get->at;
+    request->deletable = get->deletable;
     request->floor = checkers_read_floor(sim->checkers, get->key);
+    if (get->recorded) recording_begin_get(request, get);
     struct message *message = wire_message_create(KIND_KV_GET_REQUEST);
     Pb__KvGetRequest *body = message->body;
     body->key = wire_string(message, get->key);
@@ -183,7 +188,40 @@ struct sim_call sim_get(struct sim *sim, uint32_t node, const struct sim_get *ge
         body->has_after_case = PB__KV_GET_REQUEST__HAS_AFTER_AFTER;
         body->after = get->after;
     }
+    if (get->at != 0) {
+        body->has_at_case = PB__KV_GET_REQUEST__HAS_AT_AT;
+        body->at = get->at;
+    }
     send(sim, node, request, TO_STATE, &message, get->timeout_ns);
+    return call;
+}
+
+struct sim_call sim_list(struct sim *sim, uint32_t node, const struct sim_list *list)
+{
+    struct sim_call call;
+    struct sim_request *request = request_create(sim, &call);
+    request->lists = true;
+    request->keys = list->keys;
+    request->key_count = list->key_count;
+    recording_begin_list(request, list);
+    struct message *message = wire_message_create(KIND_KV_LIST_REQUEST);
+    Pb__KvListRequest *body = message->body;
+    body->prefix = wire_string(message, list->prefix);
+    body->stale = list->stale;
+    send(sim, node, request, TO_STATE, &message, list->timeout_ns);
+    return call;
+}
+
+struct sim_call sim_delete(struct sim *sim, uint32_t node, const struct sim_delete *delete)
+{
+    struct sim_call call;
+    struct sim_request *request = request_create(sim, &call);
+    request->key = memory_strdup(delete->key);
+    request->changes = true;
+    if (delete->recorded) recording_begin_delete(request);
+    struct message *message = wire_message_create(KIND_KV_DELETE_REQUEST);
+    ((Pb__KvDeleteRequest *)message->body)->key = wire_string(message, delete->key);
+    send(sim, node, request, TO_PROPOSER, &message, delete->timeout_ns);
     return call;
 }
 
@@ -260,13 +298,6 @@ static bool option(const char **words, uint32_t count, const char *name, uint64_
     return false;
 }
 
-static struct sim_call delete_key(struct sim *sim, uint32_t node, const char *key)
-{
-    struct message *message = wire_message_create(KIND_KV_DELETE_REQUEST);
-    ((Pb__KvDeleteRequest *)message->body)->key = wire_string(message, key);
-    return sim_ask(sim, node, TO_PROPOSER, &message, 0);
-}
-
 struct sim_call sim_command(struct sim *sim, uint32_t node, const char *command)
 {
     char text[COMMAND_MAX];
@@ -283,7 +314,9 @@ struct sim_call sim_command(struct sim *sim, uint32_t node, const char *command)
         put.has_if_rev = option(words, count, "--if-rev", &put.if_rev);
         return sim_put(sim, node, &put);
     }
-    if (strcmp(words[1], "delete") == 0) return delete_key(sim, node, words[2]);
+    if (strcmp(words[1], "delete") == 0) {
+        return sim_delete(sim, node, &(struct sim_delete){ .key = words[2] });
+    }
     CHECK(strcmp(words[1], "get") == 0);
     struct sim_get get = { .key = words[2] };
     get.stale = option(words, count, "--stale", NULL);

@@ -107,7 +107,7 @@ static bool await_commit(struct chaos *chaos, uint64_t nodes, struct chance *cha
     while (chaos_goes_on(chaos) && sim_now_ns(sim) < end_ns) {
         for (uint32_t i = 0; i < sim_node_count(sim); i++) {
             if (((nodes >> i) & 1) == 0) continue;
-            struct sim_call put = chaos_put(chaos, i, chance, true, MILLISECONDS(500));
+            struct sim_call put = chaos_put(chaos, i, chance, MILLISECONDS(500));
             if (sim_await(sim, put, SECONDS(1)) == STATUS_OK) return true;
         }
         sim_run(sim, slice_ns);
@@ -155,9 +155,10 @@ static void look_at_all(struct chaos *chaos)
 {
     struct sim *sim = chaos->sim;
     for (uint32_t i = 0; i < CHAOS_KEYS && chaos_goes_on(chaos); i++) {
-        char key[16];
-        (void)snprintf(key, sizeof key, "key%u", i);
-        struct sim_call get = sim_get(sim, i % sim_node_count(sim), &(struct sim_get){ .key = key });
+        char key[CHAOS_KEY_MAX];
+        chaos_key(chaos, i, key);
+        struct sim_get wish = { .key = key, .recorded = true, .deletable = i == CHAOS_KEYS - 1 };
+        struct sim_call get = sim_get(sim, i % sim_node_count(sim), &wish);
         enum status status = sim_await(sim, get, SECONDS(6));
         if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
             sim_fail(sim, "S14: a read on the healed cluster ended %s", status_name(status));
@@ -229,6 +230,7 @@ void chaos_run(const struct chaos_options *options, struct chaos_result *out_res
     if (chaos_goes_on(&chaos)) heal(&chaos);
     if (chaos_goes_on(&chaos)) look_at_all(&chaos);
     if (chaos_goes_on(&chaos)) await_deployment(&chaos);
+    if (chaos_goes_on(&chaos)) sim_judge(chaos.sim);
     conclude(&chaos);
     sim_destroy(&chaos.sim);
 }

@@ -3,6 +3,9 @@
 #include "nodes/sim/chaos_state.h"
 
 #include <stdio.h>
+#include <string.h>
+
+static const int64_t epoch_ns = SECONDS(5); /* Of a set of keys. */
 
 /* --- when things happen --- */
 
@@ -27,36 +30,108 @@ bool chaos_strikes(struct chaos *chaos, struct trouble *trouble)
 
 /* --- writers and readers --- */
 
-static void draw_key(struct chance *chance, char key[16])
+/* A key for some time, then others: the checkers' search is bounded in the operations of one key. The last of
+ * them is the one that is deleted now and then. */
+static uint32_t draw_key(const struct chaos *chaos, struct chance *chance, char key[CHAOS_KEY_MAX])
 {
-    (void)snprintf(key, 16, "key%u", (unsigned)(chance_next(chance) % CHAOS_KEYS));
+    uint32_t at = (uint32_t)(chance_next(chance) % CHAOS_KEYS);
+    chaos_key(chaos, at, key);
+    return at;
 }
 
-struct sim_call chaos_put(struct chaos *chaos, uint32_t node, struct chance *chance, bool once,
-                          int64_t timeout_ns)
+void chaos_key(const struct chaos *chaos, uint32_t at, char key[CHAOS_KEY_MAX])
 {
-    char key[16];
-    char value[CHAOS_VALUE_MAX];
-    draw_key(chance, key);
-    (void)snprintf(value, sizeof value, "\"v%u\"", chaos->value_count++);
-    struct sim_put put = { .key = key, .value = value, .once = once, .timeout_ns = timeout_ns };
-    /* A client's must sometimes be absent: mostly a CONFLICT, never half done. */
-    put.has_if_rev = !once && chance_permille(chance, 50);
-    return sim_put(chaos->sim, node, &put);
+    uint32_t epoch = (uint32_t)(sim_now_ns(chaos->sim) / epoch_ns);
+    (void)snprintf(key, CHAOS_KEY_MAX, "key%u/%u", at, epoch);
 }
 
+static struct sim_call put_value(struct chaos *chaos, uint32_t node, struct sim_put *put)
+{
+    char value[SIM_VALUE_MAX];
+    put->number = ++chaos->value_count;
+    sim_value(put->number, value);
+    put->value = value;
+    return sim_put(chaos->sim, node, put);
+}
+
+struct sim_call chaos_put(struct chaos *chaos, uint32_t node, struct chance *chance, int64_t timeout_ns)
+{
+    char key[CHAOS_KEY_MAX];
+    (void)draw_key(chaos, chance, key);
+    return put_value(chaos, node, &(struct sim_put){ .key = key, .once = true, .timeout_ns = timeout_ns });
+}
+
+/* Some only if the key is absent (mostly a CONFLICT, never half done), or still as it was when last read
+ * (K7). */
+static void begin_write(struct chaos *chaos, struct chaos_client *client, int64_t timeout_ns)
+{
+    struct chance *chance = &client->chance;
+    char key[CHAOS_KEY_MAX];
+    bool follows = client->read_revision != 0 && chance_permille(chance, 300);
+    uint32_t at = draw_key(chaos, chance, key);
+    if (!follows && at == CHAOS_KEYS - 1 && chance_permille(chance, 300)) {
+        struct sim_delete delete = { .key = key, .recorded = true, .timeout_ns = timeout_ns };
+        client->call = sim_delete(chaos->sim, client->node, &delete);
+        return;
+    }
+    struct sim_put put = { .key = follows ? client->read_key : key, .timeout_ns = timeout_ns };
+    put.has_if_rev = follows || chance_permille(chance, 50);
+    if (follows) {
+        put.if_rev = client->read_revision;
+        put.expected = client->read_number;
+        client->read_revision = 0;
+    }
+    client->call = put_value(chaos, client->node, &put);
+}
+
+/* All keys in use, at one revision. */
+static void begin_list(struct chaos *chaos, struct chaos_client *client, int64_t timeout_ns)
+{
+    for (uint32_t i = 0; i < CHAOS_KEYS; i++) {
+        chaos_key(chaos, i, client->list_text[i]);
+        client->list_keys[i] = client->list_text[i];
+    }
+    struct sim_list list = { .prefix = "key",
+                             .keys = client->list_keys,
+                             .key_count = CHAOS_KEYS,
+                             .stale = chance_permille(&client->chance, 100),
+                             .timeout_ns = timeout_ns };
+    client->call = sim_list(chaos->sim, client->node, &list);
+}
+
+/* Of the present, of a revision that has been seen or later, stale, or of the past. */
 static void begin_read(struct chaos *chaos, struct chaos_client *client, int64_t timeout_ns)
 {
-    char key[16];
-    draw_key(&client->chance, key);
-    struct sim_get get = { .key = key, .timeout_ns = timeout_ns };
-    get.stale = chance_permille(&client->chance, 100);
+    struct chance *chance = &client->chance;
+    client->read_revision = 0;
+    if (chance_permille(chance, 200)) {
+        begin_list(chaos, client, timeout_ns);
+        return;
+    }
+    uint32_t at = draw_key(chaos, chance, client->read_key);
+    struct sim_get get = { .key = client->read_key, .recorded = true, .timeout_ns = timeout_ns };
+    get.deletable = at == CHAOS_KEYS - 1;
+    get.stale = chance_permille(chance, 100);
+    if (!get.stale && chance_permille(chance, 100)) get.after = client->seen;
+    if (!get.stale && get.after == 0 && chance_permille(chance, 50)) get.at = client->seen;
     client->call = sim_get(chaos->sim, client->node, &get);
+}
+
+/* What the client learned, for what it does next. */
+static void learn(struct chaos *chaos, struct chaos_client *client)
+{
+    uint64_t revision = sim_call_revision(chaos->sim, client->call);
+    const char *value = sim_call_value(chaos->sim, client->call);
+    if (revision > client->seen) client->seen = revision;
+    if (client->writes || value == NULL) return;
+    client->read_revision = revision;
+    client->read_number = sim_value_number(value, strlen(value));
 }
 
 static void note_end(struct chaos *chaos, struct chaos_client *client)
 {
     client->busy = false;
+    learn(chaos, client);
     enum status status = sim_call_status(chaos->sim, client->call);
     struct chaos_result *result = chaos->result;
     if (!client->writes) {
@@ -83,7 +158,7 @@ static void drive(struct chaos *chaos, struct chaos_client *client)
     int64_t timeout_ns = chance_between(&client->chance, MILLISECONDS(200), SECONDS(3));
     client->busy = true;
     client->writes = chance_permille(&client->chance, 700);
-    if (client->writes) client->call = chaos_put(chaos, client->node, &client->chance, false, timeout_ns);
+    if (client->writes) begin_write(chaos, client, timeout_ns);
     else begin_read(chaos, client, timeout_ns);
 }
 

@@ -10,7 +10,7 @@
 enum {
     CHAOS_CLIENTS_MAX = 8,
     CHAOS_KEYS = 6,
-    CHAOS_VALUE_MAX = 32,
+    CHAOS_KEY_MAX = 32,
     CHAOS_FAMILIES_MAX = 64,
 };
 
@@ -40,6 +40,12 @@ struct chaos_client {
     bool writes;
     struct sim_call call;
     int64_t next_ns;
+    uint64_t seen; /* The highest revision that it was told. */
+    char read_key[CHAOS_KEY_MAX];
+    uint64_t read_revision; /* Of what it read last, for an --if-rev; 0: nothing to compare with. */
+    uint64_t read_number;
+    char list_text[CHAOS_KEYS][CHAOS_KEY_MAX]; /* Of a list under way. */
+    const char *list_keys[CHAOS_KEYS];
 };
 
 struct chaos {
@@ -50,7 +56,7 @@ struct chaos {
     bool early;        /* Faults begin before there is a cluster. */
     struct chaos_client clients[CHAOS_CLIENTS_MAX];
     uint32_t client_count;
-    uint32_t value_count;
+    uint64_t value_count;
     struct trouble publisher;
     struct trouble caller;
     struct sim_call call;
@@ -77,9 +83,10 @@ struct chaos {
 void chaos_clients_init(struct chaos *chaos, struct chance *setup);
 void chaos_clients_look(struct chaos *chaos); /* Every 10 ms. */
 void chaos_clients_end(struct chaos *chaos);  /* All their calls have ended. */
-/* A put of a value that no other has; `once`: as an actor's proposal, without a session. */
-struct sim_call chaos_put(struct chaos *chaos, uint32_t node, struct chance *chance, bool once,
-                          int64_t timeout_ns);
+/* A put of a value that no other has, as an actor's proposal, without a session. */
+struct sim_call chaos_put(struct chaos *chaos, uint32_t node, struct chance *chance, int64_t timeout_ns);
+void chaos_key(const struct chaos *chaos, uint32_t at,
+               char key[CHAOS_KEY_MAX]); /* One of the keys in use now. */
 struct trouble chaos_trouble(struct chance *chance, uint32_t permille, int64_t pause_max_ns);
 bool chaos_strikes(struct chaos *chaos, struct trouble *trouble);
 

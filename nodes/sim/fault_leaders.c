@@ -11,7 +11,7 @@ static void burst(struct chaos *chaos, uint32_t node, struct chance *chance)
 {
     int64_t count = chance_between(chance, 0, BURST_MAX);
     for (int64_t i = 0; i < count; i++)
-        (void)chaos_put(chaos, node, chance, true, SECONDS(2));
+        (void)chaos_put(chaos, node, chance, SECONDS(2));
 }
 
 /* Each new leader, ready or not, is soon alone on one side, with entries that nobody else has; the one before

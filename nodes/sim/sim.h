@@ -48,6 +48,7 @@ struct sim_options {
 };
 
 struct sim;
+struct history;
 struct sim *sim_create(const struct sim_options *options);
 void sim_destroy(struct sim **sim);
 
@@ -121,15 +122,37 @@ struct sim_put {
     uint64_t if_rev;
     bool once;          /* As an actor's proposal that must not be repeated: without a session. */
     int64_t timeout_ns; /* 0 = 5 s. */
+    /* Not 0: recorded in the history as this value, and `value` is its text (sim_value); with if_rev, what
+     * the key held at that revision (0: absent). */
+    uint64_t number;
+    uint64_t expected;
+};
+struct sim_list { /* All keys that begin with the prefix; recorded: these of them (borrowed until it has
+                     ended). */
+    const char *prefix;
+    const char *const *keys;
+    uint32_t key_count;
+    bool stale;
+    int64_t timeout_ns; /* 0 = 5 s. */
+};
+struct sim_delete {
+    const char *key;
+    bool recorded;
+    int64_t timeout_ns; /* 0 = 5 s. */
 };
 struct sim_get {
     const char *key;
     bool stale;
     uint64_t after;
+    uint64_t at;        /* 0: now. */
+    bool recorded;      /* In the history: the key holds only recorded values. */
+    bool deletable;     /* It may be absent though it was there before. */
     int64_t timeout_ns; /* 0 = 5 s. */
 };
 struct sim_call sim_put(struct sim *sim, uint32_t node, const struct sim_put *put);
 struct sim_call sim_get(struct sim *sim, uint32_t node, const struct sim_get *get);
+struct sim_call sim_list(struct sim *sim, uint32_t node, const struct sim_list *list);
+struct sim_call sim_delete(struct sim *sim, uint32_t node, const struct sim_delete *delete);
 /* The whole blueprint, to whoever leads (SIM_NOBODY: the call ends at once); 0 instances of both: deletes it.
  */
 struct sim_call sim_publish(struct sim *sim, const char *name, uint32_t pricing, uint32_t orders);
@@ -155,6 +178,13 @@ const struct message *sim_call_reply(const struct sim *sim, struct sim_call call
 uint64_t sim_call_revision(const struct sim *sim,
                            struct sim_call call); /* Of a put or a record got; 0: none. */
 const char *sim_call_value(const struct sim *sim, struct sim_call call); /* Of a get; NULL: none. */
+
+/* Recorded values: a number, and its text as JSON ("\"v17\""). 0: no such text. */
+enum { SIM_VALUE_MAX = 32 };
+void sim_value(uint64_t number, char text[SIM_VALUE_MAX]);
+uint64_t sim_value_number(const char *text, size_t size);
+struct history *sim_history(struct sim *sim);
+void sim_judge(struct sim *sim); /* What was recorded, by all checkers: fails the simulation if need be. */
 
 /* The first invariant that was broken, or NULL. With a failure the run is worthless: stop it. */
 const char *sim_failure(const struct sim *sim);

@@ -3,6 +3,7 @@
 
 #include "nodes/sim/chance.h"
 #include "nodes/sim/checkers.h"
+#include "nodes/sim/history.h"
 #include "nodes/sim/reference.h"
 #include "nodes/sim/world.h"
 #include "runtime/base/memory.h"
@@ -219,6 +220,7 @@ struct sim *sim_create(const struct sim_options *options)
     sim->stepper = stepper_create(&(struct stepper_options){
         .seed = options->seed, .pinned_delay_max_ns = sim->options.disk_delay_max_ns });
     sim->checkers = checkers_create();
+    sim->history = history_create();
     sim->network_options = (struct network_options){
         .stepper = sim->stepper,
         .seed = options->seed,
@@ -260,6 +262,7 @@ void sim_destroy(struct sim **sim)
     scheduler_destroy(&taken->stepper);
     world_free_calls(taken);
     checkers_destroy(&taken->checkers);
+    history_destroy(&taken->history);
     memory_free(taken);
 }
 

@@ -10,6 +10,7 @@
 #include "runtime/port/transport.h"
 
 struct checkers;
+struct history;
 
 struct sim_node {
     struct sim *sim;
@@ -44,6 +45,15 @@ struct sim_request {
     char *value;    /* A put's. */
     uint64_t floor; /* A get's: what it must not be older than. */
     bool stale;
+    bool changes; /* A put or a delete. */
+    bool lists;
+    bool deletable;
+    const char *const *keys; /* A list's. */
+    uint32_t key_count;
+    bool recorded; /* In the history, as this operation: */
+    uint32_t operation;
+    uint64_t number; /* A recorded put's value; 0: not one. */
+    uint64_t at;
     char *got; /* The value of the record that a get found. */
 };
 
@@ -53,6 +63,7 @@ struct sim {
     struct scheduler *stepper;
     struct network *network;
     struct checkers *checkers;
+    struct history *history;
     struct chance identities; /* Replica ids. */
     struct sim_slices slices;
     struct sim_artifact_store_options artifacts;
