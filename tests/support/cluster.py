@@ -3,6 +3,7 @@
 Every wait here is for an event (a process's end, an answer of the cluster), with a deadline; nothing sleeps for luck.
 """
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESTART_EXIT = 70  # "must be started again" (an invariant, a disk error)
 POLL_S = 0.02
+claimed = []
 
 
 class Failure(Exception):
@@ -29,9 +31,23 @@ def build_dir():
     return pathlib.Path(os.environ.get("AETHER_BUILD", ROOT / "build" / "release"))
 
 
+def claim(base):
+    """Is this base ours until we end? Two test runs that look at the same moment would both find its ports free."""
+    lock = open(pathlib.Path(tempfile.gettempdir()) / f"aether-ports-{base}.lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return False
+    claimed.append(lock)  # Open, and so locked, for the life of this process.
+    return True
+
+
 def free_base_port(wanted=7400, step=100):
     """A base such that the ports of seven local nodes (7400, 7401, 7480 + 10 (k-1)) are free."""
     for base in range(wanted, 30000, step):
+        if not claim(base):
+            continue
         try:
             with contextlib.ExitStack() as stack:
                 for k in range(7):
