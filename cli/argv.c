@@ -199,7 +199,7 @@ static void noun_of(const struct command *command, char *to, size_t size)
 static bool is_noun(const char *word)
 {
     const struct command *command;
-    for (size_t i = 0; (command = command_at(i)) != NULL; i++) {
+    for (size_t i = 0; (command = command_word_at(i)) != NULL; i++) {
         char noun[NAME_MAX_SIZE];
         noun_of(command, noun, sizeof noun);
         if (strcmp(noun, word) == 0) return true;
@@ -211,7 +211,7 @@ static enum status unknown_noun(const char *word, struct error *error)
 {
     struct nearest nearest = nearest_to(word);
     const struct command *command;
-    for (size_t i = 0; (command = command_at(i)) != NULL; i++) {
+    for (size_t i = 0; (command = command_word_at(i)) != NULL; i++) {
         char noun[NAME_MAX_SIZE];
         noun_of(command, noun, sizeof noun);
         nearest_try(&nearest, noun);
@@ -228,7 +228,7 @@ static enum status unknown_verb(const char *noun, const char *word, struct error
     struct nearest nearest = nearest_to(word);
     size_t size = strlen(noun);
     const struct command *command;
-    for (size_t i = 0; (command = command_at(i)) != NULL; i++) {
+    for (size_t i = 0; (command = command_word_at(i)) != NULL; i++) {
         if (strncmp(command->name, noun, size) == 0 && command->name[size] == ' ')
             nearest_try(&nearest, command->name + size + 1);
     }

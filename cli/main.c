@@ -5,6 +5,7 @@
 #include "cli/help.h"
 #include "cli/mcp_bridge.h"
 #include "cli/render.h"
+#include "cli/slice_tool.h"
 #include "wire/frame.h"
 
 #include <stdio.h>
@@ -28,6 +29,11 @@ static int print_version(const struct argv *argv)
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static int run_command(struct argv *argv)
+{
+    return argv->command->local_request != NULL ? slice_tool_run(argv) : command_run(argv);
+}
+
 int main(int argc, char **argv)
 {
     struct argv parsed;
@@ -40,7 +46,7 @@ int main(int argc, char **argv)
         case ARGV_HELP: code = help_print(&parsed); break;
         case ARGV_VERSION: code = print_version(&parsed); break;
         case ARGV_MCP: code = mcp_bridge_run(&parsed); break;
-        case ARGV_COMMAND: code = command_run(&parsed); break;
+        case ARGV_COMMAND: code = run_command(&parsed); break;
         }
     }
     argv_fini(&parsed);

@@ -2,6 +2,7 @@
  * for
  *
  *     aether-slice-host --probe FILE       says what the slice in FILE is; exit 0, or 1 and why it is none.
+ *     aether-slice-host --bench FILE       runs it by a script, without a node (nodes/slice_bench.h).
  *
  * It confines itself, maps the memory that it shares with the node, and then does what the node says, frame
  * by frame, on one thread: what the slice does to this process it does to itself only. */
@@ -9,6 +10,7 @@
 #include "actors/slice/slice_descriptor.h"
 #include "actors/slice/slice_host.h"
 #include "actors/slice/slice_runner.h"
+#include "nodes/slice_bench.h"
 #include "runtime/base/check.h"
 #include "runtime/base/text.h"
 #include "runtime/os/clock.h"
@@ -134,9 +136,23 @@ static int probe(const char *path)
     return EXIT_FAILED;
 }
 
+/* The results have a stream of their own: what the slice prints can't be taken for one. */
+static int bench(const char *path)
+{
+    FILE *results = fdopen(SLICE_BENCH_RESULTS_FD, "w");
+    if (results == NULL) {
+        fprintf(stderr, "usage: aether-slice-host --bench FILE <SCRIPT %d>RESULTS\n", SLICE_BENCH_RESULTS_FD);
+        return EXIT_USAGE;
+    }
+    int code = slice_bench_run(path, stdin, results);
+    (void)fclose(results);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     uint64_t memory_bytes;
+    if (argc == 3 && strcmp(argv[1], "--bench") == 0) return bench(argv[2]);
     if (argc == 3 && strcmp(argv[1], "--probe") == 0) return probe(argv[2]);
     if (argc == 3 && strcmp(argv[1], "--serve") == 0 && text_to_u64(argv[2], &memory_bytes))
         return serve(memory_bytes);

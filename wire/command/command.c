@@ -7,7 +7,8 @@
 
 enum { COMMAND_NAME_MAX = 64 };
 
-static const struct command *const tables[] = { cluster_commands, slice_commands };
+static const struct command *const tables[] = { cluster_commands, slice_commands, local_commands };
+enum { CLUSTER_TABLES = 2, ALL_TABLES = ARRAY_COUNT(tables) };
 
 /* Read flags that every surface offers alike where the request has the field. */
 static const struct command_argument read_arguments[] = {
@@ -18,14 +19,24 @@ static const struct command_argument read_arguments[] = {
     { .field = "at", .help = "read the state as of this revision", .metavar = "REVISION" },
 };
 
-const struct command *command_at(size_t position)
+static const struct command *row_at(size_t position, size_t table_count)
 {
-    for (size_t t = 0; t < ARRAY_COUNT(tables); t++) {
+    for (size_t t = 0; t < table_count; t++) {
         for (const struct command *command = tables[t]; command->name != NULL; command++) {
             if (position-- == 0) return command;
         }
     }
     return NULL;
+}
+
+const struct command *command_at(size_t position)
+{
+    return row_at(position, CLUSTER_TABLES);
+}
+
+const struct command *command_word_at(size_t position)
+{
+    return row_at(position, ALL_TABLES);
 }
 
 size_t command_count(void)
@@ -39,7 +50,7 @@ size_t command_count(void)
 const struct command *command_find(const char *name)
 {
     const struct command *command;
-    for (size_t i = 0; (command = command_at(i)) != NULL; i++) {
+    for (size_t i = 0; (command = command_word_at(i)) != NULL; i++) {
         if (strcmp(command->name, name) == 0) return command;
     }
     return NULL;
@@ -82,12 +93,12 @@ static const ProtobufCMessageDescriptor *descriptor_of(uint32_t kind)
 
 const ProtobufCMessageDescriptor *command_request_descriptor(const struct command *command)
 {
-    return descriptor_of(command->request);
+    return command->local_request != NULL ? command->local_request : descriptor_of(command->request);
 }
 
 const ProtobufCMessageDescriptor *command_reply_descriptor(const struct command *command)
 {
-    return descriptor_of(command->reply);
+    return command->local_reply != NULL ? command->local_reply : descriptor_of(command->reply);
 }
 
 static const ProtobufCFieldDescriptor *field_of(const struct command *command, const char *name)

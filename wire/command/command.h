@@ -94,8 +94,11 @@ struct command {
     const char *details; /* More, for help and for the tool's description; NULL: none. */
     const char *example;
     const char *http; /* Method and route. */
-    uint32_t request;
+    uint32_t
+        request; /* Kinds; 0: the program does it by itself, and takes and prints messages of these types. */
     uint32_t reply;
+    const ProtobufCMessageDescriptor *local_request;
+    const ProtobufCMessageDescriptor *local_reply;
     enum actor_address target;
     enum command_role role;
     uint32_t flags;
@@ -112,10 +115,13 @@ struct command {
 
 extern const struct command cluster_commands[]; /* Each ends with name == NULL. */
 extern const struct command slice_commands[];
+extern const struct command local_commands[]; /* The program's own: rows of the command line only. */
 
 size_t command_count(void);
-const struct command *command_at(size_t position);         /* In the order of help; NULL: past the end. */
-const struct command *command_find(const char *name);      /* "kv get"; NULL: none. */
+const struct command *command_at(size_t position); /* In the order of help; NULL: past the end. */
+/* These, then the local ones: what words on the command line may mean. */
+const struct command *command_word_at(size_t position);
+const struct command *command_find(const char *name);      /* "kv get", local ones too; NULL: none. */
 const struct command *command_find_tool(const char *tool); /* "kv_get" */
 const struct command *command_find_request(uint32_t kind);
 void command_tool_name(char *to, size_t size, const struct command *command);

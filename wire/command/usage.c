@@ -112,6 +112,8 @@ void usage_overview(struct text *out, const struct usage_local *locals)
         else text_printf(out, "  %-11s %s\n", verb, command->help);
     }
     text_add(out, "\nlocal\n");
+    for (const struct command *local = local_commands; local->name != NULL; local++)
+        text_printf(out, "  %-11s %s\n", local->name, local->help);
     for (; locals->name != NULL; locals++)
         text_printf(out, "  %-11s %s\n", locals->name, locals->help);
     text_add(out, "\nflags\n");
@@ -126,7 +128,7 @@ bool usage_noun(struct text *out, const char *noun)
 {
     bool found = false;
     const struct command *command;
-    for (size_t i = 0; (command = command_at(i)) != NULL; i++) {
+    for (size_t i = 0; (command = command_word_at(i)) != NULL; i++) {
         size_t size = noun_size(command->name);
         if (strlen(noun) != size || memcmp(noun, command->name, size) != 0) continue;
         if (!found)
@@ -193,9 +195,11 @@ static void markdown_command(struct text *out, const struct command *command)
         text_add(out, " |\n");
     }
     if (command_argument_at(command, 0, &argument, &field)) text_add(out, "\n");
-    text_printf(out, "Example: `%s`. MCP tool: `%s`. Role: %s.%s\n", command->example, tool,
-                role_name(command->role),
-                (command->flags & COMMAND_CHANGES) != 0 ? " Changes the cluster." : "");
+    text_printf(out, "Example: `%s`.", command->example);
+    if (command->local_request == NULL)
+        text_printf(out, " MCP tool: `%s`. Role: %s.%s", tool, role_name(command->role),
+                    (command->flags & COMMAND_CHANGES) != 0 ? " Changes the cluster." : "");
+    text_add(out, "\n");
 }
 
 void usage_markdown(struct text *out, const struct usage_local *locals)
@@ -210,6 +214,9 @@ void usage_markdown(struct text *out, const struct usage_local *locals)
         markdown_command(out, command);
     }
     text_add(out, "\n## Local to the program\n\n");
+    for (const struct command *local = local_commands; local->name != NULL; local++)
+        markdown_command(out, local);
+    text_add(out, "\n");
     for (; locals->name != NULL; locals++)
         text_printf(out, "- `aether %s`: %s\n", locals->synopsis, locals->help);
     text_add(out, "\n## Global flags\n\n| flag | meaning |\n|---|---|\n");

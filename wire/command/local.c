@@ -1,0 +1,90 @@
+/* local: rows of commands that the program carries out by itself, for the author of a slice. No node knows
+ * them. */
+#include "wire/command/command.h"
+#include "wire/proto/local.pb-c.h"
+
+const struct command local_commands[] = {
+    {
+        .name = "slice new",
+        .help = "Make a slice's project: source, header, CMake file, test and blueprint",
+        .details = "It builds at once. Group and version may be left out: org.example, 1.0.0.",
+        .example = "aether slice new org.example:hello",
+        .arguments = ARGUMENTS(
+            { .field = "name", .help = "[GROUP:]NAME[:VERSION]", .metavar = "NAME", .positional = true },
+            { .field = "folder", .help = "where; else a new folder NAME" }),
+        .local_request = &pb__slice_new_request__descriptor,
+        .local_reply = &pb__slice_new_reply__descriptor,
+        .identity = "folder",
+    },
+    {
+        .name = "slice build",
+        .help = "Build the project in this folder, by its CMake file, into build/",
+        .example = "aether slice build",
+        .arguments = ARGUMENTS({ .field = "folder",
+                                 .help = "of the project; else this one",
+                                 .positional = true,
+                                 .optional = true }),
+        .local_request = &pb__slice_build_request__descriptor,
+        .local_reply = &pb__slice_build_reply__descriptor,
+        .identity = "file",
+    },
+    {
+        .name = "slice check",
+        .help = "Load a slice in a process that is thrown away: what it is, what it needs, whether its life "
+                "works out",
+        .details = "Runs create, start, health, stop and destroy once, without a cluster.",
+        .example = "aether slice check build/hello-1.0.0.so",
+        .arguments = ARGUMENTS({ .field = "file",
+                                 .help = "the shared object; else the one in build/",
+                                 .positional = true,
+                                 .optional = true },
+                               { .field = "config",
+                                 .help = "the configuration that create gets, a JSON object",
+                                 .metavar = "JSON",
+                                 .source = SOURCE_WORD_OR_FILE }),
+        .local_request = &pb__slice_check_request__descriptor,
+        .local_reply = &pb__slice_check_reply__descriptor,
+        .list = "steps",
+        .columns = COLUMNS(AS_TEXT("step", "STEP"), AS_TEXT("status", "STATUS"), AS_TEXT("text", "TEXT")),
+        .identity = "artifact",
+    },
+    {
+        .name = "slice test",
+        .help = "Run a slice's test cases against a host of their own, without a cluster",
+        .details =
+            "Cases are in YAML: see docs/domains/slice.md. Time jumps instead of passing, and chance is the "
+            "same in each run.",
+        .example = "aether slice test",
+        .arguments = ARGUMENTS({ .field = "file",
+                                 .help = "the shared object; else the one in build/",
+                                 .positional = true,
+                                 .optional = true },
+                               { .field = "tests", .help = "file of the cases; else *-test.yaml here" }),
+        .local_request = &pb__slice_test_request__descriptor,
+        .local_reply = &pb__slice_test_reply__descriptor,
+        .list = "cases",
+        .columns = COLUMNS(AS_TEXT("name", "CASE"), AS_TEXT("passed", "PASSED"), AS_TEXT("text", "TEXT")),
+        .identity = "name",
+    },
+    {
+        .name = "slice push",
+        .help = "Put a slice into a repository folder, with checksums, signature and maven-metadata.xml",
+        .details = "Its coordinates are those of its descriptor. A released version is never replaced; a "
+                   "-SNAPSHOT gets "
+                   "a new date each time.",
+        .example = "aether slice push --to /srv/repository --sign key.pem",
+        .arguments = ARGUMENTS(
+            { .field = "file",
+              .help = "the shared object; else the one in build/",
+              .positional = true,
+              .optional = true },
+            { .field = "to", .help = "the repository's folder, in Maven layout", .metavar = "FOLDER" },
+            { .field = "sign",
+              .help = "file of the Ed25519 private key that signs it (PEM, hex or base64)",
+              .metavar = "KEY" }),
+        .local_request = &pb__slice_push_request__descriptor,
+        .local_reply = &pb__slice_push_reply__descriptor,
+        .identity = "artifact",
+    },
+    { 0 },
+};
