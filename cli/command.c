@@ -21,7 +21,6 @@ enum { EXIT_BROKEN_OUTPUT = 1 };
 static const int64_t patience_ns = SECONDS(30);
 static const int64_t long_patience_ns = SECONDS(300); /* Where the command waits for an outcome. */
 static const int64_t progress_ns = MILLISECONDS(300); /* Between two looks. */
-static const int64_t grace_ns = SECONDS(1);           /* The node, told the time, says best why it is over. */
 static const int64_t watch_ns = SECONDS(20);          /* One long poll. */
 static const int64_t watch_grace_ns = SECONDS(10);    /* For its answer, after that. */
 
@@ -83,28 +82,25 @@ static int64_t patience_of(const struct argv *argv)
     return (argv->command->flags & COMMAND_WAITS) != 0 ? long_patience_ns : patience_ns;
 }
 
-static enum status lost(const struct connection *connection, struct error *error)
+/* While the answer is awaited: a signal ends it where signals are caught. */
+static bool on_wait(void *progress)
 {
-    return error_set(error, STATUS_NODE_LOST, "the node at %s went away; it may have happened",
-                     connection_endpoint(connection));
+    if (interrupt_came()) return false;
+    progress_show(progress);
+    return true;
 }
 
-/* Waits for the reply to what was sent. A signal ends it with CANCELLED where signals are caught. */
-static enum status receive(struct connection *connection, int64_t timeout_ns, struct progress *progress,
-                           struct message **out_reply, struct error *error)
+static struct connection_terms terms_of(const struct argv *argv, struct progress *progress)
 {
-    int64_t deadline = now_ns() + timeout_ns;
-    for (int64_t left = timeout_ns; left > 0; left = deadline - now_ns()) {
-        bool shows = progress != NULL && left > progress_ns;
-        struct connection_events events = connection_wait(connection, -1, shows ? progress_ns : left);
-        enum status status = connection_receive(connection, out_reply, error);
-        if (status != STATUS_OK || *out_reply != NULL) return status;
-        if (events.lost) return lost(connection, error);
-        if (interrupt_came()) return error_set(error, STATUS_CANCELLED, "interrupted");
-        progress_show(progress);
-    }
-    return error_set(error, STATUS_DEADLINE, "the node at %s did not answer in time; it may have happened",
-                     connection_endpoint(connection));
+    uint32_t flags = argv->command->flags;
+    return (struct connection_terms){
+        .timeout_ns = patience_of(argv),
+        .repeats = (flags & COMMAND_IDEMPOTENT) != 0 || (flags & (COMMAND_CHANGES | COMMAND_CALLS)) == 0,
+        .changes = (flags & COMMAND_CHANGES) != 0,
+        .pause_ns = progress_ns,
+        .on_wait = on_wait,
+        .context = progress,
+    };
 }
 
 /* A publish that was written but isn't ACTIVE everywhere has failed, unless nobody waited for it. */
@@ -145,10 +141,9 @@ static int ask_once(const struct argv *argv, struct connection *connection, stru
 {
     struct message *reply = NULL;
     struct error error;
-    enum status status = connection_send(connection, request, patience_of(argv), &error);
     struct progress *progress = progress_begin(argv);
-    if (status == STATUS_OK)
-        status = receive(connection, patience_of(argv) + grace_ns, progress, &reply, &error);
+    struct connection_terms terms = terms_of(argv, progress);
+    enum status status = connection_ask(connection, request, &terms, &reply, &error);
     if (status == STATUS_OK) progress_show(progress);
     progress_end(&progress);
     if (reply == NULL) return fail(argv, &error, false);
@@ -219,31 +214,19 @@ static enum status poll_once(struct follow *follow, struct connection *connectio
     if (status != STATUS_OK) return status;
     Pb__KvWatchRequest *watch = request->body;
     prepare(follow, watch);
-    int64_t patience = MILLISECONDS((int64_t)watch->wait_ms) + watch_grace_ns;
-    status = connection_send(connection, &request, patience, error);
-    if (status == STATUS_OK) status = receive(connection, patience + grace_ns, NULL, out_reply, error);
-    return status;
+    struct connection_terms terms = terms_of(follow->argv, NULL);
+    terms.timeout_ns = MILLISECONDS((int64_t)watch->wait_ms) + watch_grace_ns;
+    return connection_ask(connection, &request, &terms, out_reply, error);
 }
 
-/* The node went, but the watch goes on from where it was, at whichever node listens next. */
-static enum status reconnect(const struct argv *argv, struct connection **connection, struct error *error)
-{
-    connection_close(connection);
-    int64_t deadline = now_ns() + patience_of(argv);
-    while (connection_open(argv->endpoint, connection, error) != STATUS_OK) {
-        if (interrupt_came() || now_ns() >= deadline) return error->status;
-        interrupt_wait(MILLISECONDS(200));
-    }
-    return STATUS_OK;
-}
-
+/* Perhaps only for now: the watch goes on from where it was, at whichever node answers next. */
 static bool passes(enum status status)
 {
     return status == STATUS_NODE_LOST || status == STATUS_NO_LEADER || status == STATUS_NOT_LEADER ||
            status == STATUS_DEADLINE;
 }
 
-static int follow_events(const struct argv *argv, struct connection **connection)
+static int follow_events(const struct argv *argv, struct connection *connection)
 {
     struct follow follow = { .argv = argv };
     int64_t limit = 0;
@@ -252,20 +235,21 @@ static int follow_events(const struct argv *argv, struct connection **connection
     int64_t from = 0;
     follow.has_next = value_integer(value_get(argv->arguments, "from"), &from);
     follow.next = (uint64_t)from;
+    int64_t heard_ns = now_ns();
     interrupt_catch();
     while (!interrupt_came() && !(follow.limited && follow.left == 0)) {
         struct message *reply = NULL;
         struct error error;
-        enum status status = poll_once(&follow, *connection, &reply, &error);
+        enum status status = poll_once(&follow, connection, &reply, &error);
         int code = 0;
         if (reply != NULL) {
             code = print_events(&follow, reply);
             message_destroy(&reply);
         }
         if (code != 0) return code;
+        if (status == STATUS_OK) heard_ns = now_ns();
         if (status == STATUS_OK || interrupt_came()) continue;
-        if (!passes(status) || reconnect(argv, connection, &error) != STATUS_OK)
-            return interrupt_came() ? 0 : fail(argv, &error, false);
+        if (!passes(status) || now_ns() - heard_ns > patience_of(argv)) return fail(argv, &error, false);
     }
     return 0;
 }
@@ -287,7 +271,7 @@ int command_run(struct argv *argv)
     int code;
     if ((argv->command->flags & COMMAND_FOLLOWS) != 0) {
         message_destroy(&request);
-        code = follow_events(argv, &connection);
+        code = follow_events(argv, connection);
     } else {
         code = ask_once(argv, connection, &request);
     }

@@ -1,159 +1,76 @@
-/* connection: see the header. A plain connect(2) tells at once whether anybody listens; only then is a ZeroMQ
- * connection opened, which would otherwise try for as long as it is let. */
+/* connection: see the header. */
 #include "cli/connection.h"
 
+#include "cli/endpoints.h"
+#include "cli/interrupt.h"
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
+#include "wire/kinds.h"
+#include "wire/proto/cluster.pb-c.h"
+#include "wire/proto/codec.h"
 #include "wire/zmq/client.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <poll.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include <time.h>
 
-enum { ENDPOINT_MAX = 256, ENDPOINTS_MAX = 8, PROBE_MS = 1000 };
-
-static const int64_t open_ns = SECONDS(3); /* For the greeting of a node that listens. */
+static const int64_t open_ns =
+    SECONDS(3); /* For the greeting of a node that listens, when there is no other. */
+static const int64_t silence_ns = MILLISECONDS(CONNECTION_SILENCE_MS);
+static const int64_t retry_pause_ns = MILLISECONDS(20); /* After every endpoint was tried in vain. */
+static const int64_t grace_ns = MILLISECONDS(1000); /* The node, told the time, says best why it is over. */
+static const int64_t session_ns = SECONDS(5);
 
 struct connection {
-    struct client *client;
-    char endpoint[ENDPOINT_MAX];
+    struct client *client; /* NULL: the node was lost, and none is found yet. */
+    struct endpoints endpoints;
+    size_t at;        /* Of `endpoints`: where `client` is, or was. */
+    uint64_t session; /* 0: none open. */
+    uint64_t sequence;
 };
 
-struct endpoints {
-    char names[ENDPOINTS_MAX][ENDPOINT_MAX];
-    size_t count;
-};
-
-/* --- which endpoints ---------------------------------------------------------------------------------- */
-/* "tcp://host:port", "ipc://path"; "/path" and "host:port" are taken for them. */
-static enum status add_endpoint(struct endpoints *endpoints, const char *name, struct error *error)
+static int64_t now_ns(void)
 {
-    if (endpoints->count == ENDPOINTS_MAX)
-        return error_set(error, STATUS_INVALID, "more than %d endpoints", ENDPOINTS_MAX);
-    const char *scheme = "";
-    bool named = text_starts_with(name, "tcp://") || text_starts_with(name, "ipc://");
-    if (!named) scheme = name[0] == '/' ? "ipc://" : "tcp://";
-    const char *rest = named ? name + strlen("tcp://") : name;
-    bool formed =
-        *rest != '\0' && (name[0] == '/' || text_starts_with(name, "ipc://") || strchr(rest, ':') != NULL);
-    if (!formed || strlen(name) + strlen(scheme) >= ENDPOINT_MAX || (!named && strstr(name, "://") != NULL)) {
-        error_set(error, STATUS_INVALID, "\"%.200s\" is no endpoint", name);
-        error_hint(error, "--endpoint tcp://127.0.0.1:7401");
-        return STATUS_INVALID;
+    struct timespec now;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return SECONDS(now.tv_sec) + now.tv_nsec;
+}
+
+/* --- finding a node ------------------------------------------------------------------------------------- */
+
+/* The first endpoint from `from` on that answers; each is tried once. */
+static bool find_node(struct connection *connection, size_t from)
+{
+    const struct endpoints *endpoints = &connection->endpoints;
+    int64_t patience_ns = endpoints->count > 1 ? silence_ns : open_ns;
+    for (size_t i = 0; i < endpoints->count; i++) {
+        size_t at = (from + i) % endpoints->count;
+        if (!endpoints_listens(endpoints->names[at])) continue;
+        if (client_open(endpoints->names[at], patience_ns, &connection->client, NULL) != STATUS_OK) continue;
+        connection->at = at;
+        return true;
     }
-    struct text whole = { 0 };
-    text_printf(&whole, "%s%s", scheme, name);
-    (void)text_copy(endpoints->names[endpoints->count++], ENDPOINT_MAX, text_string(&whole));
-    text_fini(&whole);
-    return STATUS_OK;
+    return false;
 }
 
-static enum status add_given(struct endpoints *endpoints, const char *given, struct error *error)
+static enum status nobody_answers(const struct connection *connection, struct error *error)
 {
-    char *copy = memory_strdup(given);
-    enum status status = STATUS_OK;
-    char *rest = copy;
-    for (char *name; status == STATUS_OK && (name = strsep(&rest, ",")) != NULL;)
-        status = add_endpoint(endpoints, name, error);
-    memory_free(copy);
-    return status;
-}
-
-static enum status find_endpoints(struct endpoints *endpoints, const char *given, struct error *error)
-{
-    const char *usual = getenv("AETHER_ENDPOINT"); /* Empty: as good as not set. */
-    if (given == NULL && usual != NULL && *usual != '\0') given = usual;
-    if (given != NULL) return add_given(endpoints, given, error);
-    enum status status = add_endpoint(endpoints, "ipc:///var/lib/aether/client.sock", error);
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
-    if (status == STATUS_OK && runtime != NULL && *runtime == '/') {
-        struct text path = { 0 };
-        text_printf(&path, "%s/aether/client.sock", runtime);
-        status = add_endpoint(endpoints, text_string(&path), error);
-        text_fini(&path);
-    }
-    return status == STATUS_OK ? add_endpoint(endpoints, "tcp://127.0.0.1:7401", error) : status;
-}
-
-/* --- who listens -------------------------------------------------------------------------------------- */
-static bool connects(int family, const struct sockaddr *address, socklen_t size)
-{
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return false;
-    int failure = connect(fd, address, size) == 0 ? 0 : errno;
-    if (failure == EINPROGRESS) {
-        struct pollfd wanted = { .fd = fd, .events = POLLOUT };
-        socklen_t failure_size = sizeof failure;
-        if (poll(&wanted, 1, PROBE_MS) != 1 ||
-            getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &failure_size) != 0)
-            failure = ETIMEDOUT;
-    }
-    (void)close(fd);
-    return failure == 0;
-}
-
-static bool ipc_listens(const char *path)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    return text_copy(address.sun_path, sizeof address.sun_path, path) &&
-           connects(AF_UNIX, (const struct sockaddr *)&address, sizeof address);
-}
-
-static bool tcp_listens(const char *host_port)
-{
-    char host[ENDPOINT_MAX];
-    (void)text_copy(host, sizeof host, host_port);
-    char *port = strrchr(host, ':');
-    CHECK(port != NULL); /* add_endpoint saw it. */
-    *port++ = '\0';
-    size_t size = strlen(host);
-    bool bracketed = size > 1 && host[0] == '[' && host[size - 1] == ']';
-    if (bracketed) host[size - 1] = '\0';
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
-    struct addrinfo *found = NULL;
-    if (getaddrinfo(bracketed ? host + 1 : host, port, &hints, &found) != 0) return false;
-    bool listens = false;
-    for (struct addrinfo *one = found; one != NULL && !listens; one = one->ai_next)
-        listens = connects(one->ai_family, one->ai_addr, one->ai_addrlen);
-    freeaddrinfo(found);
-    return listens;
-}
-
-static bool listens(const char *endpoint)
-{
-    const char *rest = endpoint + strlen("tcp://");
-    return text_starts_with(endpoint, "ipc://") ? ipc_listens(rest) : tcp_listens(rest);
-}
-
-/* --- life --------------------------------------------------------------------------------------------- */
-enum status connection_open(const char *given, struct connection **out_connection, struct error *error)
-{
-    struct endpoints endpoints = { 0 };
-    enum status status = find_endpoints(&endpoints, given, error);
-    if (status != STATUS_OK) return status;
-    for (size_t i = 0; i < endpoints.count; i++) {
-        struct client *client = NULL;
-        if (!listens(endpoints.names[i])) continue;
-        if (client_open(endpoints.names[i], open_ns, &client, error) != STATUS_OK) continue;
-        *out_connection = memory_zalloc(sizeof **out_connection);
-        (*out_connection)->client = client;
-        (void)text_copy((*out_connection)->endpoint, ENDPOINT_MAX, endpoints.names[i]);
-        return STATUS_OK;
-    }
     struct text tried = { 0 };
-    for (size_t i = 0; i < endpoints.count; i++)
-        text_printf(&tried, "%s%s", i == 0 ? "" : ", ", endpoints.names[i]);
+    for (size_t i = 0; i < connection->endpoints.count; i++)
+        text_printf(&tried, "%s%s", i == 0 ? "" : ", ", connection->endpoints.names[i]);
     error_set(error, STATUS_NO_LEADER, "no node answers at %s", text_string(&tried));
     text_fini(&tried);
     error_hint(error, "start a node, or name one with --endpoint ADDR");
     return STATUS_NO_LEADER;
+}
+
+enum status connection_open(const char *given, struct connection **out_connection, struct error *error)
+{
+    struct connection *connection = memory_zalloc(sizeof *connection);
+    enum status status = endpoints_find(&connection->endpoints, given, error);
+    if (status == STATUS_OK && !find_node(connection, 0)) status = nobody_answers(connection, error);
+    if (status == STATUS_OK) *out_connection = connection;
+    else connection_close(&connection);
+    return status;
 }
 
 void connection_close(struct connection **connection)
@@ -166,10 +83,231 @@ void connection_close(struct connection **connection)
 
 const char *connection_endpoint(const struct connection *connection)
 {
-    return connection->endpoint;
+    return connection->endpoints.names[connection->at];
 }
 
-/* --- talk --------------------------------------------------------------------------------------------- */
+/* --- one request, perhaps at several nodes ---------------------------------------------------------------
+ */
+
+struct asking {
+    struct connection *connection;
+    const struct connection_terms *terms;
+    const struct message *request; /* Copied for each attempt. */
+    bool repeats;
+    bool maybe;     /* An attempt ended without saying what became of it. */
+    bool timed_out; /* Nobody answered to the last one. */
+    size_t unsure;  /* How many nodes said UNKNOWN. */
+    int64_t end_ns;
+    int64_t called_ns; /* `on_wait` was, last. */
+};
+
+static struct message *copy_request(const struct message *request)
+{
+    struct message *copy = wire_message_create(request->kind);
+    const struct kind_row *row = kind_find(request->kind);
+    size_t size = codec_size(request->body);
+    uint8_t *packed = arena_alloc(&copy->arena, size + 1);
+    codec_pack(request->body, packed);
+    enum status status = codec_unpack(&copy->arena, row->descriptor, packed, size, &copy->body, NULL);
+    CHECK(status == STATUS_OK); /* We packed it ourselves. */
+    copy->request_id = request->request_id;
+    return copy;
+}
+
+/* false: the asker has had enough. */
+static bool keep_waiting(struct asking *asking)
+{
+    const struct connection_terms *terms = asking->terms;
+    if (terms->on_wait == NULL || terms->pause_ns == 0) return true;
+    if (now_ns() - asking->called_ns < terms->pause_ns) return true;
+    asking->called_ns = now_ns();
+    return terms->on_wait(terms->context);
+}
+
+/* Of what may be sent again, and where another node might do better. */
+static bool helps_elsewhere(struct asking *asking, enum status status)
+{
+    if (!asking->repeats) return status == STATUS_NOT_READY || status == STATUS_NOT_LEADER;
+    if (status == STATUS_UNKNOWN) return asking->unsure++ < asking->connection->endpoints.count;
+    return status == STATUS_NODE_LOST || status == STATUS_NOT_READY || status == STATUS_NOT_LEADER ||
+           status == STATUS_NO_LEADER;
+}
+
+/* A node that says nothing is asked for a sign of life after half of the time, and given up after all of it.
+ */
+struct silence {
+    int64_t since_ns; /* The last sign, or when we asked. */
+    bool pinged;
+};
+
+/* NODE_LOST: it is silent. *out_wait_ns: when to look again. */
+static enum status watch_silence(struct connection *connection, struct silence *silence, int64_t *out_wait_ns,
+                                 struct error *error)
+{
+    int64_t now = now_ns();
+    if (client_heard(connection->client)) *silence = (struct silence){ .since_ns = now };
+    int64_t passed_ns = now - silence->since_ns;
+    if (passed_ns >= silence_ns)
+        return error_set(error, STATUS_NODE_LOST, "the node at %s is silent",
+                         connection_endpoint(connection));
+    *out_wait_ns = silence_ns - passed_ns;
+    if (passed_ns < silence_ns / 2) *out_wait_ns = silence_ns / 2 - passed_ns;
+    else if (!silence->pinged && client_ping(connection->client, error) != STATUS_OK) return STATUS_NODE_LOST;
+    else silence->pinged = true;
+    return STATUS_OK;
+}
+
+/* NODE_LOST: this node went, or is silent. Else the reply, or its refusal. */
+static enum status await(struct asking *asking, struct message **out_reply, struct error *error)
+{
+    struct connection *connection = asking->connection;
+    struct silence silence = { .since_ns = now_ns() };
+    (void)client_heard(connection->client); /* What came before counts for nothing. */
+    for (;;) {
+        int64_t wait_ns = asking->end_ns + grace_ns - now_ns();
+        asking->timed_out = wait_ns <= 0;
+        if (asking->timed_out)
+            return error_set(error, STATUS_DEADLINE, "the node at %s did not answer in time",
+                             connection_endpoint(connection));
+        if (connection->endpoints.count > 1) {
+            int64_t look_ns = wait_ns;
+            enum status status = watch_silence(connection, &silence, &look_ns, error);
+            if (status != STATUS_OK) return status;
+            if (look_ns < wait_ns) wait_ns = look_ns;
+        }
+        if (asking->terms->pause_ns > 0 && wait_ns > asking->terms->pause_ns)
+            wait_ns = asking->terms->pause_ns;
+        struct client_events events = client_wait(connection->client, -1, wait_ns);
+        enum status status = client_receive(connection->client, out_reply, error);
+        if (status != STATUS_OK || *out_reply != NULL) return status;
+        if (events.lost)
+            return error_set(error, STATUS_NODE_LOST, "the node at %s went away",
+                             connection_endpoint(connection));
+        if (!keep_waiting(asking)) return error_set(error, STATUS_CANCELLED, "interrupted");
+    }
+}
+
+static enum status attempt(struct asking *asking, struct message **out_reply, struct error *error)
+{
+    struct connection *connection = asking->connection;
+    if (connection->client == NULL && !find_node(connection, connection->at))
+        return nobody_answers(connection, error);
+    struct message *copy = copy_request(asking->request);
+    int64_t left_ns = asking->end_ns - now_ns();
+    enum status status =
+        client_send(connection->client, &copy, left_ns > MILLISECONDS(1) ? left_ns : MILLISECONDS(1), error);
+    if (status != STATUS_OK) return status;
+    status = await(asking, out_reply, error);
+    bool unsaid = status == STATUS_NODE_LOST || status == STATUS_DEADLINE || status == STATUS_UNKNOWN ||
+                  status == STATUS_CANCELLED;
+    asking->maybe = asking->maybe || unsaid;
+    return status;
+}
+
+static void leave_node(struct connection *connection)
+{
+    client_close(&connection->client);
+    connection->at = (connection->at + 1) % connection->endpoints.count;
+}
+
+/* What the asker is told where no node told it for certain. */
+static enum status conclude(const struct asking *asking, enum status status, struct error *error)
+{
+    bool told = status != STATUS_NODE_LOST && status != STATUS_NO_LEADER && status != STATUS_NOT_READY &&
+                status != STATUS_NOT_LEADER && status != STATUS_CANCELLED && !asking->timed_out;
+    if (told || !asking->maybe || asking->terms->repeats) return status;
+    struct error before = *error;
+    if (asking->terms->changes && status != STATUS_CANCELLED) status = STATUS_UNKNOWN;
+    return error_set(error, status, "%.400s; it may have happened", before.message);
+}
+
+static enum status ask(struct connection *connection, struct message *request,
+                       const struct connection_terms *terms, bool repeats, struct message **out_reply,
+                       struct error *error)
+{
+    struct error unread;
+    struct error *said = error != NULL ? error : &unread;
+    int64_t now = now_ns();
+    struct asking asking = { .connection = connection,
+                             .terms = terms,
+                             .request = request,
+                             .repeats = repeats,
+                             .end_ns = now + terms->timeout_ns,
+                             .called_ns = now };
+    enum status status;
+    for (size_t tried = 1;; tried++) {
+        *out_reply = NULL;
+        status = attempt(&asking, out_reply, said);
+        if (connection->client != NULL && (status == STATUS_NODE_LOST || asking.timed_out))
+            leave_node(connection); /* Late answers of a node that we gave up are of no use. */
+        bool unsent = status == STATUS_NO_LEADER && connection->client == NULL;
+        bool again = unsent || helps_elsewhere(&asking, status);
+        if (!again || now_ns() >= asking.end_ns) break;
+        if (connection->client != NULL) leave_node(connection);
+        if (tried % connection->endpoints.count != 0) continue;
+        interrupt_wait(retry_pause_ns); /* A full round: give them a moment. */
+        if (!keep_waiting(&asking)) break;
+    }
+    return status == STATUS_OK ? status : conclude(&asking, status, said);
+}
+
+/* --- sessions (A4) ----------------------------------------------------------------------------------------
+ */
+
+static uint64_t *field_of(struct message *request, const char *name)
+{
+    const struct kind_row *row = kind_find(request->kind);
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(row->descriptor, name);
+    if (field == NULL || field->type != PROTOBUF_C_TYPE_UINT64) return NULL;
+    return (uint64_t *)(void *)((uint8_t *)request->body + field->offset);
+}
+
+static enum status open_session(struct connection *connection, int64_t timeout_ns, struct error *error)
+{
+    struct message *request = wire_message_create(KIND_SESSION_OPEN_REQUEST);
+    ((Pb__SessionOpenRequest *)request->body)->client = wire_string(request, "aether");
+    struct message *reply = NULL;
+    struct connection_terms terms = { .timeout_ns = timeout_ns < session_ns ? timeout_ns : session_ns,
+                                      .repeats = true };
+    enum status status = ask(connection, request, &terms, true, &reply, error);
+    message_destroy(&request);
+    if (status != STATUS_OK) return status;
+    bool opened = reply->kind == KIND_SESSION_OPEN_REPLY;
+    connection->session = opened ? ((const Pb__SessionOpenReply *)reply->body)->session : 0;
+    connection->sequence = 0;
+    message_destroy(&reply);
+    if (connection->session != 0) return STATUS_OK;
+    return error_set(error, STATUS_CORRUPT, "%s opened no session", connection_endpoint(connection));
+}
+
+enum status connection_ask(struct connection *connection, struct message **request,
+                           const struct connection_terms *terms, struct message **out_reply,
+                           struct error *error)
+{
+    uint64_t *session = field_of(*request, "session");
+    uint64_t *sequence = field_of(*request, "sequence");
+    bool once = session != NULL && sequence != NULL && *session == 0;
+    int64_t began_ns = now_ns();
+    enum status status = STATUS_OK;
+    struct connection_terms left = *terms;
+    if (once && connection->session == 0) status = open_session(connection, terms->timeout_ns, error);
+    if (once && status == STATUS_OK) {
+        *session = connection->session;
+        *sequence = ++connection->sequence;
+        left.timeout_ns -= now_ns() - began_ns;
+    }
+    if (status == STATUS_OK)
+        status = ask(connection, *request, &left, once || terms->repeats, out_reply, error);
+    /* The store may have dropped it; what was UNKNOWN stays so, the next change begins anew. */
+    if (once && status == STATUS_UNKNOWN) connection->session = 0;
+    message_destroy(request);
+    return status;
+}
+
+/* --- in steps
+ * ----------------------------------------------------------------------------------------------- */
+
 enum status connection_send(struct connection *connection, struct message **request, int64_t timeout_ns,
                             struct error *error)
 {

@@ -1,5 +1,7 @@
-/* connection: finds a node and talks to it: tries the endpoints in order, skips quickly what doesn't listen,
- * and sends one command at a time. One thread. */
+/* connection: the client library: finds a node, sends it one command at a time, and goes to another node when
+ * that one is lost or silent. What changes the store carries a session and a sequence of ours (A4), so the
+ * same command may be sent to several nodes and is carried out once; what can be sent only once ends UNKNOWN
+ * instead. One thread. */
 #ifndef AETHER_CLI_CONNECTION_H
 #define AETHER_CLI_CONNECTION_H
 
@@ -10,13 +12,33 @@
 
 struct connection;
 
-/* `given`: what --endpoint said, one or more with commas between; NULL: AETHER_ENDPOINT, then the local
- * node's. NO_LEADER: none of them listens, the message names them all. INVALID: no endpoint's form. */
+/* `given`: what --endpoint said (cli/endpoints.h). NO_LEADER: none of them listens, the message names them
+ * all. INVALID: no endpoint's form. */
 MUST_CHECK enum status connection_open(const char *given, struct connection **out_connection,
                                        struct error *error);
 void connection_close(struct connection **connection); /* NULL content is fine. */
-const char *connection_endpoint(const struct connection *connection);
+const char *connection_endpoint(
+    const struct connection *connection); /* Whom we speak to, or spoke to last. */
 
+struct connection_terms {
+    int64_t timeout_ns;
+    bool repeats;     /* Sent twice, it does no harm: a read, or what is idempotent by itself. */
+    bool changes;     /* What may have happened ends as UNKNOWN. */
+    int64_t pause_ns; /* While it waits, `on_wait` is called this often; 0: never. */
+    bool (*on_wait)(void *context); /* false: enough; the request ends as CANCELLED. */
+    void *context;
+};
+/* Takes the request. A node that gives no sign of life for CONNECTION_SILENCE_MS is left, where there is
+ * another endpoint; one that is lost is left, or found again. NODE_LOST, DEADLINE: the same as UNKNOWN, of
+ * what changes nothing.
+ */
+enum { CONNECTION_SILENCE_MS = 200 };
+MUST_CHECK enum status connection_ask(struct connection *connection, struct message **request,
+                                      const struct connection_terms *terms, struct message **out_reply,
+                                      struct error *error);
+
+/* --- in steps, to the node that we have: for those who do something else meanwhile
+ * -------------------------- */
 /* Takes the request always. The node is told the time left, and answers before it is over. */
 MUST_CHECK enum status connection_send(struct connection *connection, struct message **request,
                                        int64_t timeout_ns, struct error *error);

@@ -133,6 +133,16 @@ enum kind_flag {
     PB(347, JOIN, join, VOTER_KEEPER, KIND_BEFORE_CLUSTER)                                                   \
     PB(348, JOIN_REPLY, join_reply, NOBODY, 0)                                                               \
     PB(349, NODE_HALT, node_halt, MEMBERSHIP, 0)                                                             \
+    PB(350, KV_TXN_REQUEST, kv_txn_request, PROPOSER, KIND_FROM_CLIENT)                                      \
+    PB(351, KV_TXN_REPLY, kv_txn_reply, NOBODY, 0)                                                           \
+    PB(352, LEASE_GRANT_REQUEST, lease_grant_request, PROPOSER, KIND_FROM_CLIENT)                            \
+    PB(353, LEASE_RENEW_REQUEST, lease_renew_request, PROPOSER, KIND_FROM_CLIENT)                            \
+    PB(354, LEASE_REVOKE_REQUEST, lease_revoke_request, PROPOSER, KIND_FROM_CLIENT)                          \
+    PB(355, LEASE_REPLY, lease_reply, NOBODY, 0)                                                             \
+    PB(356, SESSION_OPEN_REQUEST, session_open_request, PROPOSER, KIND_FROM_CLIENT)                          \
+    PB(357, SESSION_OPEN_REPLY, session_open_reply, NOBODY, 0)                                               \
+    PB(358, PING, ping, COMMAND_GATEWAY, KIND_FROM_CLIENT)                                                   \
+    PB(359, PONG, pong, NOBODY, 0)                                                                           \
     /* 400-499 slice */                                                                                      \
     PB(400, BLUEPRINT_PUBLISH_REQUEST, blueprint_publish_request, CLUSTER_DEPLOYMENT_MANAGER,                \
        KIND_FROM_CLIENT)                                                                                     \

@@ -7,17 +7,15 @@
  * or goes through a session. What may have happened and can't be repeated is answered UNKNOWN. */
 #include "actors/consensus/proposer.h"
 
+#include "actors/consensus/client_commands.h"
 #include "actors/consensus/messages.h"
 #include "actors/consensus/patience.h"
 #include "actors/consensus/sessions.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
-#include "wire/json/value.h"
 #include "wire/kinds.h"
-#include "wire/proto/cluster.pb-c.h"
 #include "wire/remote.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { CALLS_MAX = 1024 };
@@ -35,6 +33,7 @@ struct call {
     Pb__Command *command;    /* In the request's arena, or in `own`. */
     struct arena own;
     bool retry;
+    bool carries_session; /* Of its client's own: the same command may come from other nodes too. */
     struct session *session;
     struct bytes *packed; /* The command, as it is sent. */
     enum call_phase phase;
@@ -104,37 +103,17 @@ static void finish_error(struct actor *self, struct proposer *proposer, struct c
 
 /* --- answers --- */
 
-/* What `kv put` and `kv delete` expected, for the person who reads why it did not hold. */
-static void tell_expectation(const struct call *call, struct error *error)
-{
-    if (error->status != STATUS_CONFLICT || call->command->n_compares == 0) return;
-    const Pb__Compare *compare = call->command->compares[0];
-    size_t used = strlen(error->message);
-    if (compare->target_case == PB__COMPARE__TARGET_ABSENT) {
-        (void)snprintf(error->message + used, sizeof error->message - used, "; it was expected to be absent");
-    } else if (compare->target_case == PB__COMPARE__TARGET_REVISION) {
-        (void)snprintf(error->message + used, sizeof error->message - used, "; expected was revision %llu",
-                       (unsigned long long)compare->revision);
-    }
-    if (error->hint[0] != '\0') return; /* A rule's own says more. */
-    error_hint(error, "read it again, then repeat with the revision that you saw");
-}
-
-static void answer_change(struct actor *self, const struct call *call, const Pb__ProposeReply *reply)
+static void answer_client(struct actor *self, const struct call *call, const Pb__ProposeReply *reply)
 {
     if (reply->status != STATUS_OK) {
         struct error error = { 0 };
         (void)error_set(&error, status_from_number((int)reply->status), "%s", reply->message);
         error_hint(&error, "%s", reply->hint);
-        tell_expectation(call, &error);
+        client_commands_explain(call->command, &error);
         actor_refuse_error(self, call->request, &error);
         return;
     }
-    struct message *answer = wire_message_create(KIND_KV_CHANGE_REPLY);
-    Pb__KvChangeReply *change = answer->body;
-    change->revision = reply->revision;
-    bool deletes = call->request->kind == KIND_KV_DELETE_REQUEST;
-    if (deletes && reply->n_results > 0) change->deleted = reply->results[0]->value;
+    struct message *answer = client_commands_answer(call->request, call->command, reply);
     actor_reply(self, call->request, &answer);
 }
 
@@ -150,7 +129,7 @@ static void answer(struct actor *self, struct proposer *proposer, struct call *c
         actor_reply(self, call->request, &message);
         message = NULL;
     } else {
-        answer_change(self, call, reply);
+        answer_client(self, call, reply);
     }
     if (message != NULL) message_destroy(&message);
     finish(proposer, call);
@@ -183,6 +162,12 @@ static bool outcome_is_unknown(enum status status)
            status == STATUS_DEADLINE || status == STATUS_CANCELLED;
 }
 
+/* Sent twice, it is applied once (A4). */
+static bool is_repeatable(const struct call *call)
+{
+    return call->session != NULL || call->carries_session;
+}
+
 static void wait_again(struct actor *self, struct call *call)
 {
     call->phase = CALL_WAITS;
@@ -198,7 +183,7 @@ static void on_refused(struct actor *self, struct proposer *proposer, struct cal
         wait_again(self, call);
     } else if (outcome_is_unknown(error->status)) {
         call->maybe = true;
-        if (call->session != NULL) {
+        if (is_repeatable(call)) {
             wait_again(self, call);
             return;
         }
@@ -275,7 +260,7 @@ static void send(struct actor *self, struct proposer *proposer, struct call *cal
     struct bytes *command = bytes_ref(call->packed);
     message_attach(message, &command);
     int64_t left_ns = call->end_ns - actor_now_ns(self);
-    int64_t timeout_ns = call->session != NULL && attempt_ns < left_ns ? attempt_ns : left_ns;
+    int64_t timeout_ns = is_repeatable(call) && attempt_ns < left_ns ? attempt_ns : left_ns;
     if (timeout_ns < 1) timeout_ns = 1; /* The sweep ends it in a moment. */
     call->phase = CALL_SENT;
     if (strcmp(proposer->role.leader, proposer->node) == 0) {
@@ -371,100 +356,20 @@ static void on_propose(struct actor *self, void *state, const struct message *me
     advance(self, proposer, call);
 }
 
-/* JSON as it was written; anything else becomes a JSON string. */
-static char *json_value(struct arena *arena, const char *text)
-{
-    struct value *value = NULL;
-    if (value_parse_json(text, strlen(text), &value, NULL) == STATUS_OK) {
-        value_free(&value);
-        return arena_strdup(arena, text);
-    }
-    value = value_new_string(text);
-    char *dumped = value_dump(value);
-    char *copy = arena_strdup(arena, dumped);
-    memory_free(dumped);
-    value_free(&value);
-    return copy;
-}
-
-static void expect_revision(struct call *call, const char *key, uint64_t revision)
-{
-    Pb__Compare *compare = arena_alloc(&call->own, sizeof *compare);
-    pb__compare__init(compare);
-    compare->key = arena_strdup(&call->own, key);
-    compare->target_case = revision == 0 ? PB__COMPARE__TARGET_ABSENT : PB__COMPARE__TARGET_REVISION;
-    if (revision == 0) compare->absent = true;
-    else compare->revision = revision;
-    call->command->compares = arena_array(&call->own, 1, sizeof compare);
-    call->command->compares[0] = compare;
-    call->command->n_compares = 1;
-}
-
-/* A command of one operation, for a client. */
-static Pb__Operation *client_command(struct call *call, const struct message *request, bool force)
-{
-    Pb__Command *command = arena_alloc(&call->own, sizeof *command);
-    pb__command__init(command);
-    command->origin = force ? PB__ORIGIN__ORIGIN_FORCED : PB__ORIGIN__ORIGIN_CLIENT;
-    command->request_id.data = arena_memdup(&call->own, &request->request_id, sizeof request->request_id);
-    command->request_id.len = sizeof request->request_id;
-    Pb__Operation *operation = arena_alloc(&call->own, sizeof *operation);
-    pb__operation__init(operation);
-    command->success = arena_array(&call->own, 1, sizeof operation);
-    command->success[0] = operation;
-    command->n_success = 1;
-    call->command = command;
-    call->retry = true;
-    return operation;
-}
-
-static void on_put(struct actor *self, void *state, const struct message *message)
+static void on_client(struct actor *self, void *state, const struct message *message)
 {
     struct proposer *proposer = state;
-    const Pb__KvPutRequest *request = message->body;
     struct call *call = begin(self, proposer, message);
     if (call == NULL) return;
-    Pb__Operation *operation = client_command(call, message, request->force);
-    operation->op_case = PB__OPERATION__OP_PUT;
-    operation->put = arena_alloc(&call->own, sizeof *operation->put);
-    pb__op_put__init(operation->put);
-    operation->put->key = arena_strdup(&call->own, request->key);
-    char *value = json_value(&call->own, request->value);
-    operation->put->value.data = (uint8_t *)value;
-    operation->put->value.len = strlen(value);
-    if (request->has_if_rev_case == PB__KV_PUT_REQUEST__HAS_IF_REV_IF_REV) {
-        expect_revision(call, request->key, request->if_rev);
-    }
-    call->request = actor_keep(self);
-    advance(self, proposer, call);
-}
-
-static void on_delete(struct actor *self, void *state, const struct message *message)
-{
-    struct proposer *proposer = state;
-    const Pb__KvDeleteRequest *request = message->body;
-    bool expects = request->has_if_rev_case == PB__KV_DELETE_REQUEST__HAS_IF_REV_IF_REV;
-    if (expects && request->prefix) {
-        struct error error = { 0 };
-        (void)error_set(&error, STATUS_INVALID, "a prefix has no revision: if-rev goes with one key");
+    struct error error = { 0 };
+    if (client_commands_build(message, &call->own, &call->command, &error) != STATUS_OK) {
         actor_refuse_error(self, message, &error);
+        call_destroy(proposer, call);
         return;
     }
-    struct call *call = begin(self, proposer, message);
-    if (call == NULL) return;
-    Pb__Operation *operation = client_command(call, message, request->force);
-    if (request->prefix) {
-        operation->op_case = PB__OPERATION__OP_DELETE_PREFIX;
-        operation->delete_prefix = arena_alloc(&call->own, sizeof *operation->delete_prefix);
-        pb__op_delete_prefix__init(operation->delete_prefix);
-        operation->delete_prefix->prefix = arena_strdup(&call->own, request->key);
-    } else {
-        operation->op_case = PB__OPERATION__OP_DELETE;
-        operation->delete_ = arena_alloc(&call->own, sizeof *operation->delete_);
-        pb__op_delete__init(operation->delete_);
-        operation->delete_->key = arena_strdup(&call->own, request->key);
-    }
-    if (expects) expect_revision(call, request->key, request->if_rev);
+    call->carries_session = call->command->session != 0;
+    /* A session is opened without one: opened twice, the other is dropped when it is the oldest. */
+    call->retry = !call->carries_session && message->kind != KIND_SESSION_OPEN_REQUEST;
     call->request = actor_keep(self);
     advance(self, proposer, call);
 }
@@ -537,9 +442,11 @@ static void on_fini(void *state)
 }
 
 static const struct behavior_row rows[] = {
-    { KIND_PROPOSE_REQUEST, on_propose },  { KIND_KV_PUT_REQUEST, on_put },
-    { KIND_KV_DELETE_REQUEST, on_delete }, { KIND_ROLE_CHANGED, on_role_changed },
-    { KIND_PROPOSER_SWEEP, on_sweep },
+    { KIND_PROPOSE_REQUEST, on_propose },     { KIND_KV_PUT_REQUEST, on_client },
+    { KIND_KV_DELETE_REQUEST, on_client },    { KIND_KV_TXN_REQUEST, on_client },
+    { KIND_LEASE_GRANT_REQUEST, on_client },  { KIND_LEASE_RENEW_REQUEST, on_client },
+    { KIND_LEASE_REVOKE_REQUEST, on_client }, { KIND_SESSION_OPEN_REQUEST, on_client },
+    { KIND_ROLE_CHANGED, on_role_changed },   { KIND_PROPOSER_SWEEP, on_sweep },
 };
 
 const struct behavior proposer_behavior = {

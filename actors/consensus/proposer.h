@@ -1,5 +1,5 @@
 /* proposer: the one way for this node's actors and clients to change the agreed state (PROPOSE_REQUEST,
- * KV_PUT_REQUEST, KV_DELETE_REQUEST). */
+ * and the requests of client_commands.h). */
 #ifndef AETHER_ACTORS_CONSENSUS_PROPOSER_H
 #define AETHER_ACTORS_CONSENSUS_PROPOSER_H
 

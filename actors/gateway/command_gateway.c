@@ -10,6 +10,7 @@
 #include "runtime/base/text.h"
 #include "wire/command/command.h"
 #include "wire/local.h"
+#include "wire/proto/cluster.pb-c.h"
 #include "wire/proto/codec.h"
 #include "wire/proto/gateway.pb-c.h"
 #include "wire/remote.h"
@@ -394,6 +395,31 @@ static void on_forward(struct actor *self, void *state, const struct message *me
     begin(self, state, request, &order);
 }
 
+/* Of the client library: is anybody there? Whatever this node's stores and slices are busy with. */
+static void on_ping(struct actor *self, void *state, const struct message *message)
+{
+    const struct command_gateway *gateway = state;
+    struct message *reply = wire_message_create(KIND_PONG);
+    Pb__Pong *pong = reply->body;
+    pong->node = wire_string(reply, gateway->node);
+    pong->leader = wire_string(reply, gateway->leader);
+    actor_reply(self, message, &reply);
+}
+
+/* A session is no command of the table: nobody but the library asks for one. */
+static void on_session_open(struct actor *self, void *state, const struct message *message)
+{
+    (void)state, (void)message;
+    struct message *request = actor_keep(self);
+    struct actor_id proposer = actor_find(self, TO_PROPOSER);
+    if (actor_id_is_set(proposer)) {
+        actor_forward(self, proposer, &request);
+        return;
+    }
+    actor_refuse(self, request, STATUS_NOT_READY);
+    message_destroy(&request);
+}
+
 static void on_role_changed(struct actor *self, void *state, const struct message *message)
 {
     struct command_gateway *gateway = state;
@@ -449,6 +475,8 @@ static const struct behavior_row rows[] = {
     { KIND_GATEWAY_FORWARD, on_forward },
     { KIND_ROLE_CHANGED, on_role_changed },
     { KIND_GATEWAY_TICK, on_tick },
+    { KIND_PING, on_ping },
+    { KIND_SESSION_OPEN_REQUEST, on_session_open },
 };
 const struct behavior command_gateway_behavior = {
     .name = "command_gateway",

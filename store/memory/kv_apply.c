@@ -53,6 +53,8 @@ static bool compare_holds(const Pb__Compare *compare, const struct kv_record *re
                 memcmp(record->value, compare->value.data, compare->value.len) == 0);
     case PB__COMPARE__TARGET_REVISION: /* Revision 0 is that of what is not there. */
         return compare->revision == (record == NULL ? 0 : record->revision);
+    case PB__COMPARE__TARGET_CREATED:
+        return compare->created == (record == NULL ? 0 : record->create_revision);
     case PB__COMPARE__TARGET_ABSENT: return (record == NULL) == (bool)compare->absent;
     default: return false;
     }
@@ -65,10 +67,12 @@ static bool compares_hold(struct kv_txn *txn, const Pb__Command *command, struct
         const Pb__Compare *compare = command->compares[i];
         const struct kv_record *record = kv_txn_get(txn, compare->key);
         if (compare_holds(compare, record)) continue;
+        bool created = compare->target_case == PB__COMPARE__TARGET_CREATED;
         if (record == NULL) (void)error_set(error, STATUS_CONFLICT, "%.400s does not exist", compare->key);
         else
-            (void)error_set(error, STATUS_CONFLICT, "%.400s is at revision %llu", compare->key,
-                            (unsigned long long)record->revision);
+            (void)error_set(error, STATUS_CONFLICT, "%.400s %s revision %llu", compare->key,
+                            created ? "was created at" : "is at",
+                            (unsigned long long)(created ? record->create_revision : record->revision));
         return false;
     }
     return true;

@@ -188,6 +188,90 @@ class ParityTest(unittest.TestCase):
         self.assertEqual((code, masked(deleted)), (0, masked(self.tool("kv_delete", {"key": "config/mcp"}))))
         self.assertEqual(deleted["deleted"], 1)
 
+    def test_kv_transactions(self):
+        absent = {"compare": [{"key": "txn/a", "absent": True}],
+                  "success": [{"put": "txn/a", "value": {"by": "me"}}, {"put": "txn/b", "value": 1}],
+                  "failure": [{"delete": "txn/a"}, {"delete-prefix": "txn/"}]}
+        for drive in (self.cli_txn, self.tool_txn):
+            first = drive(absent)
+            self.assertEqual((first["succeeded"], [r["key"] for r in first["results"]]), (True, ["txn/a", "txn/b"]))
+            record = self.cluster.ask("kv", "get", "txn/b")
+            self.assertEqual((record["value"], record["revision"]), (1, first["revision"]))  # One revision for both.
+            second = drive(absent)
+            self.assertEqual((second["succeeded"], [r["deleted"] for r in second["results"]]), (False, [1, 1]))
+        held = {"compare": [{"key": "txn/a", "revision": 7}], "success": [{"put": "txn/a", "value": 2}]}
+        self.same_failure(["kv", "txn", json.dumps(held)], "kv_txn", {"document": held}, "CONFLICT")
+        managed = {"success": [{"put": "slices/x/y", "value": 2}]}
+        self.same_failure(["kv", "txn", json.dumps(managed)], "kv_txn", {"document": managed}, "DENIED")
+        for broken, where in (({"success": [{"putt": "a", "value": 1}]}, "success[0]"), ({}, "does nothing"),
+                              ({"compare": [{"key": "a"}], "success": []}, "compare[0]"),
+                              ({"success": [{"renew": "x", "holder": "y"}]}, "fence"), ({"then": []}, "then"),
+                              ({"success": [{"delete": "a"}] * 129}, "128")):
+            self.same_failure(["kv", "txn", json.dumps(broken)], "kv_txn", {"document": broken}, "INVALID")
+            _, document = self.cli("kv", "txn", json.dumps(broken))
+            self.assertIn(where, document["error"]["message"])
+        path = self.directory / "txn.yaml"
+        path.write_text("success:\n  - put: txn/c\n    value: [1, two]\n")
+        self.assertEqual(self.cli("kv", "txn", f"@{path}")[0], 0)
+        self.assertEqual(self.cli("kv", "txn", "-", stdin=path.read_text())[0], 0)
+        self.assertEqual(self.cluster.ask("kv", "get", "txn/c")["value"], [1, "two"])
+
+    def cli_txn(self, document):
+        code, answer = self.cli("kv", "txn", json.dumps(document))
+        self.assertEqual(code, 0, answer)
+        return answer
+
+    def tool_txn(self, document):
+        return self.tool("kv_txn", {"document": document})
+
+    def test_leases(self):
+        mine = ["--holder", "host-7"]
+        first = self.same(["lease", "grant", "backup", *mine, "--ttl", "30s"], "lease_grant",
+                          {"name": "backup", "holder": "host-7", "ttl": "30s"})
+        fence = first["fence"]
+        self.same(["lease", "renew", "backup", *mine, "--fence", fence], "lease_renew",
+                  {"name": "backup", "holder": "host-7", "fence": fence})
+        self.same_failure(["lease", "renew", "backup", *mine, "--fence", fence + 1], "lease_renew",
+                          {"name": "backup", "holder": "host-7", "fence": fence + 1}, "CONFLICT")
+        self.same_failure(["lease", "grant", "backup", "--holder", "other", "--ttl", "30s"], "lease_grant",
+                          {"name": "backup", "holder": "other", "ttl": "30s"}, "CONFLICT")
+        self.same_failure(["lease", "grant", "backup", *mine, "--ttl", "soon"], "lease_grant",
+                          {"name": "backup", "holder": "host-7", "ttl": "soon"}, "INVALID")
+        held = self.cluster.ask("kv", "get", "leases/backup")
+        self.assertEqual((held["value"]["holder"], held["value"]["fence"]), ("host-7", fence))
+        # Who acts under a lease is fenced by its number, and what it wrote goes with the lease (A3).
+        self.cluster.ask("kv", "put", "backup/at", "1", "--lease", "backup", "--fence", fence)
+        self.same_failure(["kv", "put", "backup/at", "2", "--lease", "backup", "--fence", str(fence - 1)], "kv_put",
+                          {"key": "backup/at", "value": 2, "lease": "backup", "fence": fence - 1}, "CONFLICT")
+        fenced = {"compare": [{"key": "leases/backup", "created": fence}], "success": [{"put": "backup/at", "value": 3}]}
+        self.assertTrue(self.cli_txn(fenced)["succeeded"])
+        self.assertEqual(self.cli("lease", "revoke", "backup", *mine)[0], 0)
+        code, _ = self.cli("kv", "get", "leases/backup")
+        self.assertEqual(code, EXITS["NOT_FOUND"])
+        again = self.tool("lease_grant", {"name": "backup", "holder": "other", "ttl": "10m"})
+        self.assertGreater(again["fence"], fence)
+        self.assertEqual(self.cli("kv", "txn", json.dumps(fenced))[0], EXITS["CONFLICT"])
+        self.tool("kv_put", {"key": "backup/at", "value": 4, "lease": "backup", "fence": again["fence"]})
+        self.tool("lease_revoke", {"name": "backup"})
+        code, _ = self.cli("kv", "get", "backup/at")
+        self.assertEqual(code, EXITS["NOT_FOUND"])
+        self.same_failure(["lease", "revoke", "backup"], "lease_revoke", {"name": "backup"}, "NOT_FOUND")
+
+    def test_kv_reads_in_time(self):
+        first = self.cluster.ask("kv", "put", "config/t", "1")["revision"]
+        second = self.cluster.ask("kv", "put", "config/t", "2")["revision"]
+        past = self.same(["kv", "get", "config/t", "--at", first], "kv_get", {"key": "config/t", "at": first})
+        self.assertEqual((past["value"], past["revision"]), (1, first))
+        now = self.same(["kv", "get", "config/t", "--after", second], "kv_get", {"key": "config/t", "after": second})
+        self.assertEqual(now["value"], 2)
+        listed = self.same(["kv", "list", "config/t", "--at", first], "kv_list", {"prefix": "config/t", "at": first})
+        self.assertEqual([r["value"] for r in listed["records"]], [1])
+        code, document = self.cli("kv", "get", "config/t", "--after", second + 10**6, "--timeout", "300ms")
+        self.assertEqual((code, document["error"]["code"]), (7, "DEADLINE"), document)
+        self.assertIn("not visible", document["error"]["message"])
+        stale = self.same(["kv", "list", "config/t", "--stale"], "kv_list", {"prefix": "config/t", "stale": True})
+        self.assertTrue(stale["stale"] and stale["index"] >= second and "lag" in stale)
+
     def cli_put(self, key, value, rev):
         code, document = self.cli("kv", "put", key, json.dumps(value), "--if-rev", rev)
         self.assertEqual(code, 0, document)

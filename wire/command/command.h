@@ -114,6 +114,7 @@ struct command {
 };
 
 extern const struct command cluster_commands[]; /* Each ends with name == NULL. */
+extern const struct command kv_commands[];
 extern const struct command slice_commands[];
 extern const struct command local_commands[]; /* The program's own: rows of the command line only. */
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 enum { ENDPOINT_MAX = 256, BUDGET = 64 * 1024 * 1024 };
+#define PING_CORRELATION UINT64_MAX /* Of no request. */
 
 struct client {
     char endpoint[ENDPOINT_MAX];
@@ -21,7 +22,8 @@ struct client {
     struct socket_budget budget;
     uint64_t correlation;
     bool connected;
-    bool lost; /* Since the last client_wait or client_ask looked. */
+    bool lost;  /* Since the last client_wait or client_ask looked. */
+    bool heard; /* Since client_heard looked. */
 };
 
 /* --- waiting -------------------------------------------------------------------------------------------- */
@@ -127,8 +129,8 @@ static enum status send_bytes(struct client *client, struct bytes **frame, struc
     return error_set(error, status, "%s takes no more just now", client->endpoint);
 }
 
-static enum status send_request(struct client *client, struct message **request, int64_t timeout_ns,
-                                struct error *error)
+static enum status send_request(struct client *client, struct message **request, uint64_t correlation,
+                                int64_t timeout_ns, struct error *error)
 {
     struct bytes *frame = NULL;
     enum status status = frame_pack(*request, &frame, error);
@@ -138,7 +140,7 @@ static enum status send_request(struct client *client, struct message **request,
     int64_t budget_ms = timeout_ns < 0 ? 0 : round_up_ms(timeout_ns);
     frame_seal(frame, &(struct frame_header){
                           .protocol = PROTOCOL_MAX,
-                          .correlation = ++client->correlation,
+                          .correlation = correlation,
                           .request_id = request_id,
                           .budget_ms = budget_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)budget_ms,
                       });
@@ -172,6 +174,7 @@ enum status client_receive(struct client *client, struct message **out_reply, st
     struct message *reply = NULL;
     struct socket_message message;
     while (reply == NULL && socket_io_receive(client->socket, false, &message)) {
+        client->heard = true;
         enum status status = read_reply(client, &message, &reply, error);
         socket_io_message_fini(&message);
         if (status != STATUS_OK) return status;
@@ -209,7 +212,20 @@ enum status client_send(struct client *client, struct message **request, int64_t
 {
     read_events(client);
     client->lost = false;
-    return send_request(client, request, timeout_ns, error);
+    return send_request(client, request, ++client->correlation, timeout_ns, error);
+}
+
+enum status client_ping(struct client *client, struct error *error)
+{
+    struct message *ping = wire_message_create(KIND_PING);
+    return send_request(client, &ping, PING_CORRELATION, SECONDS(1), error);
+}
+
+bool client_heard(struct client *client)
+{
+    bool heard = client->heard;
+    client->heard = false;
+    return heard;
 }
 
 enum status client_ask(struct client *client, struct message **request, int64_t timeout_ns,

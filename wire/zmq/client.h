@@ -29,6 +29,11 @@ MUST_CHECK enum status client_send(struct client *client, struct message **reque
                                    struct error *error);
 MUST_CHECK enum status client_receive(struct client *client, struct message **out_reply, struct error *error);
 
+/* Asks the node for a sign of life; the sign is any input at all. client_heard: since the last look, was
+ * there any? (A node that stopped answers nothing, and its connection stays: only its silence shows.) */
+MUST_CHECK enum status client_ping(struct client *client, struct error *error);
+bool client_heard(struct client *client);
+
 /* JSON-RPC, for the bridge: texts go and come in any order. OVERLOADED: the node doesn't take more just now.
  */
 MUST_CHECK enum status client_send_text(struct client *client, const char *text, size_t size,

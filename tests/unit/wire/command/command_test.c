@@ -60,7 +60,7 @@ static void rows_name_what_there_is(void **unused)
         if (command->plain != NULL)
             assert_non_null(field_of(command_reply_descriptor(command), command->plain));
     }
-    assert_int_equal(command_count(), 20);
+    assert_true(command_count() >= 24); /* None is lost by accident. */
 }
 
 static void rows_are_distinct(void **unused)
@@ -79,13 +79,16 @@ static void rows_are_distinct(void **unused)
     assert_null(command_find_request(KIND_KV_GET_REPLY));
 }
 
-/* Every kind that clients may send is a row: nothing is reachable that no table names. */
+/* Every kind that clients may send is a row: nothing is reachable that no table names, but for what the
+ * client library says of its own (cli/connection.h). */
 static void clients_reach_rows_only(void **unused)
 {
     (void)unused;
     const struct kind_row *row;
     for (size_t i = 0; (row = kind_at(i)) != NULL; i++) {
-        if ((row->flags & KIND_FROM_CLIENT) != 0) assert_non_null(command_find_request(row->kind));
+        bool library = row->kind == KIND_PING || row->kind == KIND_SESSION_OPEN_REQUEST;
+        if ((row->flags & KIND_FROM_CLIENT) != 0 && !library)
+            assert_non_null(command_find_request(row->kind));
     }
 }
 
@@ -113,6 +116,9 @@ static void input_schemas(void **unused)
         "\"value\":{\"description\":\"its value, JSON\"},"
         "\"if-rev\":{\"type\":\"integer\",\"minimum\":0,\"description\":\"only if its last change is "
         "revision N; 0: only if it is absent\"},"
+        "\"lease\":{\"type\":\"string\",\"description\":\"deleted when this lease ends\"},"
+        "\"fence\":{\"type\":\"integer\",\"minimum\":0,\"description\":\"only while the lease is held under "
+        "fence N\"},"
         "\"force\":{\"type\":\"boolean\",\"description\":\"also a key that the cluster manages itself\"}},"
         "\"required\":[\"key\",\"value\"],\"additionalProperties\":false}");
     expect_dump(schema_input(command_find("agent status")),
@@ -287,7 +293,8 @@ static void synopses(void **unused)
     (void)unused;
     struct text out = { 0 };
     usage_synopsis(&out, command_find("kv put"));
-    assert_string_equal(text_string(&out), "aether kv put KEY VALUE [--if-rev N] [--force]");
+    assert_string_equal(text_string(&out),
+                        "aether kv put KEY VALUE [--if-rev N] [--lease NAME] [--fence N] [--force]");
     text_fini(&out);
     usage_synopsis(&out, command_find("call"));
     assert_string_equal(text_string(&out), "aether call TARGET [JSON] [--affinity KEY] [--request-id ID]");
