@@ -242,7 +242,8 @@ static enum status ask(struct connection *connection, struct message *request,
             leave_node(connection); /* Late answers of a node that we gave up are of no use. */
         bool unsent = status == STATUS_NO_LEADER && connection->client == NULL;
         bool again = unsent || helps_elsewhere(&asking, status);
-        if (!again || now_ns() >= asking.end_ns) break;
+        /* A node answers NO_LEADER and the like when nearly all of the time is over: that is the answer. */
+        if (!again || asking.end_ns - now_ns() < terms->timeout_ns / 8) break;
         if (connection->client != NULL) leave_node(connection);
         if (tried % connection->endpoints.count != 0) continue;
         interrupt_wait(retry_pause_ns); /* A full round: give them a moment. */
