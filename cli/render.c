@@ -198,10 +198,12 @@ static void render_table(struct text *out, const struct command *command, const 
         value_free(&rows);
         return;
     }
-    if (is_record(command, document)) add_fields(out, command, document);
+    bool record = is_record(command, document);
+    if (record) add_fields(out, command, document);
     if (command->list == NULL || command->columns == NULL) return;
     char name[NAME_SIZE];
     command_field_name(name, sizeof name, command->list);
+    if (record && value_get(document, name) == NULL) return; /* It wasn't asked for. */
     add_table(out, command->columns, value_get(document, name));
 }
 

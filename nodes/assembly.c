@@ -4,6 +4,7 @@
 
 #include "actors/cluster/lease_keeper.h"
 #include "actors/cluster/membership.h"
+#include "actors/cluster/telemetry.h"
 #include "actors/consensus/leader.h"
 #include "actors/consensus/log_writer.h"
 #include "actors/consensus/proposer.h"
@@ -33,6 +34,7 @@ struct node {
     struct log_writer_options log_writer;
     struct proposer_options proposer;
     struct membership_options membership;
+    struct telemetry_options telemetry;
     struct slice_call_options slice_call;
     struct slice_store_options slice_store;
     struct node_deployment_manager_options node_deployment_manager;
@@ -86,6 +88,9 @@ static void add_cluster(struct node *node, const struct node_options *options)
                                                     .lost_after_ns = options->lost_after_ns };
     add(node,
         (struct child_spec){ &membership_behavior, &node->membership, NULL, TO_MEMBERSHIP, CHILD_PERMANENT });
+    node->telemetry = (struct telemetry_options){ .node = options->node };
+    add(node,
+        (struct child_spec){ &telemetry_behavior, &node->telemetry, NULL, TO_TELEMETRY, CHILD_PERMANENT });
     add(node, (struct child_spec){ &lease_keeper_behavior, NULL, NULL, TO_LEASE_KEEPER, CHILD_PERMANENT });
 }
 

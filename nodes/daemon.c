@@ -232,7 +232,9 @@ static enum status start(struct daemon *daemon, struct error *error)
                                                   .log_context = &daemon->print,
                                                   .log_level = log_print_level(config->logging_level),
                                                   .on_failure = on_runtime_failure,
-                                                  .failure_context = daemon });
+                                                  .failure_context = daemon,
+                                                  .fingerprint = wire_fingerprint,
+                                                  .kind_name = kind_name });
     const char *zone;
     const char *labels = labels_json(daemon, &zone);
     struct node_options options = {

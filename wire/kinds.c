@@ -2,6 +2,7 @@
 #include "wire/kinds.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/hash.h"
 #include "runtime/base/text.h"
 #include "wire/proto/codec.h"
 
@@ -62,6 +63,21 @@ const char *kind_name(uint32_t kind)
     }
     const struct kind_row *row = kind_find(kind);
     return row == NULL ? "?" : row->name;
+}
+
+uint64_t wire_fingerprint(const struct message *message)
+{
+    const struct kind_row *row = kind_find(message->kind);
+    if (row == NULL || row->descriptor == NULL || message->body == NULL) return 0;
+    struct arena scratch = { 0 };
+    size_t size = codec_size(message->body);
+    uint8_t *packed = arena_alloc(&scratch, size + 1);
+    codec_pack(message->body, packed);
+    uint64_t hash = hash64(packed, size, message->kind);
+    arena_fini(&scratch);
+    const struct bytes *attachment = message->attachment;
+    if (attachment != NULL) hash = hash64(attachment->data, attachment->size, hash);
+    return hash;
 }
 
 struct message *wire_message_create(uint32_t kind)

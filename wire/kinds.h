@@ -32,7 +32,8 @@
     NAME(31, SNAPSHOT_RECEIVER, "snapshot_receiver")                                                         \
     NAME(32, BACKUP, "backup")                                                                               \
     NAME(33, STREAM_FEED, "stream_feed")                                                                     \
-    NAME(18, VOTER_KEEPER, "voter_keeper")
+    NAME(18, VOTER_KEEPER, "voter_keeper")                                                                   \
+    NAME(19, TELEMETRY, "telemetry")
 
 enum actor_address {
     TO_NOBODY = 0,
@@ -119,6 +120,10 @@ enum kind_flag {
     PB(325, NODE_INCARNATION_REQUEST, node_incarnation_request, MEMBERSHIP, 0)                               \
     PB(326, NODE_INCARNATION_REPLY, node_incarnation_reply, NOBODY, 0)                                       \
     PB(327, NODE_FENCED, node_fenced, NODE_DEPLOYMENT_MANAGER, 0)                                            \
+    PB(328, METRIC_LIST_REQUEST, metric_list_request, TELEMETRY, KIND_FROM_CLIENT)                           \
+    PB(329, METRIC_LIST_REPLY, metric_list_reply, NOBODY, 0)                                                 \
+    PB(330, NODE_TREE_REQUEST, node_tree_request, TELEMETRY, 0)                                              \
+    PB(331, NODE_TREE_REPLY, node_tree_reply, NOBODY, 0)                                                     \
     PB(336, NODE_PROMOTE_REQUEST, node_promote_request, VOTER_KEEPER, 0)                                     \
     PB(337, NODE_DEMOTE_REQUEST, node_demote_request, VOTER_KEEPER, 0)                                       \
     PB(338, NODE_REMOVE_REQUEST, node_remove_request, VOTER_KEEPER, 0)                                       \
@@ -287,6 +292,10 @@ struct kind_row {
 const struct kind_row *kind_find(uint32_t kind); /* NULL: unknown. */
 const struct kind_row *kind_at(size_t position); /* In the list's order; NULL: past its end. */
 const char *kind_name(uint32_t kind);            /* Runtime kinds too; "?" when unknown. */
+
+/* What a message says, as a number (runtime_options.fingerprint): of its body as it would cross a wire and
+ * its attachment; 0: a local kind. */
+uint64_t wire_fingerprint(const struct message *message);
 
 /* A message of a kind with a descriptor, its body initialised (all fields at their defaults). */
 struct message *wire_message_create(uint32_t kind);

@@ -572,6 +572,11 @@ static void on_node_show(struct actor *self, void *state, const struct message *
         actor_refuse_error(self, message, &error);
         return;
     }
+    if (request->tree) { /* Its actors are the telemetry's to show; it comes back here for the rest. */
+        struct message *kept = actor_keep(self);
+        actor_forward(self, actor_find(self, TO_TELEMETRY), &kept);
+        return;
+    }
     struct message *reply = cluster_answers_node(&membership->view, membership->role.leader, request->node);
     actor_reply(self, message, &reply);
 }

@@ -632,6 +632,7 @@ const struct behavior artifact_store_behavior = {
     .name = "artifact_store",
     .state_size = sizeof(struct artifact_store),
     .home = ACTOR_PINNED, /* Hashes and syncs files. */
+    .blocks = true,
     .mailbox_capacity = 1024,
     .init = artifact_store_init,
     .fini = artifact_store_fini,

@@ -138,6 +138,8 @@ void sim_start(struct sim *sim, uint32_t index)
         .log_context = sim,
         .on_failure = on_failure,
         .failure_context = node,
+        .fingerprint = wire_fingerprint,
+        .kind_name = kind_name,
     });
     set_clock(node);
     node->probe = (struct consensus_probe){ .on_core = on_core, .on_applied = on_applied, .context = node };

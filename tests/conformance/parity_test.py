@@ -21,8 +21,10 @@ BLUEPRINT = {"name": "shop", "slices": [{"artifact": PRICING, "instances": 1, "c
 QUOTE = {"net-cents": 1000, "quantity": 2}
 # What two requests one after the other rightly say differently.
 VOLATILE = {"revision", "create-revision", "next-revision", "index", "next-index", "commit-index", "applied-index",
-            "timestamp", "since", "left-ms", "elapsed-us", "request-id", "lag", "match-index", "instance", "fence"}
-EXITS = {"INVALID": 2, "NO_LEADER": 3, "NOT_FOUND": 4, "NO_ENDPOINT": 4, "CONFLICT": 5, "DENIED": 6, "DEADLINE": 7}
+            "timestamp", "since", "left-ms", "elapsed-us", "request-id", "lag", "match-index", "instance", "fence",
+            "handled", "mailbox", "busy-us"}
+EXITS = {"INVALID": 2, "NO_LEADER": 3, "NOT_FOUND": 4, "NO_ENDPOINT": 4, "CONFLICT": 5, "DENIED": 6, "DEADLINE": 7,
+         "NODE_LOST": 7}
 META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "parity", "version": "1"},
         "io.modelcontextprotocol/clientCapabilities": {}}
@@ -164,6 +166,20 @@ class ParityTest(unittest.TestCase):
         self.same(["node", "list", "--stale"], "node_list", {"stale": True})
         self.same(["node", "show", "node-1"], "node_show", {"node": "node-1"})
         self.same_failure(["node", "show", "node-9"], "node_show", {"node": "node-9"}, "NOT_FOUND")
+
+        shown = self.same(["node", "show", "node-1", "--tree"], "node_show", {"node": "node-1", "tree": True})
+        trees = [a["tree"] for a in shown["actors"]]
+        self.assertEqual(trees[0], "supervisor[node]")
+        self.assertIn("|- leader", trees)
+        self.assertEqual([a["state"] for a in shown["actors"] if a["name"] == "state"], ["running"])
+
+    def test_metrics(self):
+        listed = self.same(["metric", "list", "aether_d"], "metric_list", {"prefix": "aether_d"})
+        self.assertEqual([(m["metric"], m["value"]) for m in listed["metrics"]],
+                         [("aether_dead_letters_total", 0), ("aether_degraded", 0)])
+        self.same(["metric", "list", "aether_degraded", "--node", "node-1"], "metric_list",
+                  {"prefix": "aether_degraded", "node": "node-1"})
+        self.same_failure(["metric", "list", "--node", "node-9"], "metric_list", {"node": "node-9"}, "NODE_LOST")
 
     def test_kv(self):
         for put, key in ((self.cli_put, "config/cli"), (self.tool_put, "config/mcp")):

@@ -80,6 +80,12 @@ class FailureTest(unittest.TestCase):
         """Another leads, what was acknowledged is there, its endpoints go, its instances are replaced; it rejoins."""
         revision = self.put("test/leader-dies", "before")
         dead = self.cluster.leader()
+        for node in self.cluster.nodes:  # What each runs, asked of any.
+            shown = self.cluster.ask("node", "show", node.name, "--tree", node=self.cluster.nodes[0])
+            self.assertIn("leader", [actor["name"] for actor in shown["actors"]])
+            listed = self.cluster.ask("metric", "list", "aether_actor_messages", "--node", node.name)
+            self.assertTrue(all(metric["value"] > 0 for metric in listed["metrics"]
+                                if metric["labels"]["actor"] in ("leader", "state")), listed)
         dead.kill()
         survivor = next(n for n in self.cluster.nodes if n is not dead)
         self.cluster.leader(15 * SLACK, other_than=dead)

@@ -1,4 +1,4 @@
-/* cluster: the rows of cluster, node, event and agent. */
+/* cluster: the rows of cluster, node, metric, event and agent. */
 #include "wire/command/command.h"
 
 const struct command cluster_commands[] = {
@@ -43,6 +43,7 @@ const struct command cluster_commands[] = {
         .flags = COMMAND_FRESH,
         .list = "nodes",
         .identity = "node",
+        .omit_empty = FIELDS("degraded"),
         .json_fields = FIELDS("labels", "capacity"),
         .columns =
             COLUMNS(AS_TEXT("node", "NODE"), AS_TEXT("state", "STATE"), AS_TEXT("presence", "PRESENCE"),
@@ -59,10 +60,44 @@ const struct command cluster_commands[] = {
         .target = TO_MEMBERSHIP,
         .role = ROLE_OBSERVER,
         .flags = COMMAND_FRESH,
-        .arguments = ARGUMENTS({ .field = "node", .help = "which node", .positional = true }),
+        .details = "With --tree also the actors that run on it, as they are at this moment: state, mailbox, "
+                   "messages handled, restarts, time in handlers; and what is in quarantine there.",
+        .arguments = ARGUMENTS({ .field = "node", .help = "which node", .positional = true },
+                               { .field = "tree", .help = "with its actors, parents before children" }),
         .record = "node",
+        .list = "actors",
         .identity = "node",
         .json_fields = FIELDS("labels", "capacity"),
+        .omit_empty = FIELDS("actors", "degraded", "quarantine"),
+        .columns = COLUMNS(AS_TEXT("tree", "ACTOR"), AS_TEXT("state", "STATE"), AS_TEXT("threads", "THREADS"),
+                           AS_NUMBER("mailbox", "MAILBOX"), AS_NUMBER("handled", "HANDLED"),
+                           AS_NUMBER("restarts", "RESTARTS"), AS_NUMBER("busy_us", "BUSY-US"),
+                           AS_NUMBER("refused", "REFUSED"), AS_NUMBER("dropped", "DROPPED"),
+                           AS_NUMBER("quarantined", "QUARANTINED")),
+    },
+    {
+        .name = "metric list",
+        .help = "List what a node counts",
+        .details =
+            "Names, types and labels are those of OpenMetrics and stay the same. What belongs to one kind of "
+            "actor has the label actor.",
+        .example = "aether metric list aether_actor_refusals --node node-2",
+        .http = "GET /api/v1/metrics",
+        .request = KIND_METRIC_LIST_REQUEST,
+        .reply = KIND_METRIC_LIST_REPLY,
+        .target = TO_TELEMETRY,
+        .role = ROLE_OBSERVER,
+        .arguments = ARGUMENTS({ .field = "prefix",
+                                 .help = "names that begin so; default: all",
+                                 .positional = true,
+                                 .optional = true },
+                               { .field = "node", .help = "of this node; default: the one that answers" }),
+        .list = "metrics",
+        .identity = "metric",
+        .json_fields = FIELDS("labels"),
+        .omit_empty = FIELDS("labels"),
+        .columns =
+            COLUMNS(AS_TEXT("metric", "METRIC"), AS_TEXT("labels", "LABELS"), AS_NUMBER("value", "VALUE")),
     },
     {
         .name = "event list",

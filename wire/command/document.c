@@ -87,6 +87,7 @@ static bool is_empty(const struct value *value)
     int64_t integer;
     if (string != NULL) return *string == '\0';
     if (value_integer(value, &integer)) return integer == 0;
+    if (value_type(value) == VALUE_ARRAY) return value_size(value) == 0;
     return value == NULL || value_type(value) == VALUE_NULL;
 }
 

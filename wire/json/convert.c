@@ -107,6 +107,14 @@ static struct value *enum_value(const ProtobufCEnumDescriptor *type, int number)
     return value_new_integer(number);
 }
 
+/* A count reads as one: 5, not 5.0. */
+static struct value *real_value(double real)
+{
+    const double exact = 9007199254740992.0; /* 2^53 */
+    bool whole = real > -exact && real < exact && (double)(int64_t)real == real;
+    return whole ? value_new_integer((int64_t)real) : value_new_real(real);
+}
+
 static struct value *part_value(const ProtobufCFieldDescriptor *field, const void *part)
 {
     switch (field->type) {
@@ -120,8 +128,8 @@ static struct value *part_value(const ProtobufCFieldDescriptor *field, const voi
     case PROTOBUF_C_TYPE_SFIXED64: return signed_value(*(const int64_t *)part);
     case PROTOBUF_C_TYPE_UINT64:
     case PROTOBUF_C_TYPE_FIXED64: return unsigned_value(*(const uint64_t *)part);
-    case PROTOBUF_C_TYPE_FLOAT: return value_new_real((double)*(const float *)part);
-    case PROTOBUF_C_TYPE_DOUBLE: return value_new_real(*(const double *)part);
+    case PROTOBUF_C_TYPE_FLOAT: return real_value((double)*(const float *)part);
+    case PROTOBUF_C_TYPE_DOUBLE: return real_value(*(const double *)part);
     case PROTOBUF_C_TYPE_BOOL: return value_new_boolean(*(const protobuf_c_boolean *)part != 0);
     case PROTOBUF_C_TYPE_ENUM: return enum_value(field->descriptor, *(const int *)part);
     case PROTOBUF_C_TYPE_STRING: {
