@@ -1,6 +1,7 @@
 /* command: see the header. */
 #include "cli/command.h"
 
+#include "cli/backup.h"
 #include "cli/connection.h"
 #include "cli/content.h"
 #include "cli/interrupt.h"
@@ -103,6 +104,14 @@ static struct connection_terms terms_of(const struct argv *argv, struct progress
     };
 }
 
+enum status command_exchange(const struct argv *argv, struct connection *connection, struct message **request,
+                             struct message **out_reply, struct error *error)
+{
+    struct connection_terms terms = terms_of(argv, NULL);
+    terms.repeats = false; /* Only this node knows what the request goes on with. */
+    return connection_ask(connection, request, &terms, out_reply, error);
+}
+
 /* A publish that was written but isn't ACTIVE everywhere has failed, unless nobody waited for it. */
 static bool is_unfinished(const struct argv *argv, const struct message *reply)
 {
@@ -154,6 +163,17 @@ static int ask_once(const struct argv *argv, struct connection *connection, stru
         (void)error_set(&error, STATUS_CORRUPT, "the node answered with %s", kind_name(reply->kind));
         code = fail(argv, &error, false);
     }
+    message_destroy(&reply);
+    return code;
+}
+
+static int download(const struct argv *argv, struct connection *connection)
+{
+    struct message *reply = NULL;
+    struct error error = { 0 };
+    interrupt_catch();
+    if (backup_run(argv, connection, &reply, &error) != STATUS_OK) return fail(argv, &error, false);
+    int code = tell_reply(argv, reply);
     message_destroy(&reply);
     return code;
 }
@@ -272,6 +292,9 @@ int command_run(struct argv *argv)
     if ((argv->command->flags & COMMAND_FOLLOWS) != 0) {
         message_destroy(&request);
         code = follow_events(argv, connection);
+    } else if ((argv->command->flags & COMMAND_DOWNLOADS) != 0) {
+        message_destroy(&request);
+        code = download(argv, connection);
     } else {
         code = ask_once(argv, connection, &request);
     }

@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/failure.h"
 #include "cli/help.h"
+#include "cli/local_restore.h"
 #include "cli/mcp_bridge.h"
 #include "cli/render.h"
 #include "cli/slice_tool.h"
@@ -10,6 +11,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int print_version(const struct argv *argv)
 {
@@ -31,7 +33,9 @@ static int print_version(const struct argv *argv)
 
 static int run_command(struct argv *argv)
 {
-    return argv->command->local_request != NULL ? slice_tool_run(argv) : command_run(argv);
+    if (argv->command->local_request == NULL) return command_run(argv);
+    if (strcmp(argv->command->name, "cluster restore") == 0) return local_restore_run(argv);
+    return slice_tool_run(argv);
 }
 
 int main(int argc, char **argv)

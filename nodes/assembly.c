@@ -5,6 +5,7 @@
 #include "actors/cluster/lease_keeper.h"
 #include "actors/cluster/membership.h"
 #include "actors/cluster/telemetry.h"
+#include "actors/consensus/backup.h"
 #include "actors/consensus/leader.h"
 #include "actors/consensus/log_writer.h"
 #include "actors/consensus/proposer.h"
@@ -75,6 +76,7 @@ static void add_store(struct node *node, const struct node_options *options)
     add(node,
         (struct child_spec){ &snapshot_receiver_behavior, NULL, NULL, TO_SNAPSHOT_RECEIVER, CHILD_NEVER });
     add(node, (struct child_spec){ &proposer_behavior, &node->proposer, NULL, TO_PROPOSER, CHILD_NEVER });
+    add(node, (struct child_spec){ &backup_behavior, NULL, NULL, TO_BACKUP, CHILD_PERMANENT });
 }
 
 static void add_cluster(struct node *node, const struct node_options *options)

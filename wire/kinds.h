@@ -89,7 +89,7 @@ enum kind_flag {
     PB(241, COMMITTED, committed, LEADER, 0)                                                                 \
     PB(242, OBSERVE_READ_REQUEST, observe_read_request, STREAM_FEED, 0)                                      \
     PB(243, OBSERVE_READ_REPLY, observe_read_reply, NOBODY, 0)                                               \
-    PB(244, CLUSTER_BACKUP_REQUEST, cluster_backup_request, BACKUP, 0)                                       \
+    PB(244, CLUSTER_BACKUP_REQUEST, cluster_backup_request, BACKUP, KIND_FROM_CLIENT)                        \
     PB(245, CLUSTER_BACKUP_REPLY, cluster_backup_reply, NOBODY, 0)                                           \
     /* 300-399 cluster */                                                                                    \
     PB(300, KV_GET_REQUEST, kv_get_request, STATE, KIND_FROM_CLIENT)                                         \

@@ -32,6 +32,28 @@ const struct command cluster_commands[] = {
                            AS_NUMBER("match_index", "MATCH"), AS_TEXT("replica_id", "REPLICA")),
     },
     {
+        .name = "cluster backup",
+        .help = "Write the whole state of the cluster into a file",
+        .details =
+            "The state is that of one revision, which the reply names, while changes go on. The file is "
+            "complete and checked when the command ends well; before, it is FILE.part. Over MCP and HTTP "
+            "each request gives one page: `data` in base64, to be written at `offset`; go on with "
+            "`backup-id` and the next offset while `more`. Restore it by: aether cluster restore.",
+        .example = "aether cluster backup /var/backups/aether-2026-11-21",
+        .http = "POST /api/v1/cluster/backup",
+        .request = KIND_CLUSTER_BACKUP_REQUEST,
+        .reply = KIND_CLUSTER_BACKUP_REPLY,
+        .target = TO_BACKUP,
+        .role = ROLE_ADMIN,
+        .flags = COMMAND_DOWNLOADS,
+        .identity = "file",
+        .omit_empty = FIELDS("data", "sha256"),
+        .arguments =
+            ARGUMENTS({ .field = "file", .help = "where to write it", .positional = true },
+                      { .field = "backup_id", .help = "over MCP and HTTP: the one that goes on" },
+                      { .field = "offset", .help = "over MCP and HTTP: of the page that is wanted" }),
+    },
+    {
         .name = "node list",
         .help = "List the nodes: state, presence, role, instances",
         .example = "aether node list",

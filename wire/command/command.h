@@ -23,6 +23,7 @@ enum command_flag {
     COMMAND_FRESH = 64,    /* Answered from a watcher's view: a read barrier (Q1) goes first unless stale. */
     COMMAND_WAITS = 128,   /* Waits for the outcome: the CLI's patience is 5 minutes, not 30 s. */
     COMMAND_FOLLOWS = 256, /* A long poll: the CLI repeats it, one JSON object a line. */
+    COMMAND_DOWNLOADS = 512, /* Answers page by page: the CLI writes them into a file. */
 };
 
 /* How a string field is filled where it isn't plain text. */

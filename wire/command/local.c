@@ -1,9 +1,29 @@
-/* local: rows of commands that the program carries out by itself, for the author of a slice. No node knows
- * them. */
+/* local: rows of commands that the program carries out by itself: on the data of a node that does not run, and
+ * for the author of a slice. No node knows them. */
 #include "wire/command/command.h"
 #include "wire/proto/local.pb-c.h"
 
 const struct command local_commands[] = {
+    {
+        .name = "cluster restore",
+        .help = "Make a new cluster of one from a backup, in the data directory of a stopped node",
+        .details =
+            "The file is checked from end to end before anything is touched. The new cluster has a new id "
+            "and "
+            "this node as its one voter; start it, then start the other nodes with empty data directories: "
+            "they join it, and `aether node promote` makes voters of them. A directory that holds data is "
+            "refused, or with --force moved aside.",
+        .example = "aether cluster restore /var/backups/aether-2026-11-21 --config /etc/aether/node-1.yaml",
+        .local_request = &pb__cluster_restore_request__descriptor,
+        .local_reply = &pb__cluster_restore_reply__descriptor,
+        .identity = "cluster_id",
+        .omit_empty = FIELDS("aside"),
+        .arguments = ARGUMENTS({ .field = "file", .help = "what cluster backup wrote", .positional = true },
+                               { .field = "config", .help = "the node's configuration", .metavar = "FILE" },
+                               { .field = "data", .help = "its data directory, instead", .metavar = "DIR" },
+                               { .field = "node", .help = "its name, with --data", .metavar = "NAME" },
+                               { .field = "force", .help = "move aside what the directory holds" }),
+    },
     {
         .name = "slice new",
         .help = "Make a slice's project: source, header, CMake file, test and blueprint",
