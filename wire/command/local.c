@@ -1,5 +1,5 @@
-/* local: rows of commands that the program carries out by itself: on the data of a node that does not run, and
- * for the author of a slice. No node knows them. */
+/* local: rows of commands that the program carries out by itself: on the data of a node that does not run,
+ * and for the author of a slice. No node knows them. */
 #include "wire/command/command.h"
 #include "wire/proto/local.pb-c.h"
 
