@@ -2,6 +2,7 @@
 """parity_test: every row of the table of commands, over the CLI and over MCP, against a running node: the same
 document, the same error, the same effect. What both print is checked against the tool's own schemas; a row that no
 case drives fails the test. (DEP11)"""
+import base64
 import json
 import os
 import pathlib
@@ -287,6 +288,25 @@ class ParityTest(unittest.TestCase):
         self.assertIn("not visible", document["error"]["message"])
         stale = self.same(["kv", "list", "config/t", "--stale"], "kv_list", {"prefix": "config/t", "stale": True})
         self.assertTrue(stale["stale"] and stale["index"] >= second and "lag" in stale)
+
+    def test_backup(self):
+        """The CLI writes what an agent gets page by page: the same stream (N5)."""
+        self.cluster.ask("kv", "put", "config/b", "1")
+        path = self.directory / "backup"
+        code, document = self.cli("cluster", "backup", path, "--quiet")
+        self.assertEqual((code, document["size"], document["more"]), (0, path.stat().st_size, False), document)
+        self.assertNotIn("data", document)
+        pages, page = b"", {"backup-id": 0, "more": True}
+        while page["more"]:
+            page = self.tool("cluster_backup", {"file": "mine", "backup-id": page["backup-id"], "offset": len(pages)})
+            self.assertEqual(page["offset"], len(pages))
+            pages += base64.b64decode(page["data"])
+        self.assertEqual((page["size"], page["file"], len(page["sha256"])), (len(pages), "mine", 64))
+        self.assertEqual(pages[:4], path.read_bytes()[:4])
+        again = {"file": "mine", "backup-id": page["backup-id"], "offset": page["offset"]}
+        self.assertEqual(self.tool("cluster_backup", again), page)  # A page may be asked for again.
+        error = self.tool("cluster_backup", {"file": "mine", "backup-id": 77})["error"]
+        self.assertEqual(error["code"], "NOT_FOUND")
 
     def cli_put(self, key, value, rev):
         code, document = self.cli("kv", "put", key, json.dumps(value), "--if-rev", rev)
