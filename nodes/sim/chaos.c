@@ -56,6 +56,7 @@ static void run_faults(struct chaos *chaos)
     while (chaos_goes_on(chaos) && sim_now_ns(chaos->sim) < chaos->faults_ns) {
         fault_look(chaos);
         chaos_clients_look(chaos);
+        chaos_watchers_look(chaos);
         sim_run(chaos->sim, slice_ns);
     }
 }
@@ -203,6 +204,7 @@ static void begin(struct chaos *chaos, const struct chaos_options *options)
     plant(options->mutant, &world);
     chaos->sim = sim_create(&world);
     chaos_clients_init(chaos, &setup);
+    chaos_watchers_init(chaos, &setup);
 }
 
 static void conclude(struct chaos *chaos)
@@ -230,6 +232,7 @@ void chaos_run(const struct chaos_options *options, struct chaos_result *out_res
     if (chaos_goes_on(&chaos)) heal(&chaos);
     if (chaos_goes_on(&chaos)) look_at_all(&chaos);
     if (chaos_goes_on(&chaos)) await_deployment(&chaos);
+    if (chaos_goes_on(&chaos)) chaos_watchers_end(&chaos);
     if (chaos_goes_on(&chaos)) sim_judge(chaos.sim);
     conclude(&chaos);
     sim_destroy(&chaos.sim);

@@ -25,7 +25,8 @@ struct chaos_result {
     uint32_t unknown;      /* Writes whose outcome nobody told. */
     uint32_t refused;
     uint32_t reads;
-    uint32_t calls; /* Of slices, that ended OK. */
+    uint32_t calls;  /* Of slices, that ended OK. */
+    uint32_t events; /* That watchers were told. */
     uint32_t kills;
     uint32_t cuts;
     uint32_t strikes;  /* Of all families. */

@@ -9,6 +9,7 @@
 
 enum {
     CHAOS_CLIENTS_MAX = 8,
+    CHAOS_WATCHERS_MAX = 3,
     CHAOS_KEYS = 6,
     CHAOS_KEY_MAX = 32,
     CHAOS_FAMILIES_MAX = 64,
@@ -21,6 +22,7 @@ enum chaos_stream {
     STREAM_CALLER = 3,
     STREAM_HEAL = 4,
     STREAM_CLIENT = 10,
+    STREAM_WATCHER = 30,
     STREAM_FAULT = 1000
 };
 
@@ -48,6 +50,17 @@ struct chaos_client {
     const char *list_keys[CHAOS_KEYS];
 };
 
+struct chaos_watcher {
+    struct chance chance;
+    uint32_t node;
+    char prefix[CHAOS_KEY_MAX];
+    uint32_t number; /* In the history. */
+    uint64_t from;   /* What it has not been told yet. */
+    bool busy;
+    struct sim_call call;
+    int64_t next_ns;
+};
+
 struct chaos {
     struct sim *sim;
     struct chaos_result *result;
@@ -57,6 +70,8 @@ struct chaos {
     struct chaos_client clients[CHAOS_CLIENTS_MAX];
     uint32_t client_count;
     uint64_t value_count;
+    struct chaos_watcher watchers[CHAOS_WATCHERS_MAX];
+    uint32_t watcher_count;
     struct trouble publisher;
     struct trouble caller;
     struct sim_call call;
@@ -87,6 +102,12 @@ void chaos_clients_end(struct chaos *chaos);  /* All their calls have ended. */
 struct sim_call chaos_put(struct chaos *chaos, uint32_t node, struct chance *chance, int64_t timeout_ns);
 void chaos_key(const struct chaos *chaos, uint32_t at,
                char key[CHAOS_KEY_MAX]); /* One of the keys in use now. */
+
+/* chaos_watchers.c: the same. */
+void chaos_watchers_init(struct chaos *chaos, struct chance *setup);
+void chaos_watchers_look(struct chaos *chaos);
+void chaos_watchers_end(struct chaos *chaos);
+
 struct trouble chaos_trouble(struct chance *chance, uint32_t permille, int64_t pause_max_ns);
 bool chaos_strikes(struct chaos *chaos, struct trouble *trouble);
 

@@ -161,6 +161,11 @@ log_index sim_applied(const struct sim *sim, uint32_t node)
     return sim->nodes[node].applied;
 }
 
+log_index sim_committed(const struct sim *sim)
+{
+    return checkers_committed(sim->checkers);
+}
+
 bool sim_is_founded(const struct sim *sim, uint32_t node)
 {
     return log_memory_disk_last(sim->nodes[node].disk) > 0;
