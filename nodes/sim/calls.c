@@ -122,24 +122,51 @@ struct sim_call sim_ask(struct sim *sim, uint32_t node, uint32_t name, struct me
     return call;
 }
 
-static struct message *put_once(const struct sim_put *put)
+static Pb__Operation *put_operation(struct message *message, const char *key, const char *value)
 {
-    struct message *message = wire_message_create(KIND_PROPOSE_REQUEST);
-    Pb__ProposeRequest *body = message->body;
     Pb__Operation *operation = arena_alloc(&message->arena, sizeof *operation);
     pb__operation__init(operation);
     operation->op_case = PB__OPERATION__OP_PUT;
     operation->put = arena_alloc(&message->arena, sizeof *operation->put);
     pb__op_put__init(operation->put);
-    operation->put->key = wire_string(message, put->key);
-    operation->put->value.data = (uint8_t *)wire_string(message, put->value);
-    operation->put->value.len = strlen(put->value);
-    body->command = arena_alloc(&message->arena, sizeof *body->command);
-    pb__command__init(body->command);
-    body->command->origin = PB__ORIGIN__ORIGIN_CLIENT;
-    body->command->success = arena_array(&message->arena, 1, sizeof operation);
-    body->command->success[0] = operation;
-    body->command->n_success = 1;
+    operation->put->key = wire_string(message, key);
+    operation->put->value.data = (uint8_t *)wire_string(message, value);
+    operation->put->value.len = strlen(value);
+    return operation;
+}
+
+static void add_compare(struct message *message, Pb__Command *command, const struct sim_put *put)
+{
+    Pb__Compare *compare = arena_alloc(&message->arena, sizeof *compare);
+    pb__compare__init(compare);
+    compare->key = wire_string(message, put->key);
+    compare->target_case = put->if_rev == 0 ? PB__COMPARE__TARGET_ABSENT : PB__COMPARE__TARGET_REVISION;
+    if (put->if_rev == 0) compare->absent = true;
+    else compare->revision = put->if_rev;
+    command->compares = arena_array(&message->arena, 1, sizeof compare);
+    command->compares[0] = compare;
+    command->n_compares = 1;
+}
+
+/* As an actor proposes it. */
+static struct message *put_by_proposal(const struct sim_put *put)
+{
+    struct message *message = wire_message_create(KIND_PROPOSE_REQUEST);
+    Pb__ProposeRequest *body = message->body;
+    Pb__Command *command = arena_alloc(&message->arena, sizeof *command);
+    pb__command__init(command);
+    command->origin = PB__ORIGIN__ORIGIN_CLIENT;
+    command->n_success = 1 + put->more_count;
+    command->success = arena_array(&message->arena, command->n_success, sizeof(Pb__Operation *));
+    command->success[0] = put_operation(message, put->key, put->value);
+    for (uint32_t i = 0; i < put->more_count; i++) {
+        char value[SIM_VALUE_MAX];
+        sim_value(put->more[i].number, value);
+        command->success[i + 1] = put_operation(message, put->more[i].key, value);
+    }
+    if (put->has_if_rev) add_compare(message, command, put);
+    body->command = command;
+    body->retry = !put->once;
     return message;
 }
 
@@ -164,8 +191,14 @@ struct sim_call sim_put(struct sim *sim, uint32_t node, const struct sim_put *pu
     request->value = memory_strdup(put->value);
     request->changes = true;
     checkers_on_write(sim->checkers, put->key, put->value);
+    for (uint32_t i = 0; i < put->more_count; i++) {
+        char value[SIM_VALUE_MAX];
+        sim_value(put->more[i].number, value);
+        checkers_on_write(sim->checkers, put->more[i].key, value);
+    }
     if (put->number != 0) recording_begin_put(request, put);
-    struct message *message = put->once ? put_once(put) : put_by_client(put);
+    bool proposes = put->once || put->more_count > 0;
+    struct message *message = proposes ? put_by_proposal(put) : put_by_client(put);
     send(sim, node, request, TO_PROPOSER, &message, put->timeout_ns);
     return call;
 }

@@ -57,6 +57,7 @@ static void run_faults(struct chaos *chaos)
         fault_look(chaos);
         chaos_clients_look(chaos);
         chaos_watchers_look(chaos);
+        chaos_leases_look(chaos);
         sim_run(chaos->sim, slice_ns);
     }
 }
@@ -205,6 +206,7 @@ static void begin(struct chaos *chaos, const struct chaos_options *options)
     chaos->sim = sim_create(&world);
     chaos_clients_init(chaos, &setup);
     chaos_watchers_init(chaos, &setup);
+    chaos_leases_init(chaos, &setup);
 }
 
 static void conclude(struct chaos *chaos)

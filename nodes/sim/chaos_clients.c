@@ -61,6 +61,18 @@ struct sim_call chaos_put(struct chaos *chaos, uint32_t node, struct chance *cha
     return put_value(chaos, node, &(struct sim_put){ .key = key, .once = true, .timeout_ns = timeout_ns });
 }
 
+/* Other keys than the first, all in one transaction (A1). */
+static uint32_t add_more(struct chaos *chaos, struct chance *chance, uint32_t first,
+                         char keys[CHAOS_MORE_MAX][CHAOS_KEY_MAX], struct sim_pair pairs[CHAOS_MORE_MAX])
+{
+    uint32_t count = (uint32_t)chance_between(chance, 1, CHAOS_MORE_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        chaos_key(chaos, (first + 1 + i) % CHAOS_KEYS, keys[i]);
+        pairs[i] = (struct sim_pair){ .key = keys[i], .number = ++chaos->value_count };
+    }
+    return count;
+}
+
 /* Some only if the key is absent (mostly a CONFLICT, never half done), or still as it was when last read
  * (K7). */
 static void begin_write(struct chaos *chaos, struct chaos_client *client, int64_t timeout_ns)
@@ -80,6 +92,12 @@ static void begin_write(struct chaos *chaos, struct chaos_client *client, int64_
         put.if_rev = client->read_revision;
         put.expected = client->read_number;
         client->read_revision = 0;
+    }
+    char more_keys[CHAOS_MORE_MAX][CHAOS_KEY_MAX];
+    struct sim_pair more[CHAOS_MORE_MAX];
+    put.more = more;
+    if (!follows && chance_permille(chance, 250)) {
+        put.more_count = add_more(chaos, chance, at, more_keys, more);
     }
     client->call = put_value(chaos, client->node, &put);
 }

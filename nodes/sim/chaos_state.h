@@ -10,7 +10,9 @@
 enum {
     CHAOS_CLIENTS_MAX = 8,
     CHAOS_WATCHERS_MAX = 3,
+    CHAOS_HOLDERS_MAX = 3,
     CHAOS_KEYS = 6,
+    CHAOS_MORE_MAX = 3, /* Keys of a transaction beside its first. */
     CHAOS_KEY_MAX = 32,
     CHAOS_FAMILIES_MAX = 64,
 };
@@ -23,6 +25,7 @@ enum chaos_stream {
     STREAM_HEAL = 4,
     STREAM_CLIENT = 10,
     STREAM_WATCHER = 30,
+    STREAM_HOLDER = 40,
     STREAM_FAULT = 1000
 };
 
@@ -61,6 +64,19 @@ struct chaos_watcher {
     int64_t next_ns;
 };
 
+struct chaos_holder { /* Of a lease. */
+    struct chance chance;
+    uint32_t name;
+    int64_t ttl_ns;
+    uint64_t fence;
+    int64_t until_ns; /* It may think that it holds the lease until then; 0: it does not. */
+    int64_t asked_ns;
+    enum { HOLDER_GRANTS, HOLDER_RENEWS, HOLDER_REVOKES } wish;
+    bool busy;
+    struct sim_call call;
+    int64_t next_ns;
+};
+
 struct chaos {
     struct sim *sim;
     struct chaos_result *result;
@@ -72,6 +88,8 @@ struct chaos {
     uint64_t value_count;
     struct chaos_watcher watchers[CHAOS_WATCHERS_MAX];
     uint32_t watcher_count;
+    struct chaos_holder holders[CHAOS_HOLDERS_MAX];
+    uint32_t holder_count;
     struct trouble publisher;
     struct trouble caller;
     struct sim_call call;
@@ -107,6 +125,10 @@ void chaos_key(const struct chaos *chaos, uint32_t at,
 void chaos_watchers_init(struct chaos *chaos, struct chance *setup);
 void chaos_watchers_look(struct chaos *chaos);
 void chaos_watchers_end(struct chaos *chaos);
+
+/* chaos_leases.c: the same. */
+void chaos_leases_init(struct chaos *chaos, struct chance *setup);
+void chaos_leases_look(struct chaos *chaos);
 
 struct trouble chaos_trouble(struct chance *chance, uint32_t permille, int64_t pause_max_ns);
 bool chaos_strikes(struct chaos *chaos, struct trouble *trouble);

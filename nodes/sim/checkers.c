@@ -199,24 +199,25 @@ void checkers_on_core(struct checkers *checkers, uint32_t node, const struct cor
 }
 
 /* The first to apply an entry is compared with the reference, as all others are. */
-static void apply_reference(struct checkers *checkers, const struct raft_entry *entry, uint8_t state_hash[16])
+static void apply_reference(struct checkers *checkers, const struct raft_entry *entry, int64_t now_ns,
+                            uint8_t state_hash[16])
 {
     struct error error = { 0 };
-    if (reference_apply(checkers->reference, entry, &error) != STATUS_OK) {
+    if (reference_apply(checkers->reference, entry, now_ns, &error) != STATUS_OK) {
         checkers_fail(checkers, "%s", error.message);
     }
     kv_state_hash(reference_kv(checkers->reference), state_hash);
 }
 
 void checkers_on_applied(struct checkers *checkers, uint32_t node, const struct raft_entry *entry,
-                         const uint8_t state_hash[16])
+                         const uint8_t state_hash[16], int64_t now_ns)
 {
     struct seen *seen = seen_at(checkers, entry->index);
     if (!seen->applied) {
         seen->applied = true;
         seen->term = entry->term;
         seen->chain = entry->chain;
-        apply_reference(checkers, entry, seen->state_hash);
+        apply_reference(checkers, entry, now_ns, seen->state_hash);
     }
     if (seen->term != entry->term || seen->chain != entry->chain) {
         checkers_fail(checkers,
@@ -226,6 +227,19 @@ void checkers_on_applied(struct checkers *checkers, uint32_t node, const struct 
     } else if (memcmp(seen->state_hash, state_hash, sizeof seen->state_hash) != 0) {
         checkers_fail(checkers, "K5: node %u has another state after entry %llu", node,
                       (unsigned long long)entry->index);
+    }
+}
+
+void checkers_on_loaded(struct checkers *checkers, uint32_t node, const struct log_position *position,
+                        const uint8_t state_hash[16])
+{
+    const struct seen *seen = seen_at(checkers, position->index);
+    if (!seen->applied || seen->term != position->term || seen->chain != position->chain) {
+        checkers_fail(checkers, "S5: node %u took a snapshot at %llu, which nobody applied so", node,
+                      (unsigned long long)position->index);
+    } else if (memcmp(seen->state_hash, state_hash, sizeof seen->state_hash) != 0) {
+        checkers_fail(checkers, "K5: node %u took a snapshot of another state at %llu", node,
+                      (unsigned long long)position->index);
     }
 }
 

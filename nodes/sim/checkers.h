@@ -25,7 +25,11 @@ void checkers_on_wiped(struct checkers *checkers, uint32_t node); /* It starts f
 void checkers_on_core(struct checkers *checkers, uint32_t node, const struct core *core,
                       const struct log_memory_disk *disk);
 void checkers_on_applied(struct checkers *checkers, uint32_t node, const struct raft_entry *entry,
-                         const uint8_t state_hash[16]);
+                         const uint8_t state_hash[16], int64_t now_ns);
+
+/* It took over the state of a snapshot. */
+void checkers_on_loaded(struct checkers *checkers, uint32_t node, const struct log_position *position,
+                        const uint8_t state_hash[16]);
 
 /* A client's write of a value that no other write has. Acknowledged with the revision; refused for certain;
  * or of unknown outcome (then nothing is told). */

@@ -53,6 +53,8 @@ void recording_begin_put(struct sim_request *request, const struct sim_put *put)
     request->number = put->number;
     if (put->has_if_rev) history_compare(history, operation, put->key, put->expected);
     history_put(history, operation, put->key, put->number);
+    for (uint32_t i = 0; i < put->more_count; i++)
+        history_put(history, operation, put->more[i].key, put->more[i].number);
 }
 
 void recording_begin_delete(struct sim_request *request)

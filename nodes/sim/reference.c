@@ -1,6 +1,7 @@
 /* reference: one kv, and two looks at it: from the endpoints to the instances, and back. */
 #include "nodes/sim/reference.h"
 
+#include "nodes/sim/judge.h"
 #include "runtime/base/check.h"
 #include "runtime/base/map.h"
 #include "runtime/base/memory.h"
@@ -14,6 +15,7 @@
 
 struct reference {
     struct kv *kv;
+    struct judge *judge;
     bool converged; /* As of the last entry. */
     bool counted;   /* That is known. */
 };
@@ -22,6 +24,7 @@ struct reference *reference_create(void)
 {
     struct reference *reference = memory_zalloc(sizeof *reference);
     reference->kv = kv_create(&schema_rules);
+    reference->judge = judge_create();
     return reference;
 }
 
@@ -31,6 +34,7 @@ void reference_destroy(struct reference **reference)
     *reference = NULL;
     if (taken == NULL) return;
     kv_destroy(&taken->kv);
+    judge_destroy(&taken->judge);
     memory_free(taken);
 }
 
@@ -182,10 +186,13 @@ static bool touches_slices(const struct kv_outcome *outcome)
     return false;
 }
 
-enum status reference_apply(struct reference *reference, const struct raft_entry *entry, struct error *error)
+enum status reference_apply(struct reference *reference, const struct raft_entry *entry, int64_t now_ns,
+                            struct error *error)
 {
     struct kv_outcome outcome;
     kv_apply(reference->kv, entry, &outcome);
+    enum status judged = judge_look(reference->judge, entry, &outcome, now_ns, error);
+    if (judged != STATUS_OK) return judged;
     if (outcome.change_count > 0) reference->counted = false;
     if (!touches_slices(&outcome)) return STATUS_OK;
     enum status status = check_slices(reference, error);

@@ -11,9 +11,10 @@ struct reference *reference_create(void);
 void reference_destroy(struct reference **reference);
 const struct kv *reference_kv(const struct reference *reference);
 
-/* The next entry. CORRUPT: an invariant between keys is broken (DEP2, DEP4). */
+/* The next entry, applied somewhere for the first time. CORRUPT: an invariant between keys is broken (DEP2,
+ * DEP4), or it changed what it may not (judge.h). */
 MUST_CHECK enum status reference_apply(struct reference *reference, const struct raft_entry *entry,
-                                       struct error *error);
+                                       int64_t now_ns, struct error *error);
 
 /* DEP1: every blueprint has as many ACTIVE instances as it wants, and nothing runs that none wants. */
 bool reference_converged(struct reference *reference);

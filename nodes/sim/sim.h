@@ -116,17 +116,24 @@ bool sim_log_holds(const struct sim *sim, const char *value); /* Any disk. */
 struct sim_call {
     uint32_t number;
 };
+struct sim_pair {
+    const char *key;
+    uint64_t number;
+};
 struct sim_put {
     const char *key;
     const char *value; /* JSON. */
     bool has_if_rev;
     uint64_t if_rev;
-    bool once;          /* As an actor's proposal that must not be repeated: without a session. */
+    bool once;          /* Must not be repeated: without a session. */
     int64_t timeout_ns; /* 0 = 5 s. */
     /* Not 0: recorded in the history as this value, and `value` is its text (sim_value); with if_rev, what
      * the key held at that revision (0: absent). */
     uint64_t number;
     uint64_t expected;
+    /* In the same transaction; recorded too. */
+    const struct sim_pair *more;
+    uint32_t more_count;
 };
 struct sim_list { /* All keys that begin with the prefix; recorded: these of them (borrowed until it has
                      ended). */

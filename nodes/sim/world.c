@@ -48,7 +48,15 @@ static void on_applied(void *context, const struct raft_entry *entry, const uint
     struct sim_node *node = context;
     node->applied = entry->index;
     memcpy(node->state_hash, state_hash, sizeof node->state_hash);
-    checkers_on_applied(node->sim->checkers, node->index, entry, state_hash);
+    checkers_on_applied(node->sim->checkers, node->index, entry, state_hash, sim_now_ns(node->sim));
+}
+
+static void on_loaded(void *context, const struct log_position *position, const uint8_t state_hash[16])
+{
+    struct sim_node *node = context;
+    node->applied = position->index;
+    memcpy(node->state_hash, state_hash, sizeof node->state_hash);
+    checkers_on_loaded(node->sim->checkers, node->index, position, state_hash);
 }
 
 static void bury(struct sim_node *node)
@@ -142,7 +150,9 @@ void sim_start(struct sim *sim, uint32_t index)
         .kind_name = kind_name,
     });
     set_clock(node);
-    node->probe = (struct consensus_probe){ .on_core = on_core, .on_applied = on_applied, .context = node };
+    node->probe = (struct consensus_probe){
+        .on_core = on_core, .on_applied = on_applied, .on_loaded = on_loaded, .context = node
+    };
     network_up(sim->network, index, node->runtime);
     status = world_start_actors(node, &error);
     if (status == STATUS_OK) {
