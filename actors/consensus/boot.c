@@ -1,93 +1,161 @@
-/* boot: one walk over the log. */
+/* boot: looks where terms begin instead of reading all entries: they were checked when the log was opened. */
 #include "actors/consensus/boot.h"
 
 #include "runtime/base/memory.h"
 
 #include <string.h>
 
-enum { WALK_BYTES = 1024 * 1024 };
+static void keep_entry(void *context, const struct raft_entry *entry)
+{
+    struct raft_entry *kept = context;
+    *kept = *entry;
+    bytes_ref(entry->payload);
+}
 
-struct walk {
-    struct boot *boot;
-    log_index applied;
-    log_index next;
-    log_term term; /* Of the entry before. */
-    enum status status;
-    struct error *error;
-};
+/* One entry, with a reference. */
+static enum status read_one(struct log *log, log_index index, struct raft_entry *out_entry,
+                            struct error *error)
+{
+    enum status status = log->ops->read(log, index, index, 1, keep_entry, out_entry, error);
+    if (status != STATUS_NOT_FOUND) return status;
+    return error_set(error, STATUS_CORRUPT, "entry %llu is missing", (unsigned long long)index);
+}
 
-static void note_run(struct boot *boot, const struct raft_entry *entry)
+static enum status term_of(struct log *log, log_index index, log_term *out_term, struct error *error)
+{
+    struct raft_entry entry;
+    enum status status = read_one(log, index, &entry, error);
+    if (status != STATUS_OK) return status;
+    *out_term = entry.term;
+    bytes_unref(&entry.payload);
+    return STATUS_OK;
+}
+
+/* --- term runs ------------------------------------------------------------------------------------------ */
+
+static void note_run(struct boot *boot, log_term term, log_index first)
 {
     if (boot->run_count == CORE_TERM_RUNS_MAX) {
         boot->run_count--;
         memmove(boot->runs, boot->runs + 1, boot->run_count * sizeof *boot->runs);
     }
-    boot->runs[boot->run_count++] = (struct core_term_run){ .term = entry->term, .first = entry->index };
+    boot->runs[boot->run_count++] = (struct core_term_run){ .term = term, .first = first };
 }
 
-static enum status note_configuration(struct walk *walk, const struct raft_entry *entry)
+/* The first index after `from` whose term is not that of `from`; last + 1 if there is none. Terms never fall,
+ * so the steps may double, and then halve. */
+static enum status end_of_run(struct log *log, log_index from, log_index last, log_term term,
+                              log_index *out_end, struct error *error)
 {
-    struct boot *boot = walk->boot;
+    log_index inside = from;
+    log_index outside = last + 1;
+    log_index step = 1;
+    while (outside - inside > 1) {
+        log_index at = step < outside - inside ? inside + step : inside + (outside - inside) / 2;
+        log_term found = 0;
+        enum status status = term_of(log, at, &found, error);
+        if (status != STATUS_OK) return status;
+        if (found == term) inside = at;
+        else outside = at;
+        step = found == term ? step * 2 : last; /* Past the end: halve from now on. */
+    }
+    *out_end = outside;
+    return STATUS_OK;
+}
+
+static enum status find_runs(struct log *log, struct boot *boot, struct error *error)
+{
+    log_index last = log->boot.last.index;
+    log_term before = log->boot.base.term;
+    log_index at = log->boot.base.index + 1;
+    while (at <= last) {
+        log_term term = 0;
+        enum status status = term_of(log, at, &term, error);
+        if (status == STATUS_OK && term < before) {
+            status = error_set(error, STATUS_CORRUPT, "the term of entry %llu falls", (unsigned long long)at);
+        }
+        if (status != STATUS_OK) return status;
+        note_run(boot, term, at);
+        before = term;
+        status = end_of_run(log, at, last, term, &at, error);
+        if (status != STATUS_OK) return status;
+    }
+    return STATUS_OK;
+}
+
+/* --- configurations ------------------------------------------------------------------------------------- */
+
+struct finding {
+    struct boot *boot;
+    log_index applied;
+    enum status status;
+    struct error *error;
+};
+
+static void note_configuration(void *context, const struct raft_entry *entry)
+{
+    struct finding *finding = context;
+    struct boot *boot = finding->boot;
     struct core_log_configuration found = { .index = entry->index };
     enum status status = STATUS_CORRUPT;
+    if (finding->status != STATUS_OK) return;
     if (entry->payload != NULL) {
         status = configuration_unpack(entry->payload->data, entry->payload->size, &found.configuration);
     }
     if (status != STATUS_OK) {
-        return error_set(walk->error, STATUS_CORRUPT, "entry %llu is no configuration",
-                         (unsigned long long)entry->index);
+        finding->status = error_set(finding->error, STATUS_CORRUPT, "entry %llu is no configuration",
+                                    (unsigned long long)entry->index);
+        return;
     }
-    if (entry->index <= walk->applied) boot->configuration_count = 0;
+    if (entry->index <= finding->applied) boot->configuration_count = 0;
     if (boot->configuration_count == CORE_CONFIGURATIONS_MAX) {
-        return error_set(walk->error, STATUS_CORRUPT, "more than %d configurations after the applied one",
-                         CORE_CONFIGURATIONS_MAX);
+        finding->status =
+            error_set(finding->error, STATUS_CORRUPT, "more than %d configurations after the applied one",
+                      CORE_CONFIGURATIONS_MAX);
+        return;
     }
     boot->configurations[boot->configuration_count++] = found;
-    return STATUS_OK;
 }
 
-static void on_entry(void *context, const struct raft_entry *entry)
+static enum status find_configurations(struct log *log, struct boot *boot, struct error *error)
 {
-    struct walk *walk = context;
-    if (walk->status != STATUS_OK) return;
-    if (entry->index != walk->next || entry->term < walk->term) {
-        walk->status = error_set(walk->error, STATUS_CORRUPT, "entry %llu follows %llu of term %llu",
-                                 (unsigned long long)entry->index, (unsigned long long)walk->next - 1,
-                                 (unsigned long long)walk->term);
-        return;
+    const struct log_boot *from = &log->boot;
+    log_index applied = from->applied.index > from->base.index ? from->applied.index : from->base.index;
+    struct finding finding = { .boot = boot, .applied = applied, .error = error };
+    enum status status = log->ops->read_configurations(log, note_configuration, &finding, error);
+    if (status == STATUS_OK) status = finding.status;
+    if (status == STATUS_OK && from->last.index > 0 && boot->configuration_count == 0) {
+        return error_set(error, STATUS_CORRUPT, "the log holds no configuration");
     }
-    if (entry->index == 1 && entry->type != ENTRY_CONFIGURATION) { /* I2 */
-        walk->status = error_set(walk->error, STATUS_CORRUPT, "entry 1 is no configuration");
-        return;
-    }
-    if (entry->term > walk->term) note_run(walk->boot, entry);
-    if (entry->type == ENTRY_CONFIGURATION) walk->status = note_configuration(walk, entry);
-    if (entry->index == 1) {
-        walk->boot->first = *entry;
-        bytes_ref(entry->payload);
-    }
-    walk->boot->last_stamp_ms = entry->stamp_ms;
-    walk->term = entry->term;
-    walk->next++;
+    return status;
+}
+
+/* --- the two ends --------------------------------------------------------------------------------------- */
+
+static enum status find_ends(struct log *log, struct boot *boot, struct error *error)
+{
+    const struct log_boot *from = &log->boot;
+    struct raft_entry last;
+    if (from->last.index == from->base.index) return STATUS_OK; /* No entry is there. */
+    enum status status = read_one(log, from->last.index, &last, error);
+    if (status != STATUS_OK) return status;
+    boot->last_stamp_ms = last.stamp_ms;
+    bytes_unref(&last.payload);
+    if (from->base.index > 0) return STATUS_OK;
+    status = read_one(log, 1, &boot->first, error);
+    if (status != STATUS_OK || boot->first.type == ENTRY_CONFIGURATION) return status; /* I2 */
+    return error_set(error, STATUS_CORRUPT, "entry 1 is no configuration");
 }
 
 enum status boot_read(struct log *log, struct boot *out_boot, struct error *error)
 {
     struct boot boot = { .runs = memory_array(CORE_TERM_RUNS_MAX, sizeof *boot.runs) };
-    log_index last = log->boot.last.index;
-    struct walk walk = { .boot = &boot, .applied = log->boot.applied.index, .next = 1, .error = error };
-    while (walk.status == STATUS_OK && walk.next <= last) {
-        log_index before = walk.next;
-        enum status status = log->ops->read(log, walk.next, last, WALK_BYTES, on_entry, &walk, error);
-        if (status != STATUS_OK) walk.status = status;
-        else if (walk.status == STATUS_OK && walk.next == before) {
-            walk.status =
-                error_set(error, STATUS_CORRUPT, "entry %llu is missing", (unsigned long long)before);
-        }
-    }
-    if (walk.status != STATUS_OK) boot_fini(&boot);
+    enum status status = find_ends(log, &boot, error);
+    if (status == STATUS_OK) status = find_configurations(log, &boot, error);
+    if (status == STATUS_OK) status = find_runs(log, &boot, error);
+    if (status != STATUS_OK) boot_fini(&boot);
     else *out_boot = boot;
-    return walk.status;
+    return status;
 }
 
 void boot_fini(struct boot *boot)

@@ -1,5 +1,5 @@
 /* boot: what the core has to know of a log that was written before (struct core_init): where terms begin, and
- * the configurations. Read once, from end to end, by the leader's init. */
+ * the configurations. Found by the leader's init in a few reads, however long the log is. */
 #ifndef AETHER_ACTORS_CONSENSUS_BOOT_H
 #define AETHER_ACTORS_CONSENSUS_BOOT_H
 
@@ -9,11 +9,13 @@
 struct boot {
     struct core_term_run *runs; /* The newest CORE_TERM_RUNS_MAX. */
     uint32_t run_count;
-    /* The newest at or below the applied index, and all after it (M1). */
+    /* The newest at or below the applied index (or the log's base, if that is higher), and all after it (M1).
+     */
     struct core_log_configuration configurations[CORE_CONFIGURATIONS_MAX];
     uint32_t configuration_count;
     uint64_t last_stamp_ms;
-    struct raft_entry first; /* Index 1, with a reference: what founding hands on. index 0: empty log. */
+    struct raft_entry
+        first; /* Index 1, with a reference: what founding hands on. index 0: empty or compacted. */
 };
 
 /* CORRUPT: the log contradicts itself. Nothing to free then. */

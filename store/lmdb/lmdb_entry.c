@@ -5,6 +5,8 @@
 #include "runtime/base/hash.h"
 #include "store/pack.h"
 
+#include <string.h>
+
 enum { CRC_SIZE = 4, FIXED_SIZE = CRC_SIZE + 8 + 1 + 8 + 8 };
 
 static uint32_t crc_of(log_index index, const uint8_t *data, size_t size)
@@ -61,4 +63,11 @@ enum status lmdb_entry_unpack(log_index index, const void *data, size_t size,
     view.payload_size = reader.left;
     *out_view = view;
     return STATUS_OK;
+}
+
+int lmdb_entry_index(const MDB_val *key, log_index *out_index)
+{
+    if (key->mv_size != sizeof *out_index) return MDB_CORRUPTED;
+    memcpy(out_index, key->mv_data, sizeof *out_index);
+    return 0;
 }

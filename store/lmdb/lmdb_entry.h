@@ -5,6 +5,8 @@
 
 #include "store/log.h"
 
+#include <lmdb.h>
+
 size_t lmdb_entry_size(const struct raft_entry *entry);
 void lmdb_entry_pack(const struct raft_entry *entry, uint8_t *to); /* Exactly lmdb_entry_size bytes. */
 
@@ -16,5 +18,8 @@ struct lmdb_entry_view {
 /* Outside input: CORRUPT. */
 MUST_CHECK enum status lmdb_entry_unpack(log_index index, const void *data, size_t size,
                                          struct lmdb_entry_view *out_view, struct error *error);
+
+/* The index that a key of `log` or `conf` is; 0, or MDB_CORRUPTED. */
+int lmdb_entry_index(const MDB_val *key, log_index *out_index);
 
 #endif

@@ -42,21 +42,26 @@ static uint64_t slot_unpack(const uint8_t slot[SLOT_SIZE], struct lmdb_guard_sta
     return ours && known && sound ? sequence : 0;
 }
 
-static void load(struct lmdb_guard *guard, const uint8_t slots[SLOT_COUNT * SLOT_SIZE])
+uint64_t lmdb_guard_unpack(const void *data, size_t size, struct lmdb_guard_state *out_state)
 {
-    for (size_t i = 0; i < SLOT_COUNT; i++) {
+    const uint8_t *slots = data;
+    uint64_t newest = 0;
+    for (size_t at = 0; at + SLOT_SIZE <= size && at < (size_t)SLOT_COUNT * SLOT_SIZE; at += SLOT_SIZE) {
         struct lmdb_guard_state state;
-        uint64_t sequence = slot_unpack(slots + i * SLOT_SIZE, &state);
-        if (sequence <= guard->sequence) continue;
-        guard->sequence = sequence;
-        guard->state = state;
+        uint64_t sequence = slot_unpack(slots + at, &state);
+        if (sequence <= newest) continue;
+        newest = sequence;
+        *out_state = state;
     }
+    return newest;
 }
 
-enum status lmdb_guard_open(struct lmdb_guard *guard, const char *file, struct error *error)
+enum status lmdb_guard_open(struct lmdb_guard *guard, const char *file, bool writes, struct error *error)
 {
-    uint8_t slots[SLOT_COUNT * SLOT_SIZE] = { 0 };
-    *guard = (struct lmdb_guard){ .fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600) };
+    uint8_t slots[SLOT_COUNT * SLOT_SIZE];
+    int flags = writes ? O_RDWR | O_CREAT : O_RDONLY;
+    *guard = (struct lmdb_guard){ .fd = open(file, flags | O_CLOEXEC, 0600) };
+    if (guard->fd < 0 && errno == ENOENT && !writes) return STATUS_OK;
     if (guard->fd < 0) return error_set(error, STATUS_IO, "open %s: %s", file, strerror(errno));
     ssize_t got = pread(guard->fd, slots, sizeof slots, 0);
     if (got < 0) {
@@ -64,7 +69,7 @@ enum status lmdb_guard_open(struct lmdb_guard *guard, const char *file, struct e
         lmdb_guard_close(guard);
         return error_set(error, STATUS_IO, "read %s: %s", file, strerror(reason));
     }
-    load(guard, slots); /* What is missing at the end reads as zeros: no valid slot. */
+    guard->sequence = lmdb_guard_unpack(slots, (size_t)got, &guard->state);
     return STATUS_OK;
 }
 

@@ -17,8 +17,12 @@ struct lmdb_guard {
     struct lmdb_guard_state state;
 };
 
-/* `file` is made if it isn't there. IO. */
-MUST_CHECK enum status lmdb_guard_open(struct lmdb_guard *guard, const char *file, struct error *error);
+/* Of the bytes of a guard file, whatever they are: the newest slot that is valid. 0: none is. */
+uint64_t lmdb_guard_unpack(const void *data, size_t size, struct lmdb_guard_state *out_state);
+
+/* To write: the file is made if it isn't there. To look only: one that isn't there has no valid slot. IO. */
+MUST_CHECK enum status lmdb_guard_open(struct lmdb_guard *guard, const char *file, bool writes,
+                                       struct error *error);
 /* Durable when it returns OK. IO: never to be tried again (F1). */
 MUST_CHECK enum status lmdb_guard_write(struct lmdb_guard *guard, const struct lmdb_guard_state *state,
                                         struct error *error);

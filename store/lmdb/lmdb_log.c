@@ -1,17 +1,20 @@
-/* lmdb_log: log, hard state, identity and state copy in one transaction a write. After any error of a write
- * the log is dead: a failed sync is never tried again (F1).
- * Order of what becomes durable: guard (when term or vote change, D5), the transaction, `member` (I3). */
+/* lmdb_log: opens a directory, or doubts it, or makes it; then log, hard state, identity and state copy
+ * change in one transaction a write. After any error of a write the log is dead: a failed sync is never tried
+ * again (F1). Order of what becomes durable: guard, transaction (lmdb_step), `retired` (T3), `member` (I3).
+ */
 #include "store/lmdb/lmdb_log.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/failpoint.h"
 #include "runtime/base/memory.h"
-#include "store/lmdb/lmdb_check.h"
-#include "store/lmdb/lmdb_entry.h"
-#include "store/lmdb/lmdb_guard.h"
+#include "runtime/base/text.h"
+#include "store/lmdb/lmdb_doubt.h"
+#include "store/lmdb/lmdb_line.h"
 #include "store/lmdb/lmdb_member.h"
-#include "store/lmdb/lmdb_meta.h"
-#include "store/lmdb/lmdb_tables.h"
-#include "store/record.h"
+#include "store/lmdb/lmdb_probe.h"
+#include "store/lmdb/lmdb_read.h"
+#include "store/lmdb/lmdb_space.h"
+#include "store/lmdb/lmdb_step.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,391 +25,72 @@
 #include <unistd.h>
 
 static const size_t map_bytes_default = (size_t)16 * 1024 * 1024 * 1024; /* D6 */
+static const char *const store_files[] = { "data.mdb", "lock.mdb", "guard" };
 
-struct lmdb_log {
-    struct log log;
-    char *directory;
-    char *store;
-    int lock;
-    struct lmdb_guard guard;
-    struct lmdb_tables tables;
-    struct lmdb_system system; /* As committed last. */
-    log_index last;
-    uint64_t member; /* What the file says; 0: there is none. */
-    bool dead;
-};
-
-static struct lmdb_log *lmdb_of(struct log *log)
+struct lmdb_log *lmdb_log_of(struct log *log)
 {
     return CONTAINER_OF(log, struct lmdb_log, log);
 }
 
-/* --- one step ------------------------------------------------------------------------------------------- */
-
-struct step { /* What a write has staged. */
-    struct lmdb_log *lmdb;
-    MDB_txn *txn;
-    struct lmdb_system system;
-    log_index last;
-    struct error *error;
-};
-
-static MDB_val index_key(log_index *index)
+static char *join(const char *directory, const char *name)
 {
-    _Static_assert(sizeof *index == sizeof(size_t), "INTEGERKEY wants size_t");
-    return (MDB_val){ sizeof *index, index };
+    size_t size = strlen(directory) + strlen(name) + 2;
+    char *path = memory_alloc(size);
+    (void)snprintf(path, size, "%s/%s", directory, name);
+    return path;
 }
 
-static enum status delete_index(struct step *step, enum lmdb_table table, log_index index)
-{
-    MDB_val key = index_key(&index);
-    int code = mdb_del(step->txn, step->lmdb->tables.table[table], &key, NULL);
-    if (code == 0 || code == MDB_NOTFOUND) return STATUS_OK; /* Few indices are in `conf`. */
-    return lmdb_tables_error(step->error, code, "truncate the log");
-}
-
-static enum status truncate_log(struct step *step, log_index from)
-{
-    CHECK(from > step->system.applied.index); /* R3: applied is committed. */
-    CHECK(from > step->system.base.index);
-    enum status status = STATUS_OK;
-    while (step->last >= from && status == STATUS_OK) {
-        status = delete_index(step, TABLE_LOG, step->last);
-        if (status == STATUS_OK) status = delete_index(step, TABLE_CONFIGURATION, step->last);
-        step->last--;
-    }
-    return status;
-}
-
-static enum status put_entry(struct step *step, enum lmdb_table table, const struct raft_entry *entry)
-{
-    log_index index = entry->index;
-    MDB_val key = index_key(&index);
-    MDB_val value = { lmdb_entry_size(entry), NULL };
-    MDB_dbi dbi = step->lmdb->tables.table[table];
-    int code = mdb_put(step->txn, dbi, &key, &value, MDB_APPEND | MDB_RESERVE);
-    if (code != 0) return lmdb_tables_error(step->error, code, "append to the log");
-    lmdb_entry_pack(entry, value.mv_data);
-    return STATUS_OK;
-}
-
-static enum status append(struct step *step, const struct raft_entry *entry)
-{
-    CHECK(entry->index == step->last + 1);
-    enum status status = put_entry(step, TABLE_LOG, entry);
-    if (status == STATUS_OK && entry->type == ENTRY_CONFIGURATION) {
-        status = put_entry(step, TABLE_CONFIGURATION, entry);
-    }
-    step->last = entry->index;
-    return status;
-}
-
-static enum status put_copy_record(struct step *step, const struct log_copy_record *record)
-{
-    MDB_dbi dbi = step->lmdb->tables.table[record->space];
-    MDB_val key = { strlen(record->key), (void *)record->key };
-    MDB_val value = { record->value_size, (void *)record->value };
-    int code = 0;
-    if (record->value != NULL) code = mdb_put(step->txn, dbi, &key, &value, 0);
-    else code = mdb_del(step->txn, dbi, &key, NULL);
-    bool good = code == 0 || (record->value == NULL && code == MDB_NOTFOUND);
-    return good ? STATUS_OK : lmdb_tables_error(step->error, code, "write the state copy");
-}
-
-/* Deletes history below the first revision that is kept: the keys sort as their numbers. */
-static enum status trim_history(struct step *step, uint64_t first)
-{
-    char limit[RECORD_NUMBER_KEY_SIZE];
-    MDB_cursor *cursor = NULL;
-    MDB_val key;
-    record_number_key(limit, first);
-    int code = mdb_cursor_open(step->txn, step->lmdb->tables.table[TABLE_HISTORY], &cursor);
-    if (code != 0) return lmdb_tables_error(step->error, code, "trim the history");
-    code = mdb_cursor_get(cursor, &key, NULL, MDB_FIRST);
-    while (code == 0 && key.mv_size == sizeof limit - 1 && memcmp(key.mv_data, limit, key.mv_size) < 0) {
-        code = mdb_cursor_del(cursor, 0);
-        if (code == 0) code = mdb_cursor_get(cursor, &key, NULL, MDB_FIRST);
-    }
-    mdb_cursor_close(cursor);
-    return code == 0 || code == MDB_NOTFOUND ? STATUS_OK
-                                             : lmdb_tables_error(step->error, code, "trim the history");
-}
-
-static enum status write_copy(struct step *step, const struct log_batch *batch)
-{
-    if (batch->copy_from != step->system.applied.index) return STATUS_OK; /* N6 */
-    CHECK(batch->copy_to.index <= step->last);                            /* Applied is durable. */
-    for (uint32_t i = 0; i < batch->copy_count; i++) {
-        enum status status = put_copy_record(step, &batch->copy[i]);
-        if (status != STATUS_OK) return status;
-    }
-    step->system.applied = batch->copy_to; /* D3: in the same transaction. */
-    step->system.history_first = batch->copy_history_first;
-    memcpy(step->system.state_hash, batch->state_hash, sizeof step->system.state_hash);
-    return trim_history(step, batch->copy_history_first);
-}
-
-static enum status write_batch(struct step *step, const struct log_batch *batch)
-{
-    enum status status = STATUS_OK;
-    if (batch->hard != NULL) step->system.hard = *batch->hard;
-    if (batch->truncate_from != 0) status = truncate_log(step, batch->truncate_from);
-    for (uint32_t i = 0; i < batch->entry_count && status == STATUS_OK; i++) {
-        status = append(step, &batch->entries[i]);
-    }
-    if (batch->cluster_id != 0) step->system.identity.cluster_id = batch->cluster_id;
-    if (status == STATUS_OK && batch->has_copy) status = write_copy(step, batch);
-    return status;
-}
-
-static enum status write_transaction(struct step *step, const struct log_batch *batches, uint32_t count)
-{
-    struct lmdb_tables *tables = &step->lmdb->tables;
-    enum status status = lmdb_tables_begin(tables, true, &step->txn, step->error);
-    for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
-        status = write_batch(step, &batches[i]);
-    }
-    if (status == STATUS_OK) {
-        status = lmdb_tables_put_hard(tables, step->txn, &step->system.hard, step->error);
-    }
-    if (status == STATUS_OK) status = lmdb_tables_put_system(tables, step->txn, &step->system, step->error);
-    if (status == STATUS_OK) status = lmdb_tables_commit(&step->txn, step->error);
-    lmdb_tables_abort(&step->txn);
-    return status;
-}
-
-static bool hard_equal(const struct hard_state *a, const struct hard_state *b)
-{
-    return a->term == b->term && a->vote == b->vote;
-}
-
-/* D5. The last change counts: nothing leaves between the batches of one write. */
-static enum status write_guard(struct lmdb_log *lmdb, const struct log_batch *batches, uint32_t count,
-                               struct error *error)
-{
-    struct lmdb_guard_state state = { lmdb->system.identity, lmdb->guard.state.hard };
-    for (uint32_t i = 0; i < count; i++) {
-        if (batches[i].hard != NULL) state.hard = *batches[i].hard;
-        if (batches[i].cluster_id != 0) state.identity.cluster_id = batches[i].cluster_id;
-    }
-    if (hard_equal(&state.hard, &lmdb->guard.state.hard)) return STATUS_OK;
-    return lmdb_guard_write(&lmdb->guard, &state, error);
-}
+/* --- writing -------------------------------------------------------------------------------------------- */
 
 /* I3: as soon as the first entry is durable, and before anything else leaves. */
 static enum status write_member(struct lmdb_log *lmdb, struct error *error)
 {
     uint64_t cluster_id = lmdb->system.identity.cluster_id;
     if (lmdb->last == 0 || cluster_id == 0 || lmdb->member == cluster_id) return STATUS_OK;
+    FAILPOINT("member.before");
     enum status status = lmdb_member_write(lmdb->directory, cluster_id, error);
     if (status == STATUS_OK) lmdb->member = cluster_id;
+    FAILPOINT("member.written");
     return status;
 }
 
-static enum status write_all(struct lmdb_log *lmdb, const struct log_batch *batches, uint32_t count,
-                             struct error *error)
+/* T3: from now on this store is only ever moved aside. */
+static enum status write_doubts(const struct lmdb_log *lmdb, const struct log_batch *batches, uint32_t count,
+                                struct error *error)
 {
-    struct step step = { .lmdb = lmdb, .system = lmdb->system, .last = lmdb->last, .error = error };
-    enum status status = write_guard(lmdb, batches, count, error);
-    if (status == STATUS_OK) status = write_transaction(&step, batches, count);
-    if (status != STATUS_OK) return status;
-    lmdb->system = step.system;
-    lmdb->last = step.last;
-    return write_member(lmdb, error);
-}
-
-static bool asks_for_more(const struct log_batch *batch)
-{
-    return batch->install != NULL || batch->chunk != NULL || batch->clear_inactive ||
-           batch->compact_to != 0 || batch->copy_damaged || batch->doubt != NULL;
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
+        if (batches[i].doubt == NULL) continue;
+        struct lmdb_retired retired = { .replica_id = lmdb->system.identity.replica_id };
+        (void)text_copy(retired.reason, sizeof retired.reason, batches[i].doubt);
+        status = lmdb_doubt_write(lmdb->directory, &retired, error);
+        FAILPOINT("doubt.marked");
+    }
+    return status;
 }
 
 static enum status lmdb_write(struct log *log, const struct log_batch *batches, uint32_t count,
                               struct error *error)
 {
-    struct lmdb_log *lmdb = lmdb_of(log);
+    struct lmdb_log *lmdb = lmdb_log_of(log);
     if (lmdb->dead) return error_set(error, STATUS_IO, "the store has failed before");
-    for (uint32_t i = 0; i < count; i++) {
-        if (asks_for_more(&batches[i])) return error_set(error, STATUS_INVALID, "not built yet");
-    }
-    enum status status = write_all(lmdb, batches, count, error);
-    lmdb->dead = status != STATUS_OK;
-    return status;
-}
-
-/* --- reading -------------------------------------------------------------------------------------------- */
-
-struct emission {
-    void (*emit)(void *context, const struct raft_entry *entry);
-    void *context;
-};
-
-static enum status emit_entry(const struct emission *emission, log_index index, const MDB_val *value,
-                              size_t *bytes, struct error *error)
-{
-    struct lmdb_entry_view view;
-    enum status status = lmdb_entry_unpack(index, value->mv_data, value->mv_size, &view, error);
-    if (status != STATUS_OK) return status;
-    if (view.payload_size > 0) view.entry.payload = bytes_copy(view.payload, view.payload_size);
-    emission->emit(emission->context, &view.entry);
-    bytes_unref(&view.entry.payload);
-    *bytes += view.payload_size;
-    return STATUS_OK;
-}
-
-static enum status read_range(MDB_cursor *cursor, log_index from, log_index to, size_t max_bytes,
-                              const struct emission *emission, struct error *error)
-{
-    log_index index = from;
-    MDB_val key = index_key(&index);
-    MDB_val value;
-    size_t bytes = 0;
-    int code = mdb_cursor_get(cursor, &key, &value, MDB_SET_KEY);
-    if (code == MDB_NOTFOUND) {
-        return error_set(error, STATUS_NOT_FOUND, "the log holds no entry %llu", (unsigned long long)from);
-    }
-    for (log_index at = from; code == 0 && at <= to; at++) {
-        enum status status = emit_entry(emission, at, &value, &bytes, error);
-        if (status != STATUS_OK) return status;
-        if (bytes >= max_bytes) return STATUS_OK;
-        code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT); /* Contiguous: the start checked it. */
-    }
-    return code == 0 || code == MDB_NOTFOUND ? STATUS_OK : lmdb_tables_error(error, code, "read the log");
-}
-
-static enum status lmdb_read(struct log *log, log_index from, log_index to, size_t max_bytes,
-                             void (*emit)(void *context, const struct raft_entry *entry), void *context,
-                             struct error *error)
-{
-    struct lmdb_log *lmdb = lmdb_of(log);
-    struct emission emission = { emit, context };
-    MDB_txn *txn = NULL;
-    MDB_cursor *cursor = NULL;
-    enum status status = lmdb_tables_begin(&lmdb->tables, false, &txn, error);
-    if (status != STATUS_OK) return status;
-    int code = mdb_cursor_open(txn, lmdb->tables.table[TABLE_LOG], &cursor);
-    if (code == 0) status = read_range(cursor, from, to, max_bytes, &emission, error);
-    else status = lmdb_tables_error(error, code, "read the log");
-    if (cursor != NULL) mdb_cursor_close(cursor);
-    lmdb_tables_abort(&txn);
-    return status;
-}
-
-static enum status read_configurations(MDB_cursor *cursor, const struct emission *emission,
-                                       struct error *error)
-{
-    MDB_val key;
-    MDB_val value;
-    size_t bytes = 0;
-    int code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-    for (; code == 0; code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-        log_index index = 0;
-        if (key.mv_size == sizeof index) memcpy(&index, key.mv_data, sizeof index);
-        enum status status = emit_entry(emission, index, &value, &bytes, error);
-        if (status != STATUS_OK) return status;
-    }
-    return code == MDB_NOTFOUND ? STATUS_OK : lmdb_tables_error(error, code, "read conf");
-}
-
-static enum status lmdb_read_configurations(struct log *log,
-                                            void (*emit)(void *context, const struct raft_entry *entry),
-                                            void *context, struct error *error)
-{
-    struct lmdb_log *lmdb = lmdb_of(log);
-    struct emission emission = { emit, context };
-    MDB_txn *txn = NULL;
-    MDB_cursor *cursor = NULL;
-    enum status status = lmdb_tables_begin(&lmdb->tables, false, &txn, error);
-    if (status != STATUS_OK) return status;
-    int code = mdb_cursor_open(txn, lmdb->tables.table[TABLE_CONFIGURATION], &cursor);
-    if (code == 0) status = read_configurations(cursor, &emission, error);
-    else status = lmdb_tables_error(error, code, "read conf");
-    if (cursor != NULL) mdb_cursor_close(cursor);
-    lmdb_tables_abort(&txn);
-    return status;
-}
-
-struct copy_reading {
-    struct log_copy_cursor *at;
-    size_t max_bytes;
-    size_t bytes;
-    log_emit_copy *emit;
-    void *context;
-};
-
-/* LMDB's keys have no terminating 0. */
-static enum status emit_record(struct copy_reading *reading, const MDB_val *key, const MDB_val *value,
-                               struct error *error)
-{
-    struct log_copy_cursor *at = reading->at;
-    if (key->mv_size >= sizeof at->key) {
-        return error_set(error, STATUS_CORRUPT, "a key of the copy is too long");
-    }
-    memcpy(at->key, key->mv_data, key->mv_size);
-    at->key[key->mv_size] = '\0';
-    reading->bytes += key->mv_size + value->mv_size;
-    struct log_copy_record record = { at->space, at->key, value->mv_data, value->mv_size };
-    return reading->emit(reading->context, &record, error);
-}
-
-/* To the first record after the key that was seen last. */
-static int seek(MDB_cursor *cursor, const struct log_copy_cursor *at, MDB_val *out_key, MDB_val *out_value)
-{
-    if (at->key[0] == '\0') return mdb_cursor_get(cursor, out_key, out_value, MDB_FIRST);
-    size_t size = strlen(at->key);
-    *out_key = (MDB_val){ size, (void *)at->key };
-    int code = mdb_cursor_get(cursor, out_key, out_value, MDB_SET_RANGE);
-    bool same = code == 0 && out_key->mv_size == size && memcmp(out_key->mv_data, at->key, size) == 0;
-    return same ? mdb_cursor_get(cursor, out_key, out_value, MDB_NEXT) : code;
-}
-
-static enum status read_space(struct lmdb_log *lmdb, MDB_txn *txn, struct copy_reading *reading,
-                              struct error *error)
-{
-    MDB_cursor *cursor = NULL;
-    MDB_val key;
-    MDB_val value;
-    enum status status = STATUS_OK;
-    int code = mdb_cursor_open(txn, lmdb->tables.table[reading->at->space], &cursor);
-    if (code != 0) return lmdb_tables_error(error, code, "read the state copy");
-    code = seek(cursor, reading->at, &key, &value);
-    while (code == 0 && status == STATUS_OK && reading->bytes < reading->max_bytes) {
-        status = emit_record(reading, &key, &value, error);
-        if (status == STATUS_OK) code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-    }
-    mdb_cursor_close(cursor);
-    if (status != STATUS_OK || code == 0) return status;
-    if (code != MDB_NOTFOUND) return lmdb_tables_error(error, code, "read the state copy");
-    reading->at->key[0] = '\0';
-    reading->at->space++;
-    return STATUS_OK;
-}
-
-static enum status lmdb_read_copy(struct log *log, uint32_t generation, struct log_copy_cursor *cursor,
-                                  size_t max_bytes, log_emit_copy *emit, void *context, struct error *error)
-{
-    struct lmdb_log *lmdb = lmdb_of(log);
-    struct copy_reading reading = { cursor, max_bytes, 0, emit, context };
-    MDB_txn *txn = NULL;
-    CHECK(generation == 0);
-    enum status status = lmdb_tables_begin(&lmdb->tables, false, &txn, error);
-    while (status == STATUS_OK && cursor->space < COPY_SPACE_COUNT && reading.bytes < max_bytes) {
-        status = read_space(lmdb, txn, &reading, error);
-    }
-    cursor->done = cursor->space == COPY_SPACE_COUNT;
-    lmdb_tables_abort(&txn);
+    enum status status = lmdb_step_write(lmdb, batches, count, error);
+    if (status == STATUS_OK) status = write_doubts(lmdb, batches, count, error);
+    if (status == STATUS_OK) status = write_member(lmdb, error);
+    if (status == STATUS_OK) return STATUS_OK;
+    lmdb->dead = true;
+    lmdb_space_explain(lmdb, error);
     return status;
 }
 
 static void lmdb_space(struct log *log, struct log_space *out_space)
 {
-    (void)log;
-    *out_space = (struct log_space){ .disk_free = UINT64_MAX, .map_free = UINT64_MAX };
+    lmdb_space_look(lmdb_log_of(log), out_space);
 }
 
 static void lmdb_close(struct log *log)
 {
-    struct lmdb_log *lmdb = lmdb_of(log);
+    struct lmdb_log *lmdb = lmdb_log_of(log);
     lmdb_tables_close(&lmdb->tables);
     lmdb_guard_close(&lmdb->guard);
     if (lmdb->lock >= 0) (void)close(lmdb->lock); /* And the lock with it. */
@@ -417,22 +101,14 @@ static void lmdb_close(struct log *log)
 
 static const struct log_ops lmdb_ops = {
     .write = lmdb_write,
-    .read = lmdb_read,
+    .read = lmdb_read_entries,
     .read_configurations = lmdb_read_configurations,
     .read_copy = lmdb_read_copy,
     .space = lmdb_space,
     .close = lmdb_close,
 };
 
-/* --- opening -------------------------------------------------------------------------------------------- */
-
-static char *join(const char *directory, const char *name)
-{
-    size_t size = strlen(directory) + strlen(name) + 2;
-    char *path = memory_alloc(size);
-    (void)snprintf(path, size, "%s/%s", directory, name);
-    return path;
-}
+/* --- a new store ---------------------------------------------------------------------------------------- */
 
 static enum status make_directory(const char *path, struct error *error)
 {
@@ -440,127 +116,262 @@ static enum status make_directory(const char *path, struct error *error)
     return error_set(error, STATUS_IO, "make %s: %s", path, strerror(errno));
 }
 
+/* What a start left that was cut short while it made a store: nobody has heard of that replica id. */
+static enum status remove_unfinished(const char *fresh, struct error *error)
+{
+    for (size_t i = 0; i < sizeof store_files / sizeof store_files[0]; i++) {
+        char *path = join(fresh, store_files[i]);
+        (void)unlink(path);
+        memory_free(path);
+    }
+    if (rmdir(fresh) == 0 || errno == ENOENT) return STATUS_OK;
+    return error_set(error, STATUS_IO, "remove %s: %s", fresh, strerror(errno));
+}
+
+static enum status make_guard(const char *fresh, const struct log_identity *identity, struct error *error)
+{
+    struct lmdb_guard guard;
+    char *path = join(fresh, "guard");
+    enum status status = lmdb_guard_open(&guard, path, true, error);
+    if (status == STATUS_OK) {
+        status = lmdb_guard_write(&guard, &(struct lmdb_guard_state){ .identity = *identity }, error);
+        lmdb_guard_close(&guard);
+    }
+    memory_free(path);
+    return status;
+}
+
+static enum status make_environment(const char *fresh, size_t map_bytes, struct lmdb_system *system,
+                                    struct error *error)
+{
+    struct lmdb_tables tables = { .environment = NULL };
+    MDB_txn *txn = NULL;
+    enum status status = lmdb_tables_open(&tables, fresh, map_bytes, LMDB_TO_MAKE, error);
+    if (status == STATUS_OK) status = lmdb_tables_begin(&tables, true, &txn, error);
+    if (status == STATUS_OK) status = lmdb_tables_use(&tables, txn, true, error);
+    if (status == STATUS_OK) status = lmdb_tables_put_hard(&tables, txn, &system->hard, error);
+    if (status == STATUS_OK) status = lmdb_tables_put_system(&tables, txn, system, error);
+    if (status == STATUS_OK) status = lmdb_tables_commit(&txn, error);
+    lmdb_tables_abort(&txn);
+    lmdb_tables_close(&tables);
+    return status;
+}
+
+/* I1: a replica id for a store that has none. A node that was a member once may only join that cluster (I3).
+ */
+static enum status found_store(const struct lmdb_log *lmdb, const struct lmdb_log_options *options,
+                               size_t map_bytes, const struct lmdb_retired *retired, struct error *error)
+{
+    struct lmdb_system system = { .identity = { .cluster_id = lmdb->member }, .history_first = 1 };
+    while (system.identity.replica_id == 0) {
+        system.identity.replica_id = random_u64(options->random);
+    }
+    system.retired_id = retired->replica_id;
+    memcpy(system.doubt_reason, retired->reason, sizeof system.doubt_reason);
+    char *fresh = join(lmdb->directory, "store.new");
+    enum status status = remove_unfinished(fresh, error);
+    if (status == STATUS_OK) status = make_directory(fresh, error);
+    if (status == STATUS_OK) status = make_guard(fresh, &system.identity, error);
+    FAILPOINT("found.guard");
+    if (status == STATUS_OK) status = make_environment(fresh, map_bytes, &system, error);
+    if (status == STATUS_OK) status = lmdb_line_sync_directory(fresh, error);
+    FAILPOINT("found.before_rename");
+    if (status == STATUS_OK && rename(fresh, lmdb->store) != 0) { /* Replaces an empty folder. */
+        status = error_set(error, STATUS_IO, "rename %s: %s", fresh, strerror(errno));
+    }
+    if (status == STATUS_OK) status = lmdb_line_sync_directory(lmdb->directory, error);
+    FAILPOINT("found.renamed");
+    memory_free(fresh);
+    return status;
+}
+
+/* --- an existing one ------------------------------------------------------------------------------------ */
+
 static enum status lock_directory(struct lmdb_log *lmdb, struct error *error)
 {
-    lmdb->lock = open(lmdb->store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (lmdb->lock < 0) return error_set(error, STATUS_IO, "open %s: %s", lmdb->store, strerror(errno));
+    lmdb->lock = open(lmdb->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lmdb->lock < 0) return error_set(error, STATUS_IO, "open %s: %s", lmdb->directory, strerror(errno));
     if (flock(lmdb->lock, LOCK_EX | LOCK_NB) == 0) return STATUS_OK;
-    if (errno != EWOULDBLOCK) return error_set(error, STATUS_IO, "lock %s: %s", lmdb->store, strerror(errno));
-    (void)error_set(error, STATUS_CONFLICT, "%s is in use by another process", lmdb->store);
+    if (errno != EWOULDBLOCK) {
+        return error_set(error, STATUS_IO, "lock %s: %s", lmdb->directory, strerror(errno));
+    }
+    (void)error_set(error, STATUS_CONFLICT, "%s is in use by another process", lmdb->directory);
     error_hint(error, "stop the node that runs on it, or give this one a node.data of its own");
     return STATUS_CONFLICT;
 }
 
-static enum status open_guard(struct lmdb_log *lmdb, struct error *error)
+/* In the order of the rule: known to be retired, then the probe's word. */
+static enum status examine(const struct lmdb_log *lmdb, size_t map_bytes, const struct lmdb_retired *retired,
+                           struct lmdb_check *out_check, struct error *error)
 {
-    char *file = join(lmdb->store, "guard");
-    enum status status = lmdb_guard_open(&lmdb->guard, file, error);
-    memory_free(file);
-    return status;
+    struct lmdb_check_options options = { lmdb->store, lmdb->member, map_bytes };
+    enum status status = lmdb_probe(&options, out_check, error);
+    replica_id id = out_check->system.identity.replica_id;
+    bool was_retired = status == STATUS_OK && id != 0 && id == retired->replica_id;
+    return was_retired ? error_set(error, STATUS_CORRUPT, "%s", retired->reason) : status;
 }
 
-static enum status check_meta(const struct lmdb_log *lmdb, struct error *error)
+/* The probe may have died before it read `sys`: the guard names the replica too. */
+static replica_id id_of_doubted(const struct lmdb_log *lmdb, const struct lmdb_check *check)
 {
-    char *file = join(lmdb->store, "data.mdb");
-    enum status status = lmdb_meta_check(file, error);
-    memory_free(file);
-    return status;
-}
-
-/* I1: a replica id for an empty directory; the guard has it before `sys` does. A node that was a member once
- * may only join that cluster (I3). */
-static enum status found_store(struct lmdb_log *lmdb, const struct random *random, struct error *error)
-{
-    struct lmdb_guard_state state = { .identity = { .cluster_id = lmdb->member } };
-    while (state.identity.replica_id == 0) {
-        state.identity.replica_id = random_u64(random);
+    struct lmdb_guard guard = { .fd = -1 };
+    replica_id id = check->system.identity.replica_id;
+    char *path = join(lmdb->store, "guard");
+    if (id == 0 && lmdb_guard_open(&guard, path, false, NULL) == STATUS_OK && guard.sequence != 0) {
+        id = guard.state.identity.replica_id;
     }
-    enum status status = lmdb_guard_write(&lmdb->guard, &state, error);
-    MDB_txn *txn = NULL;
-    lmdb->system = (struct lmdb_system){ .identity = state.identity, .history_first = 1 };
-    if (status == STATUS_OK) status = lmdb_tables_begin(&lmdb->tables, true, &txn, error);
-    if (status == STATUS_OK) status = lmdb_tables_use(&lmdb->tables, txn, true, error);
-    if (status == STATUS_OK) status = lmdb_tables_put_hard(&lmdb->tables, txn, &lmdb->system.hard, error);
-    if (status == STATUS_OK) status = lmdb_tables_put_system(&lmdb->tables, txn, &lmdb->system, error);
-    if (status == STATUS_OK) status = lmdb_tables_commit(&txn, error);
-    lmdb_tables_abort(&txn);
-    if (status == STATUS_OK) status = lmdb_member_sync_directory(lmdb->store, error);
-    if (status == STATUS_OK) status = lmdb_member_sync_directory(lmdb->directory, error);
-    return status;
+    lmdb_guard_close(&guard);
+    memory_free(path);
+    return id;
 }
 
-static enum status check_member(const struct lmdb_log *lmdb, struct error *error)
+/* T2. The retirement is durable before the directory moves, so that it is told whatever comes between. */
+static enum status retire(const struct lmdb_log *lmdb, const struct lmdb_check *check,
+                          struct lmdb_retired *retired, struct error *error)
 {
-    uint64_t ours = lmdb->system.identity.cluster_id;
-    if (lmdb->member == 0 || ours == 0 || lmdb->member == ours) return STATUS_OK;
-    return error_set(error, STATUS_CORRUPT, "%s belongs to cluster %016llx, but its store to %016llx",
-                     lmdb->directory, (unsigned long long)lmdb->member, (unsigned long long)ours);
+    retired->replica_id = id_of_doubted(lmdb, check);
+    (void)text_copy(retired->reason, sizeof retired->reason, error->message);
+    enum status status = lmdb_doubt_write(lmdb->directory, retired, error);
+    FAILPOINT("doubt.written");
+    return status == STATUS_OK ? lmdb_doubt_set_aside(lmdb->directory, retired->replica_id, error) : status;
 }
 
-static enum status load_store(struct lmdb_log *lmdb, struct lmdb_check_log *out_log, struct error *error)
+static enum status open_tables(struct lmdb_log *lmdb, size_t map_bytes, struct error *error)
 {
     MDB_txn *txn = NULL;
-    enum status status = lmdb_tables_begin(&lmdb->tables, false, &txn, error);
+    char *path = join(lmdb->store, "guard");
+    enum status status = lmdb_guard_open(&lmdb->guard, path, true, error);
+    memory_free(path);
+    if (status == STATUS_OK) {
+        status = lmdb_tables_open(&lmdb->tables, lmdb->store, map_bytes, LMDB_TO_WRITE, error);
+    }
+    if (status == STATUS_OK) status = lmdb_tables_begin(&lmdb->tables, false, &txn, error);
     if (status == STATUS_OK) status = lmdb_tables_use(&lmdb->tables, txn, false, error);
     if (status == STATUS_OK) status = lmdb_tables_get_system(&lmdb->tables, txn, &lmdb->system, error);
-    if (status == STATUS_OK) status = check_member(lmdb, error);
-    if (status == STATUS_OK) {
-        status = lmdb_check_guard(&lmdb->guard, &lmdb->system, &lmdb->system.hard, error);
-    }
-    if (status == STATUS_OK) status = lmdb_check_log(&lmdb->tables, txn, &lmdb->system, out_log, error);
     if (status == STATUS_OK) status = lmdb_tables_commit(&txn, error); /* Keeps the table handles. */
     lmdb_tables_abort(&txn);
     return status;
 }
 
-static void fill_boot(struct lmdb_log *lmdb, const struct lmdb_check_log *checked)
+/* T1, T6: what a start may mend of what the probe found. */
+static enum status mend(struct lmdb_log *lmdb, const struct lmdb_check *check, struct error *error)
+{
+    struct log_boot *boot = &lmdb->log.boot;
+    if (check->guard_lost) {
+        struct lmdb_guard_state state = { lmdb->system.identity, check->hard };
+        enum status status = lmdb_guard_write(&lmdb->guard, &state, error);
+        if (status != STATUS_OK) return status;
+        (void)snprintf(boot->warning, sizeof boot->warning,
+                       "the guard was lost; the sole voter goes on in term %llu",
+                       (unsigned long long)check->hard.term);
+    }
+    bool damaged = check->copy_damaged || lmdb->system.copy_damaged;
+    if (!damaged || lmdb->system.applied.index == 0) return STATUS_OK;
+    if (check->copy_damaged) (void)text_copy(boot->warning, sizeof boot->warning, check->copy_error.message);
+    FAILPOINT("copy.before_drop");
+    return lmdb_step_drop_copy(lmdb, error);
+}
+
+static void fill_boot(struct lmdb_log *lmdb, const struct lmdb_check *check)
 {
     const struct lmdb_system *system = &lmdb->system;
-    lmdb->last = checked->last.index;
-    lmdb->log.boot = (struct log_boot){ .identity = system->identity,
-                                        .hard = system->hard,
-                                        .last = checked->last,
-                                        .applied = system->applied,
-                                        .committed = system->applied.index,
-                                        .history_first = system->history_first,
-                                        .configuration_index = checked->configuration_index };
-    memcpy(lmdb->log.boot.state_hash, system->state_hash, sizeof system->state_hash);
-    if (lmdb->log.boot.identity.cluster_id == 0) lmdb->log.boot.identity.cluster_id = lmdb->member;
+    struct log_boot *boot = &lmdb->log.boot;
+    boot->identity = system->identity;
+    if (boot->identity.cluster_id == 0) boot->identity.cluster_id = lmdb->member;
+    boot->hard = check->hard;
+    boot->base = system->base;
+    boot->last = check->last;
+    boot->applied = system->applied;
+    boot->committed = system->committed;
+    boot->history_first = system->history_first;
+    memcpy(boot->state_hash, system->state_hash, sizeof boot->state_hash);
+    boot->generation = system->generation;
+    boot->copy_state = lmdb_system_copy_state(system);
+    boot->configuration_index = check->configuration_index;
+    boot->receiving = system->receiving;
+    boot->retired_id = system->retired_id;
+    memcpy(boot->doubt_reason, system->doubt_reason, sizeof boot->doubt_reason);
+}
+
+static enum status load_store(struct lmdb_log *lmdb, size_t map_bytes, const struct lmdb_check *check,
+                              struct error *error)
+{
+    enum status status = open_tables(lmdb, map_bytes, error);
+    if (status != STATUS_OK) return status;
+    lmdb->system.hard = check->hard;
+    lmdb->last = check->last.index;
+    status = mend(lmdb, check, error);
+    if (status == STATUS_OK) status = lmdb_step_look(lmdb, error);
+    if (status != STATUS_OK) return status;
+    fill_boot(lmdb, check);
+    lmdb_space_open(lmdb);
+    return write_member(lmdb, error); /* "Written again by a start that finds entries without it." */
+}
+
+/* --- opening -------------------------------------------------------------------------------------------- */
+
+static bool exists(const char *path)
+{
+    struct stat entry;
+    return lstat(path, &entry) == 0;
+}
+
+/* A folder that somebody made beforehand. Without one of its two files it is a damaged store. */
+static bool is_empty(const char *store)
+{
+    char *data = join(store, "data.mdb");
+    char *guard = join(store, "guard");
+    bool empty = !exists(data) && !exists(guard);
+    memory_free(data);
+    memory_free(guard);
+    return empty;
+}
+
+static enum status prepare(struct lmdb_log *lmdb, struct lmdb_retired *out_retired, struct error *error)
+{
+    enum status status = make_directory(lmdb->directory, error);
+    if (status == STATUS_OK) status = lock_directory(lmdb, error);
+    if (status == STATUS_OK) status = lmdb_member_read(lmdb->directory, &lmdb->member, error);
+    if (status == STATUS_OK) status = lmdb_doubt_read(lmdb->directory, out_retired, error);
+    return status;
 }
 
 static enum status open_store(struct lmdb_log *lmdb, const struct lmdb_log_options *options,
                               struct error *error)
 {
-    bool fresh = false;
-    struct lmdb_check_log checked = { 0 };
+    struct lmdb_check check = { .copy_damaged = false };
+    struct lmdb_retired retired;
     size_t map_bytes = options->map_bytes == 0 ? map_bytes_default : options->map_bytes;
-    enum status status = make_directory(lmdb->directory, error);
-    if (status == STATUS_OK) status = make_directory(lmdb->store, error);
-    if (status == STATUS_OK) status = lock_directory(lmdb, error);
-    if (status == STATUS_OK) status = lmdb_member_read(lmdb->directory, &lmdb->member, error);
-    if (status == STATUS_OK) status = open_guard(lmdb, error);
-    if (status == STATUS_OK) status = check_meta(lmdb, error);
-    if (status == STATUS_OK) status = lmdb_tables_open(&lmdb->tables, lmdb->store, map_bytes, &fresh, error);
+    enum status status = prepare(lmdb, &retired, error);
     if (status != STATUS_OK) return status;
-    if (fresh) status = found_store(lmdb, options->random, error);
-    else status = load_store(lmdb, &checked, error);
-    if (status != STATUS_OK) return status;
-    fill_boot(lmdb, &checked);
-    return write_member(lmdb, error); /* "Written again by a start that finds entries without it." */
+    if (exists(lmdb->store) && !is_empty(lmdb->store)) {
+        status = examine(lmdb, map_bytes, &retired, &check, error);
+        if (status == STATUS_CORRUPT) status = retire(lmdb, &check, &retired, error);
+        if (status != STATUS_OK) return status;
+    }
+    if (!exists(lmdb->store) || is_empty(lmdb->store)) { /* Never was, or stands aside now. */
+        check = (struct lmdb_check){ .copy_damaged = false };
+        status = found_store(lmdb, options, map_bytes, &retired, error);
+        if (status != STATUS_OK) return status;
+    }
+    return load_store(lmdb, map_bytes, &check, error);
 }
 
 enum status lmdb_log_open(const struct lmdb_log_options *options, struct log **out_log, struct error *error)
 {
+    struct error own; /* T2 keeps the words of what was wrong. */
+    struct error *story = error != NULL ? error : &own;
     struct lmdb_log *lmdb = memory_zalloc(sizeof *lmdb);
     lmdb->directory = memory_strdup(options->directory);
     lmdb->store = join(options->directory, "store");
+    lmdb->reserve_bytes = options->reserve_bytes;
     lmdb->lock = -1;
     lmdb->guard.fd = -1;
     lmdb->log.ops = &lmdb_ops;
-    enum status status = open_store(lmdb, options, error);
+    enum status status = open_store(lmdb, options, story);
     if (status != STATUS_OK) {
         lmdb_close(&lmdb->log);
-        (void)error_wrap(error, "open the store in %s", options->directory);
+        (void)error_wrap(story, "open the store in %s", options->directory);
         return status;
     }
     *out_log = &lmdb->log;

@@ -1,6 +1,10 @@
-/* lmdb_log: the real log of a replica: one LMDB environment, the guard and the file `member`, under the
- * node's data directory (consensus.md sections 2 to 4): DATA/member        which cluster (I3) DATA/store/ the
- * environment (data.mdb, lock.mdb) and `guard`; locked by its one opener */
+/* lmdb_log: the real log of a replica: one LMDB environment, its guard, and small files beside it, under the
+ * node's data directory (consensus.md sections 2 to 4):
+ * - DATA/store/: the environment (data.mdb, lock.mdb) and `guard`; made as store.new, so that it is whole or
+ * not there; DATA is locked by its one opener
+ * - DATA/member: which cluster (I3)
+ * - DATA/retired, DATA/store.doubt-ID: what was doubted (T2)
+ * - DATA/reserve: room for a full disk (F2) */
 #ifndef AETHER_STORE_LMDB_LMDB_LOG_H
 #define AETHER_STORE_LMDB_LMDB_LOG_H
 
@@ -11,10 +15,11 @@ struct lmdb_log_options {
     const char *directory;       /* DATA; made if only its last part is missing. */
     const struct random *random; /* Borrowed for the call. */
     size_t map_bytes;            /* D6; 0 = 16 GiB. */
+    uint64_t reserve_bytes;      /* F2; 0: none is kept. */
 };
 
-/* CONFLICT: another process has it open. CORRUPT: something in it doesn't fit together, in which case nothing
- * was changed: this is doubt (T2), and it takes the place of a start. */
+/* As store/log.h says. An existing store is first checked by a forked process (lmdb_probe.h): call this while
+ * the process has one thread. */
 MUST_CHECK enum status lmdb_log_open(const struct lmdb_log_options *options, struct log **out_log,
                                      struct error *error);
 

@@ -5,13 +5,14 @@
 
 #include "runtime/base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/* *out_cluster_id is 0 when there is no such file. CORRUPT: there is one, but it says nothing. */
+/* *out_cluster_id is 0 when there is no such file. IO: there is one, but it says nothing. */
 MUST_CHECK enum status lmdb_member_read(const char *directory, uint64_t *out_cluster_id, struct error *error);
 /* Durable, and never half there, when it returns OK. */
 MUST_CHECK enum status lmdb_member_write(const char *directory, uint64_t cluster_id, struct error *error);
-/* Makes the entries of a directory durable. */
-MUST_CHECK enum status lmdb_member_sync_directory(const char *directory, struct error *error);
+/* The 16 hex digits that a line begins with; false: it doesn't, or they are zero. */
+bool lmdb_member_parse(const char *line, uint64_t *out_id);
 
 #endif

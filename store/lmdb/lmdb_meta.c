@@ -51,7 +51,6 @@ static enum status check(int fd, const char *file, struct error *error)
         uint8_t page[META_SIZE];
         ssize_t got = pread(fd, page, sizeof page, (off_t)i * metas[0].page_size);
         if (got < 0) return error_set(error, STATUS_IO, "read %s: %s", file, strerror(errno));
-        if (got == 0 && i == 0) return STATUS_OK; /* New. */
         bool parsed = got == (ssize_t)sizeof page && parse(page, &metas[i]);
         if (!parsed || metas[i].page_size != metas[0].page_size) {
             return error_set(error, STATUS_CORRUPT, "meta page %zu of %s is damaged", i, file);
@@ -68,7 +67,7 @@ static enum status check(int fd, const char *file, struct error *error)
 enum status lmdb_meta_check(const char *file, struct error *error)
 {
     int fd = open(file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT) return STATUS_OK;
+    if (fd < 0 && errno == ENOENT) return error_set(error, STATUS_CORRUPT, "%s is missing", file);
     if (fd < 0) return error_set(error, STATUS_IO, "open %s: %s", file, strerror(errno));
     enum status status = check(fd, file, error);
     (void)close(fd);

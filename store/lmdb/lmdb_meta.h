@@ -6,7 +6,8 @@
 
 #include "runtime/base/error.h"
 
-/* OK: both parse and their transaction numbers differ by one (or the file is new). CORRUPT otherwise. */
+/* OK: both parse and their transaction numbers differ by one. CORRUPT otherwise, or if it is missing. The
+ * length of the file is no evidence: LMDB may leave its last pages unwritten while they are free. */
 MUST_CHECK enum status lmdb_meta_check(const char *file, struct error *error);
 
 #endif

@@ -7,16 +7,20 @@
 
 #include <lmdb.h>
 
+enum { LMDB_GENERATIONS = 2 };
+
 enum lmdb_table {
-    TABLE_KV = COPY_RECORD, /* kv0; the spaces of the copy are tables of the same number. */
-    TABLE_SESSION = COPY_SESSION,
-    TABLE_HISTORY = COPY_HISTORY,
+    TABLE_KV, /* kv0, kv1 */
+    TABLE_SESSION = TABLE_KV + LMDB_GENERATIONS,
+    TABLE_HISTORY = TABLE_SESSION + LMDB_GENERATIONS,
     TABLE_LOG,
     TABLE_CONFIGURATION,
     TABLE_HARD,
     TABLE_SYSTEM,
     TABLE_COUNT
 };
+/* Where a space of the state copy lies; history has no generation. */
+enum lmdb_table lmdb_tables_of(enum log_copy_space space, uint32_t generation);
 
 struct lmdb_tables {
     MDB_env *environment;
@@ -28,17 +32,30 @@ struct lmdb_system { /* What `sys` and `hard` hold. */
     struct hard_state hard;
     struct log_position base; /* Just before the first entry of the log. */
     struct log_position applied;
+    log_index committed; /* >= applied; more only after damage to the copy (T6). */
     uint64_t history_first;
     uint8_t state_hash[16];
+    uint32_t generation;
+    bool copy_damaged; /* F4, T6: only a snapshot mends it. */
+    struct log_receiving receiving;
+    replica_id retired_id; /* T2 */
+    char doubt_reason[LOG_DOUBT_REASON_MAX];
     uint64_t transaction; /* D4: the number of the transaction that wrote it. */
 };
+enum log_copy_state lmdb_system_copy_state(const struct lmdb_system *system); /* T6 */
 
-/* The environment in an existing directory; a fresh one has *out_fresh and no tables yet. */
+enum lmdb_opening {
+    LMDB_TO_WRITE,
+    LMDB_TO_MAKE, /* The tables too. */
+    LMDB_TO_PROBE /* Reads only, and leaves no trace, not even a lock. */
+};
+
+/* The environment in an existing directory. */
 MUST_CHECK enum status lmdb_tables_open(struct lmdb_tables *tables, const char *directory, size_t map_bytes,
-                                        bool *out_fresh, struct error *error);
+                                        enum lmdb_opening opening, struct error *error);
 void lmdb_tables_close(struct lmdb_tables *tables);
 
-MUST_CHECK enum status lmdb_tables_begin(struct lmdb_tables *tables, bool writes, MDB_txn **out_txn,
+MUST_CHECK enum status lmdb_tables_begin(const struct lmdb_tables *tables, bool writes, MDB_txn **out_txn,
                                          struct error *error);
 /* Takes the transaction; durable when it returns OK (a write's). */
 MUST_CHECK enum status lmdb_tables_commit(MDB_txn **txn, struct error *error);
@@ -56,6 +73,11 @@ MUST_CHECK enum status lmdb_tables_put_hard(struct lmdb_tables *tables, MDB_txn 
 MUST_CHECK enum status lmdb_tables_get_system(struct lmdb_tables *tables, MDB_txn *txn,
                                               struct lmdb_system *out_system, struct error *error);
 
-enum status lmdb_tables_error(struct error *error, int code, const char *what); /* code: LMDB's or errno. */
+/* Just the receiving part of it, which changes on its own. */
+MUST_CHECK enum status lmdb_tables_put_receiving(struct lmdb_tables *tables, MDB_txn *txn,
+                                                 const struct log_receiving *receiving, struct error *error);
+
+/* CORRUPT for what LMDB finds damaged, IO for the rest; code: LMDB's or errno. */
+enum status lmdb_tables_error(struct error *error, int code, const char *what);
 
 #endif

@@ -1,41 +1,15 @@
-/* log_memory: see the header. Entries lie in an array, the copy in ordered trees as LMDB would keep it. */
+/* log_memory: see the header: the ops of a log on a disk in memory, and its opening. */
 #include "store/memory/log_memory.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
-#include "runtime/base/tree.h"
+#include "store/memory/log_memory_check.h"
+#include "store/memory/log_memory_disk.h"
 #include "store/record.h"
 
 #include <string.h>
-
-enum { GUARD_SLOTS = 2 };
-
-struct guard_slot {
-    uint64_t sequence; /* 0: never written. */
-    struct hard_state hard;
-};
-
-struct blob {
-    size_t size;
-    uint8_t data[];
-};
-
-struct log_memory_disk {
-    struct log_identity identity;
-    struct hard_state hard;
-    struct guard_slot guard[GUARD_SLOTS];
-    struct raft_entry *entries; /* entries[i] has index i + 1. */
-    size_t entry_count;
-    size_t entry_capacity;
-    struct tree copy[COPY_SPACE_COUNT]; /* key -> blob */
-    struct log_position applied;
-    uint64_t history_first;
-    uint8_t state_hash[16];
-    enum log_memory_fault fault;
-    uint64_t writes;
-    uint32_t open_count;
-};
 
 struct log_memory {
     struct log log;
@@ -48,141 +22,137 @@ static struct log_memory *memory_of(struct log *log)
     return CONTAINER_OF(log, struct log_memory, log);
 }
 
-/* --- the disk ---------------------------------------------------------------------------------------------
- */
-
-struct log_memory_disk *log_memory_disk_create(void)
-{
-    return memory_zalloc(sizeof(struct log_memory_disk));
-}
-
-static void copy_set(struct log_memory_disk *disk, const struct log_copy_record *record)
-{
-    struct tree *space = &disk->copy[record->space];
-    if (record->value == NULL) {
-        memory_free(tree_remove(space, record->key));
-        return;
-    }
-    struct blob *blob = memory_alloc(sizeof *blob + record->value_size);
-    blob->size = record->value_size;
-    memcpy(blob->data, record->value, record->value_size);
-    memory_free(tree_put(space, record->key, blob));
-}
-
-static void copy_clear(struct tree *space)
-{
-    const char *key = "";
-    void *blob = NULL;
-    for (bool more = tree_at_or_after(space, key, &key, &blob); more;
-         more = tree_after(space, key, &key, &blob)) {
-        memory_free(blob);
-    }
-    tree_fini(space);
-}
-
-static void truncate_entries(struct log_memory_disk *disk, size_t count)
-{
-    while (disk->entry_count > count) {
-        bytes_unref(&disk->entries[--disk->entry_count].payload);
-    }
-}
-
-void log_memory_disk_destroy(struct log_memory_disk **disk)
-{
-    struct log_memory_disk *taken = *disk;
-    *disk = NULL;
-    if (taken == NULL) return;
-    CHECK(taken->open_count == 0);
-    truncate_entries(taken, 0);
-    for (size_t i = 0; i < COPY_SPACE_COUNT; i++) {
-        copy_clear(&taken->copy[i]);
-    }
-    memory_free(taken->entries);
-    memory_free(taken);
-}
-
-void log_memory_disk_set_fault(struct log_memory_disk *disk, enum log_memory_fault fault)
-{
-    disk->fault = fault;
-}
-
-uint64_t log_memory_disk_writes(const struct log_memory_disk *disk)
-{
-    return disk->writes;
-}
-
-log_index log_memory_disk_last(const struct log_memory_disk *disk)
-{
-    return disk->entry_count;
-}
-
-const struct raft_entry *log_memory_disk_entry(const struct log_memory_disk *disk, log_index index)
-{
-    return index == 0 || index > disk->entry_count ? NULL : &disk->entries[index - 1];
-}
-
-static struct guard_slot *newest_guard(const struct log_memory_disk *disk)
-{
-    const struct guard_slot *first = &disk->guard[0];
-    const struct guard_slot *second = &disk->guard[1];
-    return (struct guard_slot *)(first->sequence > second->sequence ? first : second);
-}
-
-struct hard_state log_memory_disk_hard(const struct log_memory_disk *disk)
-{
-    return newest_guard(disk)->hard;
-}
-
-/* In turn: a torn write would damage the older slot only. */
-static void guard_write(struct log_memory_disk *disk, const struct hard_state *hard)
-{
-    uint64_t sequence = newest_guard(disk)->sequence + 1;
-    disk->guard[sequence % GUARD_SLOTS] = (struct guard_slot){ sequence, *hard };
-}
-
 /* --- one step ------------------------------------------------------------------------------------------- */
 
-static void append(struct log_memory_disk *disk, const struct raft_entry *entry)
+static uint32_t inactive(const struct log_memory_disk *disk)
 {
-    CHECK(entry->index == disk->entry_count + 1);
-    if (disk->entry_count == disk->entry_capacity) {
-        disk->entry_capacity = disk->entry_capacity == 0 ? 64 : disk->entry_capacity * 2;
-        disk->entries = memory_realloc(disk->entries, disk->entry_capacity * sizeof *disk->entries);
-    }
-    disk->entries[disk->entry_count++] = *entry;
-    (void)bytes_ref(entry->payload);
+    return 1 - disk->generation;
 }
 
 static void write_copy(struct log_memory_disk *disk, const struct log_batch *batch)
 {
-    if (batch->copy_from != disk->applied.index) return; /* N6 */
-    for (uint32_t i = 0; i < batch->copy_count; i++) {
-        copy_set(disk, &batch->copy[i]);
+    bool continues = batch->copy_generation == disk->generation && batch->copy_from == disk->applied.index;
+    if (!continues) { /* N6 */
+        MARK("log_memory.copy_dropped");
+        return;
     }
-    struct tree *history = &disk->copy[COPY_HISTORY];
+    CHECK(batch->copy_to.index <= log_memory_disk_last(disk));
+    for (uint32_t i = 0; i < batch->copy_count; i++) {
+        log_memory_put(disk, disk->generation, &batch->copy[i]);
+    }
     const char *key = NULL;
     uint64_t revision = 0;
-    while (tree_at_or_after(history, "", &key, NULL) && record_number_of_key(key, &revision) &&
+    while (tree_at_or_after(&disk->history, "", &key, NULL) && record_number_of_key(key, &revision) &&
            revision < batch->copy_history_first) {
-        memory_free(tree_remove(history, key));
+        log_memory_remove(disk, &disk->history, key);
     }
     disk->applied = batch->copy_to;
+    if (disk->committed < disk->applied.index) disk->committed = disk->applied.index;
     disk->history_first = batch->copy_history_first;
     memcpy(disk->state_hash, batch->state_hash, sizeof disk->state_hash);
+}
+
+static bool inactive_is_empty(const struct log_memory_disk *disk)
+{
+    const struct tree *spaces = disk->copy[inactive(disk)];
+    return spaces[COPY_RECORD].count == 0 && spaces[COPY_SESSION].count == 0;
+}
+
+static void receive(struct log_memory_disk *disk, const struct log_chunk *chunk)
+{
+    struct log_receiving *receiving = &disk->receiving;
+    bool continues = chunk->snapshot_id == receiving->snapshot_id && chunk->from == receiving->offset;
+    bool begins = chunk->from == 0 && inactive_is_empty(disk);
+    CHECK(chunk->snapshot_id != 0);
+    CHECK(chunk->note_size <= LOG_NOTE_MAX);
+    if (!continues && !begins) {
+        MARK("log_memory.chunk_dropped");
+        return;
+    }
+    for (uint32_t i = 0; i < chunk->record_count; i++) {
+        CHECK(chunk->records[i].value != NULL);
+        CHECK(chunk->records[i].space != COPY_HISTORY);
+        log_memory_put(disk, inactive(disk), &chunk->records[i]);
+    }
+    *receiving = (struct log_receiving){ .snapshot_id = chunk->snapshot_id, .offset = chunk->to };
+    receiving->note_size = chunk->note_size;
+    if (chunk->note_size > 0) memcpy(receiving->note, chunk->note, chunk->note_size);
+}
+
+static void clear_inactive(struct log_memory_disk *disk)
+{
+    const char *key = NULL;
+    uint32_t left = LOG_CLEAR_STEP_MAX;
+    disk->receiving = (struct log_receiving){ 0 };
+    for (int space = 0; space < COPY_HISTORY; space++) {
+        struct tree *records = &disk->copy[inactive(disk)][space];
+        for (; left > 0 && tree_at_or_after(records, "", &key, NULL); left--) {
+            log_memory_remove(disk, records, key);
+        }
+    }
+}
+
+static void install_log(struct log_memory_disk *disk, const struct log_install *install)
+{
+    const struct raft_entry configuration = { .index = install->configuration_index,
+                                              .type = ENTRY_CONFIGURATION,
+                                              .payload = install->configuration };
+    CHECK(install->configuration_index <= install->position.index);
+    if (install->keep_log) { /* N3 */
+        CHECK(install->position.index >= disk->base.index);
+        CHECK(install->position.index <= log_memory_disk_last(disk));
+        log_memory_trim_configurations(disk, install->position.index, true);
+    } else {
+        log_memory_truncate(disk, disk->base.index + 1);
+        log_memory_trim_configurations(disk, UINT64_MAX, true);
+        disk->base = install->position;
+    }
+    log_memory_keep_configuration(disk, &configuration);
+}
+
+static void install(struct log_memory_disk *disk, const struct log_install *install)
+{
+    CHECK(disk->receiving.snapshot_id == install->snapshot_id);
+    install_log(disk, install);
+    log_memory_clear(disk, &disk->history);
+    disk->generation = inactive(disk);
+    disk->applied = install->position;
+    if (disk->committed < install->position.index) disk->committed = install->position.index;
+    disk->history_first = install->position.index + 1;
+    memcpy(disk->state_hash, install->state_hash, sizeof disk->state_hash);
+    disk->copy_damaged = false;
+    disk->receiving = (struct log_receiving){ 0 };
+}
+
+/* D7 */
+static void compact(struct log_memory_disk *disk, log_index to)
+{
+    log_index from = disk->base.index + 1;
+    if (to > disk->applied.index) to = disk->applied.index;
+    if (to > from + LOG_COMPACT_STEP_MAX - 1) to = from + LOG_COMPACT_STEP_MAX - 1;
+    if (to < from) return;
+    log_memory_drop_prefix(disk, to);
+    log_memory_trim_configurations(disk, to, false);
 }
 
 static void write_batch(struct log_memory_disk *disk, const struct log_batch *batch)
 {
     if (batch->hard != NULL) disk->hard = *batch->hard;
+    if (batch->install != NULL) install(disk, batch->install);
     if (batch->truncate_from != 0) {
-        CHECK(batch->truncate_from > disk->applied.index); /* R3 */
-        if (batch->truncate_from <= disk->entry_count) truncate_entries(disk, batch->truncate_from - 1);
+        CHECK(batch->truncate_from > disk->committed); /* R3 */
+        log_memory_truncate(disk, batch->truncate_from);
     }
     for (uint32_t i = 0; i < batch->entry_count; i++) {
-        append(disk, &batch->entries[i]);
+        log_memory_append(disk, &batch->entries[i]);
     }
     if (batch->cluster_id != 0) disk->identity.cluster_id = batch->cluster_id;
     if (batch->has_copy) write_copy(disk, batch);
+    if (batch->chunk != NULL) receive(disk, batch->chunk);
+    if (batch->clear_inactive) clear_inactive(disk);
+    if (batch->compact_to != 0) compact(disk, batch->compact_to);
+    if (batch->copy_damaged) disk->copy_damaged = true;
+    if (batch->doubt != NULL) (void)text_copy(disk->lost, sizeof disk->lost, batch->doubt);
 }
 
 static const struct hard_state *last_hard(const struct log_batch *batches, uint32_t count)
@@ -194,10 +164,43 @@ static const struct hard_state *last_hard(const struct log_batch *batches, uint3
     return hard;
 }
 
-static bool asks_for_more(const struct log_batch *batch)
+/* F2: about what the entries need; the rest is small in a simulation. */
+static bool has_room(const struct log_memory_disk *disk, const struct log_batch *batches, uint32_t count)
 {
-    return batch->install != NULL || batch->chunk != NULL || batch->clear_inactive ||
-           batch->compact_to != 0 || batch->copy_damaged || batch->doubt != NULL;
+    uint64_t needed = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t j = 0; j < batches[i].entry_count; j++) {
+            const struct bytes *payload = batches[i].entries[j].payload;
+            needed += 64 + (payload == NULL ? 0 : payload->size);
+        }
+    }
+    return needed == 0 || disk->used + needed <= disk->capacity;
+}
+
+static void refresh(struct log_memory *memory)
+{
+    const struct log_memory_disk *disk = memory->disk;
+    struct log_live *live = &memory->log.live;
+    live->base = disk->base;
+    live->applied = disk->applied;
+    live->entry_bytes = disk->entry_bytes;
+    live->generation = disk->generation;
+    live->inactive_empty = inactive_is_empty(disk);
+    live->receiving = disk->receiving;
+}
+
+/* Writes as much as the fault lets through. */
+static void write_until(struct log_memory_disk *disk, enum log_memory_fault fault,
+                        const struct log_batch *batches, uint32_t count)
+{
+    if (fault == LOG_MEMORY_FAIL || fault == LOG_MEMORY_LOSE) return;
+    const struct hard_state *hard = last_hard(batches, count);
+    if (hard != NULL) log_memory_write_slot(disk, hard); /* D5: before the transaction. */
+    if (hard != NULL && fault == LOG_MEMORY_TEAR_GUARD) log_memory_newest_slot(disk)->sequence = 0;
+    if (fault == LOG_MEMORY_GUARD_ONLY || fault == LOG_MEMORY_TEAR_GUARD) return;
+    for (uint32_t i = 0; i < count; i++) {
+        write_batch(disk, &batches[i]);
+    }
 }
 
 static enum status memory_write(struct log *log, const struct log_batch *batches, uint32_t count,
@@ -206,18 +209,15 @@ static enum status memory_write(struct log *log, const struct log_batch *batches
     struct log_memory *memory = memory_of(log);
     struct log_memory_disk *disk = memory->disk;
     if (memory->dead) return error_set(error, STATUS_IO, "the disk has failed before");
-    for (uint32_t i = 0; i < count; i++) {
-        if (asks_for_more(&batches[i])) return error_set(error, STATUS_INVALID, "not built yet");
-    }
     enum log_memory_fault fault = disk->fault;
+    if (fault == LOG_MEMORY_NO_FAULT && !has_room(disk, batches, count)) {
+        MARK("log_memory.disk_full");
+        fault = LOG_MEMORY_FAIL;
+    }
     disk->fault = LOG_MEMORY_NO_FAULT;
     disk->writes++;
-    const struct hard_state *hard = last_hard(batches, count);
-    bool guard = fault != LOG_MEMORY_FAIL && fault != LOG_MEMORY_LOSE;
-    if (guard && hard != NULL) guard_write(disk, hard); /* D5: before the transaction. */
-    for (uint32_t i = 0; i < count && guard && fault != LOG_MEMORY_GUARD_ONLY; i++) {
-        write_batch(disk, &batches[i]);
-    }
+    write_until(disk, fault, batches, count);
+    refresh(memory);
     if (fault == LOG_MEMORY_NO_FAULT) return STATUS_OK;
     memory->dead = true;
     return error_set(error, STATUS_IO, "the disk failed, as planned");
@@ -245,31 +245,25 @@ static enum status memory_read(struct log *log, log_index from, log_index to, si
     return STATUS_OK;
 }
 
-static void find_configuration(const struct log_memory_disk *disk, struct log_boot *boot)
-{
-    for (log_index index = disk->entry_count; index > 0 && boot->configuration_index == 0; index--) {
-        if (disk->entries[index - 1].type == ENTRY_CONFIGURATION) boot->configuration_index = index;
-    }
-}
-
 static enum status memory_read_configurations(struct log *log,
                                               void (*emit)(void *context, const struct raft_entry *entry),
                                               void *context, struct error *error)
 {
     (void)error;
     const struct log_memory_disk *disk = memory_of(log)->disk;
-    for (size_t i = 0; i < disk->entry_count; i++) {
-        if (disk->entries[i].type == ENTRY_CONFIGURATION) emit(context, &disk->entries[i]);
+    for (size_t i = 0; i < disk->configuration_count; i++) {
+        emit(context, &disk->configurations[i]);
     }
     return STATUS_OK;
 }
 
 /* The record after the cursor in its space, or the first of the next space that has one. */
-static const struct blob *next_record(const struct log_memory_disk *disk, struct log_copy_cursor *cursor,
-                                      const char **out_key)
+static const struct log_memory_blob *next_record(struct log_memory_disk *disk, uint32_t generation,
+                                                 struct log_copy_cursor *cursor, const char **out_key)
 {
-    for (; cursor->space < COPY_SPACE_COUNT; cursor->space++, cursor->key[0] = '\0') {
-        const struct tree *space = &disk->copy[cursor->space];
+    enum log_copy_space end = generation == disk->generation ? COPY_SPACE_COUNT : COPY_HISTORY;
+    for (; cursor->space < end; cursor->space++, cursor->key[0] = '\0') {
+        const struct tree *space = log_memory_space(disk, cursor->space, generation);
         void *value = NULL;
         bool found = cursor->key[0] == '\0' ? tree_at_or_after(space, "", out_key, &value)
                                             : tree_after(space, cursor->key, out_key, &value);
@@ -281,12 +275,12 @@ static const struct blob *next_record(const struct log_memory_disk *disk, struct
 static enum status memory_read_copy(struct log *log, uint32_t generation, struct log_copy_cursor *cursor,
                                     size_t max_bytes, log_emit_copy *emit, void *context, struct error *error)
 {
-    const struct log_memory_disk *disk = memory_of(log)->disk;
+    struct log_memory *memory = memory_of(log);
     size_t bytes = 0;
-    CHECK(generation == 0);
+    if (memory->dead) return error_set(error, STATUS_IO, "the disk has failed before");
     while (bytes < max_bytes) {
         const char *key = NULL;
-        const struct blob *blob = next_record(disk, cursor, &key);
+        const struct log_memory_blob *blob = next_record(memory->disk, generation, cursor, &key);
         cursor->done = blob == NULL;
         if (cursor->done) return STATUS_OK;
         struct log_copy_record record = { cursor->space, key, blob->data, blob->size };
@@ -301,8 +295,11 @@ static enum status memory_read_copy(struct log *log, uint32_t generation, struct
 
 static void memory_space(struct log *log, struct log_space *out_space)
 {
-    (void)log;
-    *out_space = (struct log_space){ .disk_free = UINT64_MAX, .map_free = UINT64_MAX };
+    const struct log_memory_disk *disk = memory_of(log)->disk;
+    uint64_t left = disk->capacity > disk->used ? disk->capacity - disk->used : 0;
+    *out_space = (struct log_space){ .disk_free = left, .map_free = UINT64_MAX };
+    out_space->low = left < LOG_MEMORY_LOW_BYTES;
+    out_space->full = left < LOG_MEMORY_FULL_BYTES;
 }
 
 static void memory_close(struct log *log)
@@ -324,40 +321,85 @@ static const struct log_ops memory_ops = {
 
 /* --- opening -------------------------------------------------------------------------------------------- */
 
-static bool hard_before(const struct hard_state *a, const struct hard_state *b)
+static void found(struct log_memory_disk *disk, const struct random *random)
 {
-    return a->term < b->term || (a->term == b->term && a->vote == 0 && b->vote != 0);
+    log_memory_write_slot(disk, &disk->hard);
+    while (disk->identity.replica_id == 0) {
+        disk->identity.replica_id = random_u64(random);
+    }
 }
 
-static struct log_boot boot_of(const struct log_memory_disk *disk)
+/* T2: as if the directory had been moved aside. */
+static void retire(struct log_memory_disk *disk, const char *reason)
 {
-    struct log_boot boot = { .identity = disk->identity, .hard = disk->hard };
-    boot.applied = disk->applied;
-    boot.history_first = disk->history_first;
-    boot.committed = disk->applied.index;
-    memcpy(boot.state_hash, disk->state_hash, sizeof boot.state_hash);
-    find_configuration(disk, &boot);
-    const struct raft_entry *last = log_memory_disk_entry(disk, disk->entry_count);
-    if (last != NULL) boot.last = (struct log_position){ last->index, last->term, last->chain };
-    return boot;
+    replica_id retired = disk->identity.replica_id;
+    MARK("log_memory.doubt");
+    log_memory_empty(disk);
+    disk->retired_id = retired;
+    (void)text_copy(disk->doubt_reason, sizeof disk->doubt_reason, reason);
+}
+
+/* T6 */
+static void drop_copy(struct log_memory_disk *disk)
+{
+    MARK("log_memory.copy_dropped_at_open");
+    for (int space = 0; space < COPY_SPACE_COUNT; space++) {
+        log_memory_clear(disk, log_memory_space(disk, (enum log_copy_space)space, disk->generation));
+    }
+    disk->applied = (struct log_position){ 0 };
+    disk->history_first = 1;
+    memset(disk->state_hash, 0, sizeof disk->state_hash);
+}
+
+static enum log_copy_state copy_state(const struct log_memory_disk *disk)
+{
+    if (disk->copy_damaged) return LOG_COPY_SNAPSHOT;
+    if (disk->applied.index >= disk->committed) return LOG_COPY_SOUND;
+    return disk->base.index > disk->applied.index ? LOG_COPY_SNAPSHOT : LOG_COPY_REPLAY;
+}
+
+static void fill_boot(const struct log_memory_disk *disk, struct log_boot *boot)
+{
+    boot->identity = disk->identity;
+    boot->hard = disk->hard;
+    boot->base = disk->base;
+    boot->last = disk->base;
+    boot->applied = disk->applied;
+    boot->committed = disk->committed;
+    boot->history_first = disk->history_first;
+    memcpy(boot->state_hash, disk->state_hash, sizeof boot->state_hash);
+    boot->generation = disk->generation;
+    boot->copy_state = copy_state(disk);
+    boot->receiving = disk->receiving;
+    boot->retired_id = disk->retired_id;
+    memcpy(boot->doubt_reason, disk->doubt_reason, sizeof boot->doubt_reason);
+    const struct raft_entry *last = log_memory_disk_entry(disk, log_memory_disk_last(disk));
+    if (last != NULL) boot->last = (struct log_position){ last->index, last->term, last->chain };
+    size_t count = disk->configuration_count;
+    boot->configuration_index = count == 0 ? 0 : disk->configurations[count - 1].index;
 }
 
 enum status log_memory_open(struct log_memory_disk *disk, const struct random *random, struct log **out_log,
                             struct error *error)
 {
+    struct log_memory_verdict verdict = { .copy_damaged = false };
+    struct error own;
     CHECK(disk->open_count == 0); /* Two openers are forbidden (section 3). */
-    while (disk->identity.replica_id == 0) {
-        guard_write(disk, &disk->hard);
-        disk->identity.replica_id = random_u64(random);
+    (void)error;
+    if (disk->identity.replica_id != 0 && log_memory_check(disk, &verdict, &own) != STATUS_OK) {
+        retire(disk, own.message);
+        verdict = (struct log_memory_verdict){ .copy_damaged = false };
     }
-    const struct guard_slot *guard = newest_guard(disk);
-    if (hard_before(&guard->hard, &disk->hard)) {
-        return error_set(error, STATUS_CORRUPT, "the guard is older than the hard state");
-    }
-    disk->hard = guard->hard; /* T1: equal, or a crash came between the two. */
+    if (disk->identity.replica_id == 0) found(disk, random);
+    else disk->hard = verdict.hard; /* T1 */
+    if (verdict.guard_lost) log_memory_write_slot(disk, &disk->hard);
+    bool damaged = verdict.copy_damaged || disk->copy_damaged;
+    if (damaged && disk->applied.index != 0) drop_copy(disk);
     struct log_memory *memory = memory_zalloc(sizeof *memory);
     memory->disk = disk;
-    memory->log = (struct log){ .ops = &memory_ops, .boot = boot_of(disk) };
+    memory->log.ops = &memory_ops;
+    fill_boot(disk, &memory->log.boot);
+    refresh(memory);
     disk->open_count++;
     *out_log = &memory->log;
     return STATUS_OK;

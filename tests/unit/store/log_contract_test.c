@@ -1,7 +1,8 @@
 /* Goal: both logs keep store/log.h alike: what a write acknowledged is there after a reopen, all of it or
- * nothing (D1, D3, N6); the real one besides keeps its directory to itself, finds damage, and survives kill
- * -9 at any moment (I1, I3, D4, D5, T1, F1, K3, FLT7, FLT15, FLT17). Method: the same tests on a log in
- * memory and on LMDB in a temporary directory. */
+ * nothing (D1, D3, N6), the prefix goes only as far as it may (D7), a snapshot comes in by resumable steps
+ * and one flip (N2, N3), damage is doubt or T6, and full is not lost (F2). Method: the same tests on a log in
+ * memory and on LMDB in a temporary directory; then planned crashes and damage of the one in memory, which
+ * the simulator uses. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,206 +10,51 @@
 
 #include <cmocka.h>
 
-#include "runtime/base/arena.h"
-#include "runtime/base/hash.h"
-#include "runtime/base/memory.h"
-#include "runtime/base/text.h"
-#include "store/lmdb/lmdb_log.h"
-#include "store/memory/log_memory.h"
+#include "tests/support/log_fixture.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-struct fixture {
-    struct log_memory_disk *disk; /* NULL: on LMDB. */
-    char directory[64];
-    struct log *log;
-    uint64_t chain; /* Of the last entry made. */
-    struct arena arena;
-};
+static const replica_id three[] = { 11, 22, 33 };
 
-static void fill_random(void *context, void *buffer, size_t size)
+/* A log of a configuration and of `count` commands behind it. */
+static void append_founded(struct log_fixture *fixture, uint32_t count)
 {
-    static uint64_t state = 1;
-    (void)context;
-    uint8_t *to = buffer;
-    for (size_t i = 0; i < size; i++) {
-        state = hash64_mix(state, i);
-        to[i] = (uint8_t)state;
-    }
-}
-static const struct random test_random = { .fill = fill_random };
-
-static enum status try_open(struct fixture *fixture, struct error *error)
-{
-    if (fixture->disk != NULL) return log_memory_open(fixture->disk, &test_random, &fixture->log, error);
-    struct lmdb_log_options options = { fixture->directory, &test_random, (size_t)64 * 1024 * 1024 };
-    return lmdb_log_open(&options, &fixture->log, error);
+    struct raft_entry first = log_fixture_configuration(fixture, 1, 1, three, 3);
+    log_fixture_write_ok(fixture, &(struct log_batch){ .entries = &first, .entry_count = 1 });
+    bytes_unref(&first.payload);
+    if (count > 0) log_fixture_append(fixture, 2, count, 1);
 }
 
-static void open_log(struct fixture *fixture)
-{
-    struct error error = { 0 };
-    enum status status = try_open(fixture, &error);
-    if (status != STATUS_OK) fail_msg("open: %s", error.message);
-}
-
-static void close_log(struct fixture *fixture)
-{
-    if (fixture->log != NULL) fixture->log->ops->close(fixture->log);
-    fixture->log = NULL;
-}
-
-static void reopen(struct fixture *fixture)
-{
-    close_log(fixture);
-    open_log(fixture);
-}
-
-static int set_up_memory(void **state)
-{
-    struct fixture *fixture = memory_zalloc(sizeof *fixture);
-    fixture->disk = log_memory_disk_create();
-    open_log(fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int set_up_lmdb(void **state)
-{
-    struct fixture *fixture = memory_zalloc(sizeof *fixture);
-    (void)snprintf(fixture->directory, sizeof fixture->directory, "/tmp/aether_log_XXXXXX");
-    assert_non_null(mkdtemp(fixture->directory));
-    open_log(fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status, (void)type, (void)walk;
-    return remove(path);
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-    close_log(fixture);
-    log_memory_disk_destroy(&fixture->disk);
-    if (fixture->directory[0] != '\0') {
-        assert_int_equal(nftw(fixture->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
-    }
-    arena_fini(&fixture->arena);
-    memory_free(fixture);
-    return 0;
-}
-
-/* --- entries ----------------------------------------------------------------------------------------------
- */
-
-static struct raft_entry make_entry(struct fixture *fixture, log_index index, log_term term,
-                                    enum entry_type type, const char *payload)
-{
-    struct raft_entry entry = { .index = index, .term = term, .stamp_ms = 1000 + index, .type = type };
-    size_t size = payload == NULL ? 0 : strlen(payload);
-    if (payload != NULL) entry.payload = bytes_copy(payload, size);
-    entry.chain = entry_chain(fixture->chain, index, term, type, payload, size);
-    fixture->chain = entry.chain;
-    return entry;
-}
-
-static enum status write_one(struct fixture *fixture, const struct log_batch *batch, struct error *error)
-{
-    return fixture->log->ops->write(fixture->log, batch, 1, error);
-}
-
-static void write_ok(struct fixture *fixture, const struct log_batch *batch)
-{
-    struct error error = { 0 };
-    enum status status = write_one(fixture, batch, &error);
-    if (status != STATUS_OK) fail_msg("write: %s", error.message);
-}
-
-/* Appends count entries "INDEX" from index on. */
-static void append(struct fixture *fixture, log_index index, uint32_t count, log_term term)
-{
-    struct raft_entry entries[16];
-    assert_true(count <= 16);
-    for (uint32_t i = 0; i < count; i++) {
-        char payload[32];
-        (void)snprintf(payload, sizeof payload, "%llu", (unsigned long long)(index + i));
-        entries[i] = make_entry(fixture, index + i, term, ENTRY_COMMAND, payload);
-    }
-    write_ok(fixture, &(struct log_batch){ .entries = entries, .entry_count = count });
-    for (uint32_t i = 0; i < count; i++) {
-        bytes_unref(&entries[i].payload);
-    }
-}
-
-struct reading {
-    char text[1024]; /* "INDEX:TERM:PAYLOAD " for each. */
-    uint32_t count;
-    uint64_t chain;
-};
-static void note_entry(void *context, const struct raft_entry *entry)
-{
-    struct reading *reading = context;
-    size_t used = strlen(reading->text);
-    (void)snprintf(reading->text + used, sizeof reading->text - used, "%llu:%llu:%.*s ",
-                   (unsigned long long)entry->index, (unsigned long long)entry->term,
-                   entry->payload == NULL ? 0 : (int)entry->payload->size,
-                   entry->payload == NULL ? "" : (const char *)entry->payload->data);
-    assert_int_equal(entry->stamp_ms, 1000 + entry->index);
-    reading->count++;
-    reading->chain = entry->chain;
-}
-
-static struct reading read_log(struct fixture *fixture, log_index from, log_index to, size_t max_bytes)
-{
-    struct reading reading = { .count = 0 };
-    struct error error = { 0 };
-    enum status status =
-        fixture->log->ops->read(fixture->log, from, to, max_bytes, note_entry, &reading, &error);
-    if (status != STATUS_OK && status != STATUS_NOT_FOUND) fail_msg("read: %s", error.message);
-    assert_true((status == STATUS_OK) == (reading.count > 0));
-    return reading;
-}
-
-/* --- both logs ------------------------------------------------------------------------------------------ */
+/* --- entries, hard state -------------------------------------------------------------------------------- */
 
 static void an_empty_log_has_a_replica_id_for_good(void **state) /* I1 */
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct log_boot first = fixture->log->boot;
     assert_int_not_equal(first.identity.replica_id, 0);
     assert_int_equal(first.identity.cluster_id, 0);
     assert_int_equal(first.last.index, 0);
+    assert_int_equal(first.base.index, 0);
     assert_int_equal(first.applied.index, 0);
     assert_int_equal(first.hard.term, 0);
-    reopen(fixture);
+    assert_int_equal(first.copy_state, LOG_COPY_SOUND);
+    assert_string_equal(first.doubt_reason, "");
+    log_fixture_reopen(fixture);
     assert_int_equal(fixture->log->boot.identity.replica_id, first.identity.replica_id);
 }
 
 static void entries_are_there_after_a_reopen(void **state)
 {
-    struct fixture *fixture = *state;
-    append(fixture, 1, 3, 1);
-    append(fixture, 4, 1, 2);
-    struct raft_entry no_op = make_entry(fixture, 5, 3, ENTRY_NO_OP, NULL);
-    write_ok(fixture, &(struct log_batch){ .entries = &no_op, .entry_count = 1 });
+    struct log_fixture *fixture = *state;
+    log_fixture_append(fixture, 1, 3, 1);
+    log_fixture_append(fixture, 4, 1, 2);
+    struct raft_entry no_op = log_fixture_entry(fixture, 5, 3, ENTRY_NO_OP, NULL);
+    log_fixture_write_ok(fixture, &(struct log_batch){ .entries = &no_op, .entry_count = 1 });
     for (int i = 0; i < 2; i++) {
-        struct reading reading = read_log(fixture, 1, 100, SIZE_MAX);
-        assert_string_equal(reading.text, "1:1:1 2:1:2 3:1:3 4:2:4 5:3: ");
-        assert_int_equal(reading.chain, fixture->chain);
-        reopen(fixture);
+        assert_string_equal(log_fixture_read(fixture, 1, 100, SIZE_MAX), "1:1:1 2:1:2 3:1:3 4:2:4 5:3: ");
+        assert_int_equal(log_fixture_position(fixture, 5).chain, fixture->chain);
+        log_fixture_reopen(fixture);
     }
     assert_int_equal(fixture->log->boot.last.index, 5);
     assert_int_equal(fixture->log->boot.last.term, 3);
@@ -217,82 +63,98 @@ static void entries_are_there_after_a_reopen(void **state)
 
 static void reads_are_bounded_but_give_at_least_one(void **state)
 {
-    struct fixture *fixture = *state;
-    append(fixture, 1, 5, 1);
-    assert_string_equal(read_log(fixture, 2, 3, SIZE_MAX).text, "2:1:2 3:1:3 ");
-    assert_string_equal(read_log(fixture, 2, 5, 1).text, "2:1:2 ");
-    assert_string_equal(read_log(fixture, 2, 5, 2).text, "2:1:2 3:1:3 ");
-    assert_int_equal(read_log(fixture, 6, 9, SIZE_MAX).count, 0);
+    struct log_fixture *fixture = *state;
+    log_fixture_append(fixture, 1, 5, 1);
+    assert_string_equal(log_fixture_read(fixture, 2, 3, SIZE_MAX), "2:1:2 3:1:3 ");
+    assert_string_equal(log_fixture_read(fixture, 2, 5, 1), "2:1:2 ");
+    assert_string_equal(log_fixture_read(fixture, 2, 5, 2), "2:1:2 3:1:3 ");
+    assert_string_equal(log_fixture_read(fixture, 6, 9, SIZE_MAX), "");
 }
 
 static void truncation_goes_before_the_append(void **state) /* R3 */
 {
-    struct fixture *fixture = *state;
-    append(fixture, 1, 2, 1);
+    struct log_fixture *fixture = *state;
+    log_fixture_append(fixture, 1, 2, 1);
     uint64_t kept = fixture->chain;
-    append(fixture, 3, 3, 1);
+    log_fixture_append(fixture, 3, 3, 1);
     fixture->chain = kept;
-    struct raft_entry entry = make_entry(fixture, 3, 2, ENTRY_COMMAND, "new");
-    write_ok(fixture, &(struct log_batch){ .truncate_from = 3, .entries = &entry, .entry_count = 1 });
+    struct raft_entry entry = log_fixture_entry(fixture, 3, 2, ENTRY_COMMAND, "new");
+    log_fixture_write_ok(fixture,
+                         &(struct log_batch){ .truncate_from = 3, .entries = &entry, .entry_count = 1 });
     bytes_unref(&entry.payload);
     for (int i = 0; i < 2; i++) {
-        assert_string_equal(read_log(fixture, 1, 9, SIZE_MAX).text, "1:1:1 2:1:2 3:2:new ");
-        reopen(fixture);
+        assert_string_equal(log_fixture_read(fixture, 1, 9, SIZE_MAX), "1:1:1 2:1:2 3:2:new ");
+        log_fixture_reopen(fixture);
     }
-    append(fixture, 4, 1, 2);
-    assert_int_equal(read_log(fixture, 1, 9, SIZE_MAX).count, 4);
-    write_ok(fixture, &(struct log_batch){ .truncate_from = 1 });
-    reopen(fixture);
+    log_fixture_append(fixture, 4, 1, 2);
+    assert_int_equal(log_fixture_count(fixture, 1), 4);
+    log_fixture_write_ok(fixture, &(struct log_batch){ .truncate_from = 1 });
+    log_fixture_reopen(fixture);
     assert_int_equal(fixture->log->boot.last.index, 0);
+}
+
+static void note_index(void *context, const struct raft_entry *entry)
+{
+    char *text = context;
+    size_t used = strlen(text);
+    (void)snprintf(text + used, 64 - used, "%llu ", (unsigned long long)entry->index);
+    assert_non_null(entry->payload);
+}
+
+static const char *configurations(struct log_fixture *fixture)
+{
+    static char text[64];
+    text[0] = '\0';
+    assert_int_equal(fixture->log->ops->read_configurations(fixture->log, note_index, text, NULL), STATUS_OK);
+    return text;
 }
 
 static void the_newest_configuration_is_found(void **state) /* M1 */
 {
-    struct fixture *fixture = *state;
-    struct raft_entry first = make_entry(fixture, 1, 1, ENTRY_CONFIGURATION, "one");
-    write_ok(fixture, &(struct log_batch){ .entries = &first, .entry_count = 1 });
-    append(fixture, 2, 1, 1);
-    struct raft_entry second = make_entry(fixture, 3, 1, ENTRY_CONFIGURATION, "two");
-    write_ok(fixture, &(struct log_batch){ .entries = &second, .entry_count = 1 });
-    reopen(fixture);
-    assert_int_equal(fixture->log->boot.configuration_index, 3);
-    write_ok(fixture, &(struct log_batch){ .truncate_from = 3 });
-    reopen(fixture);
-    assert_int_equal(fixture->log->boot.configuration_index, 1);
-    bytes_unref(&first.payload);
+    struct log_fixture *fixture = *state;
+    append_founded(fixture, 1);
+    struct raft_entry second = log_fixture_configuration(fixture, 3, 1, three, 1);
+    log_fixture_write_ok(fixture, &(struct log_batch){ .entries = &second, .entry_count = 1 });
     bytes_unref(&second.payload);
+    log_fixture_reopen(fixture);
+    assert_int_equal(fixture->log->boot.configuration_index, 3);
+    assert_string_equal(configurations(fixture), "1 3 ");
+    log_fixture_write_ok(fixture, &(struct log_batch){ .truncate_from = 3 });
+    log_fixture_reopen(fixture);
+    assert_int_equal(fixture->log->boot.configuration_index, 1);
+    assert_string_equal(configurations(fixture), "1 ");
 }
 
 static void term_and_vote_change_as_one(void **state) /* D5 */
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     for (log_term term = 1; term <= 5; term++) {
         struct hard_state hard = { term, term * 11 };
-        write_ok(fixture, &(struct log_batch){ .hard = &hard });
-        reopen(fixture);
+        log_fixture_write_ok(fixture, &(struct log_batch){ .hard = &hard });
+        log_fixture_reopen(fixture);
         assert_int_equal(fixture->log->boot.hard.term, term);
         assert_int_equal(fixture->log->boot.hard.vote, term * 11);
     }
-    append(fixture, 1, 1, 5); /* A batch without hard leaves it. */
-    reopen(fixture);
+    log_fixture_append(fixture, 1, 1, 5); /* A batch without hard leaves it. */
+    log_fixture_reopen(fixture);
     assert_int_equal(fixture->log->boot.hard.vote, 55);
 }
 
 static void batches_are_joined_in_order(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct hard_state hards[2] = { { 1, 7 }, { 2, 0 } };
-    struct raft_entry old = make_entry(fixture, 1, 1, ENTRY_COMMAND, "old");
+    struct raft_entry old = log_fixture_entry(fixture, 1, 1, ENTRY_COMMAND, "old");
     fixture->chain = 0;
-    struct raft_entry new = make_entry(fixture, 1, 2, ENTRY_COMMAND, "new");
+    struct raft_entry new = log_fixture_entry(fixture, 1, 2, ENTRY_COMMAND, "new");
     struct log_batch batches[] = {
         { .hard = &hards[0], .entries = &old, .entry_count = 1, .cluster_id = 99 },
         { .hard = &hards[1], .truncate_from = 1, .entries = &new, .entry_count = 1 },
     };
     struct error error;
     assert_int_equal(fixture->log->ops->write(fixture->log, batches, 2, &error), STATUS_OK);
-    reopen(fixture);
-    assert_string_equal(read_log(fixture, 1, 9, SIZE_MAX).text, "1:2:new ");
+    log_fixture_reopen(fixture);
+    assert_string_equal(log_fixture_read(fixture, 1, 9, SIZE_MAX), "1:2:new ");
     assert_int_equal(fixture->log->boot.hard.term, 2);
     assert_int_equal(fixture->log->boot.hard.vote, 0);
     assert_int_equal(fixture->log->boot.identity.cluster_id, 99);
@@ -302,125 +164,386 @@ static void batches_are_joined_in_order(void **state)
 
 /* --- the copy ------------------------------------------------------------------------------------------- */
 
-static struct log_copy_record record(enum log_copy_space space, const char *key, const char *value)
+static void the_copy_is_kept_with_its_position(void **state) /* D2, D3 */
 {
-    size_t size = value == NULL ? 0 : strlen(value);
-    return (struct log_copy_record){ .space = space, .key = key, .value = value, .value_size = size };
-}
-
-static struct log_batch copy_batch(log_index from, struct log_position to,
-                                   const struct log_copy_record *records, uint32_t count)
-{
-    struct log_batch batch = { .has_copy = true, .copy_from = from, .copy_to = to, .copy = records };
-    batch.copy_count = count;
-    batch.copy_history_first = 1;
-    batch.state_hash[0] = (uint8_t)to.index;
-    return batch;
-}
-
-static enum status note_record(void *context, const struct log_copy_record *copied, struct error *error)
-{
-    char *text = context;
-    size_t used = strlen(text);
-    (void)error;
-    (void)snprintf(text + used, 1024 - used, "%d/%s=%.*s ", (int)copied->space, copied->key,
-                   (int)copied->value_size, (const char *)copied->value);
-    return STATUS_OK;
-}
-
-static const char *read_copy(struct fixture *fixture, uint8_t *out_hash)
-{
-    static char text[1024];
-    struct error error;
-    struct log *log = fixture->log;
-    struct log_copy_cursor cursor = { 0 };
-    text[0] = '\0';
-    while (!cursor.done) { /* One record at a time: the cursor finds its place again. */
-        assert_int_equal(log->ops->read_copy(log, 0, &cursor, 1, note_record, text, &error), STATUS_OK);
-    }
-    if (out_hash != NULL) *out_hash = log->boot.state_hash[0];
-    return text;
-}
-
-static struct log_position last_position(const struct fixture *fixture, log_index index)
-{
-    return (struct log_position){ index, 1, fixture->chain };
-}
-
-#define HISTORY_1 "0000000000000001"
-#define HISTORY_2 "0000000000000002"
-
-static void the_copy_is_kept_with_its_position(void **state) /* D3 */
-{
-    struct fixture *fixture = *state;
-    append(fixture, 1, 1, 1);
-    struct log_copy_record first[] = { record(COPY_HISTORY, HISTORY_1, "h1"), record(COPY_RECORD, "b", "1"),
-                                       record(COPY_RECORD, "a", "1"), record(COPY_SESSION, HISTORY_1, "s1"),
-                                       record(COPY_RECORD, "c", "") };
-    struct log_batch batch = copy_batch(0, last_position(fixture, 1), first, 5);
-    write_ok(fixture, &batch);
-    append(fixture, 2, 1, 1);
-    struct log_copy_record second[] = { record(COPY_RECORD, "a", "2"), record(COPY_RECORD, "b", NULL),
-                                        record(COPY_RECORD, "never", NULL),
-                                        record(COPY_HISTORY, HISTORY_2, "h2") };
-    batch = copy_batch(1, last_position(fixture, 2), second, 4);
+    struct log_fixture *fixture = *state;
+    struct log_fixture_state *copied = &fixture->state;
+    log_fixture_append(fixture, 1, 1, 1);
+    log_fixture_put(fixture, copied, "b", "1");
+    log_fixture_put(fixture, copied, "a", "1");
+    log_fixture_put(fixture, copied, "c", "");
+    log_fixture_put_session(fixture, copied, 1);
+    log_fixture_put_history(fixture, copied, 1);
+    struct log_batch batch = log_fixture_copy(fixture, 1);
+    log_fixture_write_ok(fixture, &batch);
+    log_fixture_append(fixture, 2, 1, 1);
+    log_fixture_put(fixture, copied, "a", "2");
+    log_fixture_put(fixture, copied, "b", NULL);
+    log_fixture_put(fixture, copied, "never", NULL);
+    log_fixture_put_history(fixture, copied, 2);
+    batch = log_fixture_copy(fixture, 2);
     batch.copy_history_first = 2;
-    write_ok(fixture, &batch);
+    log_fixture_write_ok(fixture, &batch);
     for (int i = 0; i < 2; i++) {
-        reopen(fixture);
-        uint8_t hash = 0;
-        assert_string_equal(read_copy(fixture, &hash), "0/a=2 0/c= 1/" HISTORY_1 "=s1 2/" HISTORY_2 "=h2 ");
-        assert_int_equal(hash, 2);
+        assert_string_equal(log_fixture_read_copy(fixture, 0), "a=2 c= s:1 h:2 ");
+        assert_int_equal(fixture->log->live.applied.index, 2);
+        log_fixture_reopen(fixture);
+        assert_int_equal(fixture->log->boot.copy_state, LOG_COPY_SOUND);
+        assert_memory_equal(fixture->log->boot.state_hash, batch.state_hash, 16);
     }
     assert_int_equal(fixture->log->boot.applied.index, 2);
+    assert_int_equal(fixture->log->boot.committed, 2);
     assert_int_equal(fixture->log->boot.applied.chain, fixture->chain);
     assert_int_equal(fixture->log->boot.history_first, 2);
 }
 
 static void a_copy_that_does_not_continue_is_dropped(void **state) /* N6 */
 {
-    struct fixture *fixture = *state;
-    append(fixture, 1, 1, 1);
-    struct log_copy_record one = record(COPY_RECORD, "a", "1");
-    struct log_batch batch = copy_batch(5, last_position(fixture, 1), &one, 1);
-    struct raft_entry entry = make_entry(fixture, 2, 1, ENTRY_COMMAND, "2");
+    struct log_fixture *fixture = *state;
+    log_fixture_append(fixture, 1, 1, 1);
+    log_fixture_put(fixture, &fixture->state, "a", "1");
+    struct log_batch batch = log_fixture_copy(fixture, 1);
+    struct raft_entry entry = log_fixture_entry(fixture, 2, 1, ENTRY_COMMAND, "2");
+    batch.copy_from = 5;
     batch.entries = &entry;
     batch.entry_count = 1;
-    write_ok(fixture, &batch); /* Its entries count all the same. */
+    log_fixture_write_ok(fixture, &batch); /* Its entries count all the same. */
     bytes_unref(&entry.payload);
-    reopen(fixture);
-    assert_string_equal(read_copy(fixture, NULL), "");
+    batch.copy_from = 0;
+    batch.copy_generation = 1;
+    batch.entry_count = 0;
+    log_fixture_write_ok(fixture, &batch);
+    log_fixture_reopen(fixture);
+    assert_string_equal(log_fixture_read_copy(fixture, 0), "");
     assert_int_equal(fixture->log->boot.applied.index, 0);
     assert_int_equal(fixture->log->boot.last.index, 2);
+}
+
+/* --- compaction ----------------------------------------------------------------------------------------- */
+
+static void the_prefix_goes_up_to_the_durable_copy(void **state) /* D7 */
+{
+    struct log_fixture *fixture = *state;
+    append_founded(fixture, 9);
+    struct log_batch compact = { .compact_to = 8 };
+    log_fixture_write_ok(fixture, &compact); /* Nothing is copied yet: nothing may go. */
+    assert_int_equal(fixture->log->live.base.index, 0);
+    log_fixture_put(fixture, &fixture->state, "a", "1");
+    struct log_batch copy = log_fixture_copy(fixture, 6);
+    log_fixture_write_ok(fixture, &copy);
+    struct log_position sixth = log_fixture_position(fixture, 6);
+    log_fixture_write_ok(fixture, &compact);
+    assert_int_equal(fixture->log->live.base.index, 6);
+    for (int i = 0; i < 2; i++) {
+        assert_string_equal(log_fixture_read(fixture, 7, 9, SIZE_MAX), "7:1:7 8:1:8 9:1:9 ");
+        assert_string_equal(log_fixture_read(fixture, 6, 9, SIZE_MAX), "");
+        assert_string_equal(configurations(fixture), "1 "); /* Still the one in force. */
+        log_fixture_reopen(fixture);
+    }
+    assert_int_equal(fixture->log->boot.base.index, 6);
+    assert_int_equal(fixture->log->boot.base.term, sixth.term);
+    assert_int_equal(fixture->log->boot.base.chain, sixth.chain);
+    assert_int_equal(fixture->log->boot.last.index, 10);
+    assert_int_equal(fixture->log->boot.configuration_index, 1);
+    log_fixture_append(fixture, 11, 1, 1);
+    log_fixture_reopen(fixture);
+    assert_int_equal(fixture->log->boot.last.index, 11);
+}
+
+static void all_of_a_log_may_be_compacted(void **state) /* D7, M1 */
+{
+    struct log_fixture *fixture = *state;
+    append_founded(fixture, 1);
+    struct raft_entry second = log_fixture_configuration(fixture, 3, 2, three, 1);
+    log_fixture_write_ok(fixture, &(struct log_batch){ .entries = &second, .entry_count = 1 });
+    bytes_unref(&second.payload);
+    struct log_batch copy = log_fixture_copy(fixture, 3);
+    copy.compact_to = 3;
+    log_fixture_write_ok(fixture, &copy);
+    log_fixture_reopen(fixture);
+    assert_int_equal(fixture->log->boot.base.index, 3);
+    assert_int_equal(fixture->log->boot.last.index, 3);
+    assert_int_equal(fixture->log->boot.last.chain, fixture->chain);
+    assert_string_equal(configurations(fixture), "3 ");
+    log_fixture_append(fixture, 4, 2, 2);
+    log_fixture_reopen(fixture);
+    assert_int_equal(fixture->log->boot.last.index, 5);
+    assert_int_equal(fixture->log->boot.configuration_index, 3);
+}
+
+static void compaction_takes_bounded_steps(void **state)
+{
+    struct log_fixture *fixture = *state;
+    log_index last = LOG_COMPACT_STEP_MAX + 500;
+    log_fixture_append(fixture, 1, (uint32_t)last, 1);
+    struct log_batch copy = log_fixture_copy(fixture, last);
+    log_fixture_write_ok(fixture, &copy);
+    log_fixture_write_ok(fixture, &(struct log_batch){ .compact_to = last });
+    assert_int_equal(fixture->log->live.base.index, LOG_COMPACT_STEP_MAX);
+    log_fixture_write_ok(fixture, &(struct log_batch){ .compact_to = last });
+    assert_int_equal(fixture->log->live.base.index, last);
+    log_fixture_reopen(fixture);
+    assert_int_equal(fixture->log->boot.base.index, last);
+    assert_int_equal(fixture->log->boot.last.chain, fixture->chain);
+}
+
+/* --- snapshots ------------------------------------------------------------------------------------------ */
+
+/* A state as of another log's entry 50: a chunk each for x, y and a session; then the flip. */
+struct incoming {
+    struct log_fixture_state state;
+    struct log_chunk chunks[3];
+    struct log_install install;
+    struct raft_entry configuration;
+};
+
+static void prepare_snapshot(struct log_fixture *fixture, struct incoming *incoming, log_index index)
+{
+    *incoming = (struct incoming){ .state = { .change_count = 0 } };
+    log_fixture_put(fixture, &incoming->state, "x", "1");
+    log_fixture_put(fixture, &incoming->state, "y", "2");
+    log_fixture_put_session(fixture, &incoming->state, 7);
+    for (uint32_t i = 0; i < 3; i++) {
+        incoming->chunks[i] = (struct log_chunk){ .snapshot_id = 77,
+                                                  .from = i * 100,
+                                                  .to = (i + 1) * 100,
+                                                  .records = &incoming->state.changes[i],
+                                                  .record_count = 1,
+                                                  .note = "note",
+                                                  .note_size = i + 1 };
+    }
+    uint64_t chain = fixture->chain;
+    incoming->configuration = log_fixture_configuration(fixture, index - 5, 1, three, 1);
+    fixture->chain = chain;
+    incoming->install = (struct log_install){ .snapshot_id = 77,
+                                              .position = { index, 4, 12345 },
+                                              .configuration_index = index - 5,
+                                              .configuration = incoming->configuration.payload };
+    record_hash_bytes(&incoming->state.hash, incoming->install.state_hash);
+}
+
+static void receive_all(struct log_fixture *fixture, const struct incoming *incoming)
+{
+    for (int i = 0; i < 3; i++) {
+        log_fixture_write_ok(fixture, &(struct log_batch){ .chunk = &incoming->chunks[i] });
+    }
+}
+
+static void a_snapshot_comes_in_steps_that_survive(void **state) /* N2 */
+{
+    struct log_fixture *fixture = *state;
+    struct incoming incoming;
+    append_founded(fixture, 2);
+    log_fixture_put(fixture, &fixture->state, "old", "1");
+    struct log_batch copy = log_fixture_copy(fixture, 3);
+    log_fixture_write_ok(fixture, &copy);
+    prepare_snapshot(fixture, &incoming, 50);
+    static const int order[] = { 0, 0, 2, 1, 1, 0, 2 }; /* Twice, too early, too late. */
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        log_fixture_write_ok(fixture, &(struct log_batch){ .chunk = &incoming.chunks[order[i]] });
+        log_fixture_reopen(fixture); /* A crash before the flip changes nothing. */
+        assert_int_equal(fixture->log->boot.applied.index, 3);
+        assert_string_equal(log_fixture_read_copy(fixture, 0), "old=1 ");
+    }
+    const struct log_receiving *receiving = &fixture->log->boot.receiving;
+    assert_int_equal(receiving->snapshot_id, 77);
+    assert_int_equal(receiving->offset, 300);
+    assert_int_equal(receiving->note_size, 3);
+    assert_memory_equal(receiving->note, "not", 3);
+    assert_string_equal(log_fixture_read_copy(fixture, 1), "x=1 y=2 s:7 ");
+    assert_false(fixture->log->live.inactive_empty);
+    bytes_unref(&incoming.configuration.payload);
+}
+
+static void the_flip_is_one_step(void **state) /* N2, N3 */
+{
+    struct log_fixture *fixture = *state;
+    struct incoming incoming;
+    struct hard_state hard = { 3, 22 };
+    append_founded(fixture, 2);
+    log_fixture_put(fixture, &fixture->state, "old", "1");
+    log_fixture_put_history(fixture, &fixture->state, 2);
+    struct log_batch copy = log_fixture_copy(fixture, 3);
+    copy.hard = &hard;
+    log_fixture_write_ok(fixture, &copy);
+    prepare_snapshot(fixture, &incoming, 50);
+    receive_all(fixture, &incoming);
+    log_fixture_write_ok(fixture, &(struct log_batch){ .install = &incoming.install });
+    for (int i = 0; i < 2; i++) {
+        const struct log_live *live = &fixture->log->live;
+        assert_int_equal(live->generation, 1);
+        assert_int_equal(live->applied.index, 50);
+        assert_int_equal(live->base.index, 50);
+        assert_int_equal(live->receiving.snapshot_id, 0);
+        assert_false(live->inactive_empty); /* What was before, until it is cleared. */
+        assert_string_equal(log_fixture_read_copy(fixture, 1), "x=1 y=2 s:7 ");
+        assert_string_equal(log_fixture_read(fixture, 1, 3, SIZE_MAX), "");
+        assert_string_equal(configurations(fixture), "45 ");
+        log_fixture_reopen(fixture);
+    }
+    const struct log_boot *boot = &fixture->log->boot;
+    assert_int_equal(boot->copy_state, LOG_COPY_SOUND);
+    assert_int_equal(boot->hard.vote, 22); /* Our own. */
+    assert_int_equal(boot->base.chain, 12345);
+    assert_int_equal(boot->last.index, 50);
+    assert_int_equal(boot->history_first, 51);
+    assert_int_equal(boot->configuration_index, 45);
+    bytes_unref(&incoming.configuration.payload);
+}
+
+static void the_log_goes_on_after_a_flip(void **state) /* N6 */
+{
+    struct log_fixture *fixture = *state;
+    struct incoming incoming;
+    append_founded(fixture, 2);
+    struct log_batch late = log_fixture_copy(fixture, 3);
+    prepare_snapshot(fixture, &incoming, 50);
+    receive_all(fixture, &incoming);
+    log_fixture_write_ok(fixture, &(struct log_batch){ .install = &incoming.install });
+    bytes_unref(&incoming.configuration.payload);
+    log_fixture_write_ok(fixture, &late); /* Sent before the flip: of the other generation. */
+    assert_int_equal(fixture->log->live.applied.index, 50);
+    fixture->chain = 12345;
+    fixture->state = incoming.state;
+    fixture->state.change_count = 0;
+    log_fixture_append(fixture, 51, 2, 4);
+    log_fixture_put(fixture, &fixture->state, "z", "3");
+    struct log_batch copy = log_fixture_copy(fixture, 52);
+    copy.copy_history_first = 51;
+    log_fixture_write_ok(fixture, &copy);
+    log_fixture_reopen(fixture);
+    assert_int_equal(fixture->log->boot.copy_state, LOG_COPY_SOUND);
+    assert_int_equal(fixture->log->boot.applied.index, 52);
+    assert_string_equal(log_fixture_read_copy(fixture, 1), "x=1 y=2 z=3 s:7 ");
+    while (!fixture->log->live.inactive_empty) {
+        log_fixture_write_ok(fixture, &(struct log_batch){ .clear_inactive = true });
+    }
+    assert_string_equal(log_fixture_read_copy(fixture, 0), "");
+    assert_string_equal(log_fixture_read_copy(fixture, 1), "x=1 y=2 z=3 s:7 ");
+}
+
+static void a_snapshot_may_keep_the_log(void **state) /* N3 */
+{
+    struct log_fixture *fixture = *state;
+    struct incoming incoming;
+    append_founded(fixture, 9);
+    prepare_snapshot(fixture, &incoming, 7);
+    incoming.install.position = log_fixture_position(fixture, 7);
+    incoming.install.keep_log = true;
+    incoming.install.configuration_index = 1;
+    receive_all(fixture, &incoming);
+    log_fixture_write_ok(fixture, &(struct log_batch){ .install = &incoming.install });
+    log_fixture_reopen(fixture);
+    assert_int_equal(fixture->log->boot.base.index, 0);
+    assert_int_equal(fixture->log->boot.last.index, 10);
+    assert_int_equal(fixture->log->boot.applied.index, 7);
+    assert_int_equal(fixture->log->boot.configuration_index, 1);
+    assert_int_equal(log_fixture_count(fixture, 1), 10);
+    bytes_unref(&incoming.configuration.payload);
+}
+
+static void a_snapshot_begins_in_an_empty_generation(void **state) /* N4, N6 */
+{
+    struct log_fixture *fixture = *state;
+    struct incoming incoming;
+    append_founded(fixture, 2);
+    prepare_snapshot(fixture, &incoming, 50);
+    receive_all(fixture, &incoming);
+    struct log_chunk other = incoming.chunks[0];
+    other.snapshot_id = 78;
+    log_fixture_write_ok(fixture, &(struct log_batch){ .chunk = &other });
+    assert_int_equal(fixture->log->live.receiving.snapshot_id, 77); /* Dropped: the other is in the way. */
+    log_fixture_write_ok(fixture, &(struct log_batch){ .clear_inactive = true });
+    assert_true(fixture->log->live.inactive_empty);
+    assert_int_equal(fixture->log->live.receiving.snapshot_id, 0);
+    log_fixture_write_ok(fixture, &(struct log_batch){ .chunk = &other });
+    log_fixture_reopen(fixture);
+    assert_int_equal(fixture->log->boot.receiving.snapshot_id, 78);
+    assert_int_equal(fixture->log->boot.receiving.offset, 100);
+    bytes_unref(&incoming.configuration.payload);
+}
+
+/* --- T3, F4 --------------------------------------------------------------------------------------------- */
+
+static void a_lost_replica_is_retired_at_the_next_open(void **state) /* T2, T3, S12 */
+{
+    struct log_fixture *fixture = *state;
+    append_founded(fixture, 2);
+    replica_id former = fixture->log->boot.identity.replica_id;
+    log_fixture_write_ok(fixture, &(struct log_batch){ .cluster_id = 99 });
+    log_fixture_write_ok(fixture, &(struct log_batch){ .doubt = "others hold more of it" });
+    for (int i = 0; i < 2; i++) { /* It is still told after another restart. */
+        log_fixture_reopen(fixture);
+        const struct log_boot *boot = &fixture->log->boot;
+        assert_int_equal(boot->last.index, 0);
+        assert_int_not_equal(boot->identity.replica_id, former);
+        assert_int_equal(boot->identity.cluster_id, 99); /* I3: it may only join that one. */
+        assert_int_equal(boot->retired_id, former);
+        assert_string_equal(boot->doubt_reason, "others hold more of it");
+    }
+}
+
+static void a_copy_marked_damaged_takes_a_snapshot(void **state) /* F4, T6 */
+{
+    struct log_fixture *fixture = *state;
+    struct incoming incoming;
+    append_founded(fixture, 9);
+    log_fixture_put(fixture, &fixture->state, "a", "1");
+    struct log_batch copy = log_fixture_copy(fixture, 6);
+    log_fixture_write_ok(fixture, &copy);
+    replica_id id = fixture->log->boot.identity.replica_id;
+    log_fixture_write_ok(fixture, &(struct log_batch){ .copy_damaged = true });
+    for (int i = 0; i < 2; i++) {
+        log_fixture_reopen(fixture);
+        const struct log_boot *boot = &fixture->log->boot;
+        assert_int_equal(boot->copy_state, LOG_COPY_SNAPSHOT);
+        assert_int_equal(boot->identity.replica_id, id);
+        assert_int_equal(boot->applied.index, 0);
+        assert_int_equal(boot->committed, 6);
+        assert_int_equal(boot->last.index, 10);
+    }
+    prepare_snapshot(fixture, &incoming, 8);
+    incoming.install.position = log_fixture_position(fixture, 8);
+    incoming.install.keep_log = true;
+    incoming.install.configuration_index = 1;
+    receive_all(fixture, &incoming);
+    log_fixture_write_ok(fixture, &(struct log_batch){ .install = &incoming.install });
+    log_fixture_reopen(fixture);
+    assert_int_equal(fixture->log->boot.copy_state, LOG_COPY_SOUND);
+    assert_int_equal(fixture->log->boot.applied.index, 8);
+    assert_int_equal(fixture->log->boot.last.index, 10);
+    bytes_unref(&incoming.configuration.payload);
 }
 
 /* --- memory: planned crashes ---------------------------------------------------------------------------- */
 
 static void a_fault_leaves_what_it_says(void **state) /* F1, FLT7 */
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     static const struct {
         enum log_memory_fault fault;
         log_term term; /* After the restart. */
         log_index last;
     } cases[] = { { LOG_MEMORY_FAIL, 1, 1 },
                   { LOG_MEMORY_LOSE, 1, 1 },
+                  { LOG_MEMORY_TEAR_GUARD, 1, 1 },
                   { LOG_MEMORY_GUARD_ONLY, 2, 1 }, /* T1: the guard counts. */
                   { LOG_MEMORY_KEEP, 2, 2 } };
     struct hard_state hard = { 1, 0 };
-    write_ok(fixture, &(struct log_batch){ .hard = &hard });
-    append(fixture, 1, 1, 1);
-    struct raft_entry entry = make_entry(fixture, 2, 2, ENTRY_COMMAND, "x");
+    log_fixture_write_ok(fixture, &(struct log_batch){ .hard = &hard });
+    log_fixture_append(fixture, 1, 1, 1);
+    struct raft_entry entry = log_fixture_entry(fixture, 2, 2, ENTRY_COMMAND, "x");
     hard.term = 2;
     struct log_batch batch = { .hard = &hard, .entries = &entry, .entry_count = 1 };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct error error;
         log_memory_disk_set_fault(fixture->disk, cases[i].fault);
-        assert_int_equal(write_one(fixture, &batch, &error), STATUS_IO);
-        assert_int_equal(write_one(fixture, &batch, &error), STATUS_IO); /* Dead for good. */
-        reopen(fixture);
+        assert_int_equal(log_fixture_write(fixture, &batch, &error), STATUS_IO);
+        assert_int_equal(log_fixture_write(fixture, &batch, &error), STATUS_IO); /* Dead for good. */
+        log_fixture_reopen(fixture);
         assert_int_equal(fixture->log->boot.hard.term, cases[i].term);
         assert_int_equal(fixture->log->boot.last.index, cases[i].last);
+        assert_string_equal(fixture->log->boot.doubt_reason, "");
     }
     bytes_unref(&entry.payload);
     assert_int_equal(log_memory_disk_hard(fixture->disk).term, 2);
@@ -428,218 +551,114 @@ static void a_fault_leaves_what_it_says(void **state) /* F1, FLT7 */
     assert_null(log_memory_disk_entry(fixture->disk, 3));
 }
 
-/* --- LMDB: directories, damage, kill -9 ----------------------------------------------------------------- */
-
-static char *path_in(struct fixture *fixture, const char *name)
+static void fill_for_damage(struct log_fixture *fixture)
 {
-    return arena_printf(&fixture->arena, "%s/%s", fixture->directory, name);
+    struct hard_state hard = { 1, 11 };
+    log_fixture_write_ok(fixture, &(struct log_batch){ .hard = &hard });
+    append_founded(fixture, 3);
+    hard.vote = 0;
+    hard.term = 2;
+    log_fixture_put(fixture, &fixture->state, "a", "1");
+    log_fixture_put_history(fixture, &fixture->state, 2);
+    struct log_batch copy = log_fixture_copy(fixture, 4);
+    copy.hard = &hard;
+    log_fixture_write_ok(fixture, &copy);
+    log_fixture_close(fixture);
 }
 
-static void a_directory_has_one_opener(void **state)
+static void damage_of_log_or_guard_is_doubt(void **state) /* T1, T2, FLT15, FLT17 */
 {
-    struct fixture *fixture = *state;
-    struct log *other = NULL;
-    struct error error;
-    struct lmdb_log_options options = { fixture->directory, &test_random, 0 };
-    assert_int_equal(lmdb_log_open(&options, &other, &error), STATUS_CONFLICT);
-    assert_non_null(strstr(error.message, "in use by another process"));
-}
-
-static void the_member_file_follows_the_first_entry(void **state) /* I3 */
-{
-    struct fixture *fixture = *state;
-    struct log_batch joined = { .cluster_id = 0xabcdef };
-    write_ok(fixture, &joined);
-    assert_int_not_equal(access(path_in(fixture, "member"), F_OK), 0);
-    append(fixture, 1, 1, 1);
-    assert_int_equal(access(path_in(fixture, "member"), F_OK), 0);
-    assert_int_equal(unlink(path_in(fixture, "member")), 0);
-    reopen(fixture);
-    assert_int_equal(access(path_in(fixture, "member"), F_OK), 0);
-    replica_id former = fixture->log->boot.identity.replica_id;
-    close_log(fixture); /* The store is lost; the membership is not. */
-    assert_int_equal(nftw(path_in(fixture, "store"), remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
-    open_log(fixture);
-    assert_int_equal(fixture->log->boot.identity.cluster_id, 0xabcdef);
-    assert_int_not_equal(fixture->log->boot.identity.replica_id, former);
-    assert_int_equal(fixture->log->boot.last.index, 0);
-}
-
-static size_t read_file(const char *path, uint8_t **out_data)
-{
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    assert_int_equal(fseek(file, 0, SEEK_END), 0);
-    size_t size = (size_t)ftell(file);
-    rewind(file);
-    *out_data = memory_alloc(size);
-    assert_int_equal(fread(*out_data, 1, size, file), size);
-    (void)fclose(file);
-    return size;
-}
-
-static void write_file(const char *path, const uint8_t *data, size_t size)
-{
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(data, 1, size, file), size);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void assert_refused(struct fixture *fixture, const char *word)
-{
-    struct error error = { 0 };
-    fixture->log = NULL;
-    assert_int_equal(try_open(fixture, &error), STATUS_CORRUPT);
-    if (strstr(error.message, word) == NULL) fail_msg("\"%s\" is not in: %s", word, error.message);
-}
-
-static void a_flipped_bit_in_an_entry_is_doubt(void **state) /* FLT15, D8 */
-{
-    struct fixture *fixture = *state;
-    struct raft_entry entry = make_entry(fixture, 1, 1, ENTRY_COMMAND, "the one and only payload");
-    write_ok(fixture, &(struct log_batch){ .entries = &entry, .entry_count = 1 });
-    bytes_unref(&entry.payload);
-    close_log(fixture);
-    uint8_t *data = NULL;
-    size_t size = read_file(path_in(fixture, "store/data.mdb"), &data);
-    uint8_t *at = memmem(data, size, "only payload", 12);
-    assert_non_null(at);
-    for (; at != NULL; at = memmem(at, size - (size_t)(at - data), "only payload", 12)) {
-        *at ^= 1; /* Copies in freed pages too. */
+    struct log_fixture *fixture = *state;
+    static const struct {
+        enum log_memory_damage damage;
+        const char *word;
+    } cases[] = { { LOG_MEMORY_DAMAGE_ENTRY, "checksum of entry" },
+                  { LOG_MEMORY_DAMAGE_PAGE, "signal" },
+                  { LOG_MEMORY_DAMAGE_GUARD, "no valid slot" } };
+    fill_for_damage(fixture);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct log_memory_disk *sound = log_memory_disk_clone(fixture->disk);
+        assert_true(log_memory_disk_damage(fixture->disk, cases[i].damage, 3));
+        log_fixture_open(fixture);
+        assert_non_null(strstr(fixture->log->boot.doubt_reason, cases[i].word));
+        assert_int_equal(fixture->log->boot.last.index, 0);
+        log_fixture_close(fixture);
+        log_memory_disk_destroy(&fixture->disk);
+        fixture->disk = sound;
     }
-    write_file(path_in(fixture, "store/data.mdb"), data, size);
-    memory_free(data);
-    assert_refused(fixture, "checksum of entry 1");
-}
-
-static void a_damaged_meta_page_is_doubt(void **state) /* FLT15: LMDB itself would go one commit back. */
-{
-    struct fixture *fixture = *state;
-    append(fixture, 1, 3, 1);
-    append(fixture, 4, 1, 1);
-    close_log(fixture);
-    const char *file = path_in(fixture, "store/data.mdb");
-    uint8_t *sound = NULL;
-    size_t size = read_file(file, &sound);
-    static const size_t places[] = { 10, 16, 20, 40, 144, 151 }; /* Flags, magic, version, sizes, number. */
-    for (size_t page = 0; page < 2; page++) {
-        for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-            uint8_t *damaged = arena_memdup(&fixture->arena, sound, size);
-            damaged[page * 4096 + places[i]] ^= 0xFF;
-            write_file(file, damaged, size);
-            assert_refused(fixture, "meta page");
-        }
-    }
-    write_file(file, sound, size);
-    memory_free(sound);
-    open_log(fixture);
+    log_fixture_open(fixture);
     assert_int_equal(fixture->log->boot.last.index, 4);
 }
 
-static void a_lost_or_old_guard_is_doubt(void **state) /* T1, FLT17 */
+static void damage_of_the_copy_keeps_the_id(void **state) /* T6 */
 {
-    struct fixture *fixture = *state;
-    const char *guard = path_in(fixture, "store/guard");
-    uint8_t *old = NULL;
-    struct hard_state hard = { 1, 7 };
-    write_ok(fixture, &(struct log_batch){ .hard = &hard });
-    size_t size = read_file(guard, &old);
-    hard = (struct hard_state){ 2, 0 };
-    write_ok(fixture, &(struct log_batch){ .hard = &hard });
-    hard = (struct hard_state){ 2, 9 };
-    write_ok(fixture, &(struct log_batch){ .hard = &hard });
-    close_log(fixture);
-    uint8_t *current = NULL;
-    assert_int_equal(read_file(guard, &current), size);
-    write_file(guard, old, size);
-    assert_refused(fixture, "older than the environment");
-    assert_int_equal(unlink(guard), 0);
-    assert_refused(fixture, "no valid slot");
-    for (size_t i = 0; i < size; i += 512) { /* One torn slot is survived when it is the older one. */
-        uint8_t *torn = arena_memdup(&fixture->arena, current, size);
-        torn[i + 20] ^= 1;
-        write_file(guard, torn, size);
-        struct error error = { 0 };
-        enum status status = try_open(fixture, &error);
-        assert_true(status == STATUS_OK || status == STATUS_CORRUPT);
-        if (status == STATUS_OK) assert_int_equal(fixture->log->boot.hard.vote, 9);
-        close_log(fixture);
+    struct log_fixture *fixture = *state;
+    fill_for_damage(fixture);
+    assert_true(log_memory_disk_damage(fixture->disk, LOG_MEMORY_DAMAGE_RECORD, 12345));
+    log_fixture_open(fixture);
+    assert_int_equal(fixture->log->boot.copy_state, LOG_COPY_REPLAY);
+    assert_int_equal(fixture->log->boot.retired_id, 0);
+    assert_int_equal(fixture->log->boot.last.index, 4);
+    assert_int_equal(fixture->log->boot.applied.index, 0);
+    assert_int_equal(fixture->log->boot.committed, 4);
+    fixture->state = (struct log_fixture_state){ .change_count = 0 };
+    log_fixture_put(fixture, &fixture->state, "a", "1");
+    struct log_batch copy = log_fixture_copy(fixture, 4); /* Replayed. */
+    log_fixture_write_ok(fixture, &copy);
+    log_fixture_write_ok(fixture, &(struct log_batch){ .compact_to = 3 });
+    log_fixture_reopen(fixture);
+    assert_int_equal(fixture->log->boot.copy_state, LOG_COPY_SOUND);
+    log_fixture_close(fixture);
+    assert_true(log_memory_disk_damage(fixture->disk, LOG_MEMORY_DAMAGE_RECORD, 99));
+    log_fixture_open(fixture); /* The log no longer reaches back. */
+    assert_int_equal(fixture->log->boot.copy_state, LOG_COPY_SNAPSHOT);
+}
+
+static void the_older_slot_may_be_damaged(void **state) /* T1 */
+{
+    struct log_fixture *fixture = *state;
+    fill_for_damage(fixture);
+    uint32_t doubted = 0;
+    for (uint64_t slot = 0; slot < 2; slot++) {
+        struct log_memory_disk *sound = log_memory_disk_clone(fixture->disk);
+        assert_true(log_memory_disk_damage(fixture->disk, LOG_MEMORY_DAMAGE_SLOT, slot));
+        log_fixture_open(fixture);
+        if (fixture->log->boot.doubt_reason[0] != '\0') doubted++;
+        log_fixture_close(fixture);
+        log_memory_disk_destroy(&fixture->disk);
+        fixture->disk = sound;
     }
-    write_file(guard, current, size);
-    open_log(fixture);
-    memory_free(old);
-    memory_free(current);
+    assert_int_equal(doubted, 1);
 }
 
-static void a_guard_ahead_of_the_environment_counts(void **state) /* T1: a crash between the two. */
+static void a_full_disk_fails_and_takes_again_what_was_freed(void **state) /* F2, FLT14 */
 {
-    struct fixture *fixture = *state;
-    uint8_t *before = NULL;
-    const char *data = path_in(fixture, "store/data.mdb");
-    struct hard_state hard = { 1, 7 };
-    write_ok(fixture, &(struct log_batch){ .hard = &hard });
-    close_log(fixture);
-    size_t size = read_file(data, &before);
-    open_log(fixture);
-    hard = (struct hard_state){ 2, 9 };
-    write_ok(fixture, &(struct log_batch){ .hard = &hard });
-    close_log(fixture);
-    write_file(data, before, size); /* As if that transaction never came. */
-    memory_free(before);
-    open_log(fixture);
-    assert_int_equal(fixture->log->boot.hard.term, 2);
-    assert_int_equal(fixture->log->boot.hard.vote, 9);
+    struct log_fixture *fixture = *state;
+    struct log_space space;
+    append_founded(fixture, 9);
+    fixture->log->ops->space(fixture->log, &space);
+    assert_false(space.low);
+    log_memory_disk_set_capacity(fixture->disk, log_memory_disk_used(fixture->disk) + 10);
+    fixture->log->ops->space(fixture->log, &space);
+    assert_true(space.full);
+    struct error error;
+    struct raft_entry entry = log_fixture_entry(fixture, 11, 1, ENTRY_COMMAND, "more");
+    struct log_batch batch = { .entries = &entry, .entry_count = 1 };
+    assert_int_equal(log_fixture_write(fixture, &batch, &error), STATUS_IO);
+    log_fixture_reopen(fixture);
+    assert_int_equal(fixture->log->boot.last.index, 10);
+    struct log_batch copy = log_fixture_copy(fixture, 10);
+    copy.compact_to = 10;
+    log_fixture_write_ok(fixture, &copy);
+    log_fixture_write_ok(fixture, &batch);
+    bytes_unref(&entry.payload);
 }
 
-/* Writes one entry after another, says each once it is durable, until it is killed. */
-_Noreturn static void write_until_killed(struct fixture *fixture, int says)
+int main(int argc, char **argv)
 {
-    for (log_index index = 1;; index++) {
-        struct hard_state hard = { index, index };
-        struct raft_entry entry = make_entry(fixture, index, index, ENTRY_COMMAND, "payload");
-        struct log_batch batch = { .hard = &hard, .entries = &entry, .entry_count = 1, .cluster_id = 5 };
-        if (write_one(fixture, &batch, NULL) != STATUS_OK) _exit(1);
-        if (write(says, &index, sizeof index) != sizeof index) _exit(1);
-        bytes_unref(&entry.payload);
-    }
-}
-
-static void what_was_acknowledged_survives_kill(void **state) /* K3, FLT7 */
-{
-    struct fixture *fixture = *state;
-    close_log(fixture);
-    for (log_index wanted = 1; wanted <= 40; wanted += 13) {
-        int channel[2];
-        assert_int_equal(pipe(channel), 0);
-        assert_int_equal(nftw(path_in(fixture, "store"), remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
-        pid_t child = fork();
-        if (child == 0) {
-            fixture->chain = 0;
-            if (try_open(fixture, NULL) != STATUS_OK) _exit(1);
-            write_until_killed(fixture, channel[1]);
-        }
-        (void)close(channel[1]);
-        log_index acknowledged = 0;
-        while (acknowledged < wanted) {
-            assert_int_equal(read(channel[0], &acknowledged, sizeof acknowledged), sizeof acknowledged);
-        }
-        assert_int_equal(kill(child, SIGKILL), 0);
-        assert_int_equal(waitpid(child, NULL, 0), child);
-        while (read(channel[0], &acknowledged, sizeof acknowledged) == sizeof acknowledged) {
-        }
-        (void)close(channel[0]);
-        open_log(fixture);
-        assert_true(fixture->log->boot.last.index >= acknowledged);
-        assert_true(fixture->log->boot.hard.term >= fixture->log->boot.last.index); /* S16 */
-        close_log(fixture);
-    }
-}
-
-int main(void)
-{
-#define MEMORY(name) cmocka_unit_test_setup_teardown(name, set_up_memory, tear_down)
-#define LMDB(name)   cmocka_unit_test_setup_teardown(name, set_up_lmdb, tear_down)
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+#define MEMORY(name) cmocka_unit_test_setup_teardown(name, log_fixture_memory, log_fixture_free)
+#define LMDB(name)   cmocka_unit_test_setup_teardown(name, log_fixture_lmdb, log_fixture_free)
 #define BOTH(name)   MEMORY(name), LMDB(name)
     const struct CMUnitTest tests[] = {
         BOTH(an_empty_log_has_a_replica_id_for_good),
@@ -651,14 +670,21 @@ int main(void)
         BOTH(batches_are_joined_in_order),
         BOTH(the_copy_is_kept_with_its_position),
         BOTH(a_copy_that_does_not_continue_is_dropped),
+        BOTH(the_prefix_goes_up_to_the_durable_copy),
+        BOTH(all_of_a_log_may_be_compacted),
+        BOTH(compaction_takes_bounded_steps),
+        BOTH(a_snapshot_comes_in_steps_that_survive),
+        BOTH(the_flip_is_one_step),
+        BOTH(the_log_goes_on_after_a_flip),
+        BOTH(a_snapshot_may_keep_the_log),
+        BOTH(a_snapshot_begins_in_an_empty_generation),
+        BOTH(a_lost_replica_is_retired_at_the_next_open),
+        BOTH(a_copy_marked_damaged_takes_a_snapshot),
         MEMORY(a_fault_leaves_what_it_says),
-        LMDB(a_directory_has_one_opener),
-        LMDB(the_member_file_follows_the_first_entry),
-        LMDB(a_flipped_bit_in_an_entry_is_doubt),
-        LMDB(a_damaged_meta_page_is_doubt),
-        LMDB(a_lost_or_old_guard_is_doubt),
-        LMDB(a_guard_ahead_of_the_environment_counts),
-        LMDB(what_was_acknowledged_survives_kill),
+        MEMORY(damage_of_log_or_guard_is_doubt),
+        MEMORY(damage_of_the_copy_keeps_the_id),
+        MEMORY(the_older_slot_may_be_damaged),
+        MEMORY(a_full_disk_fails_and_takes_again_what_was_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
