@@ -3,6 +3,7 @@
 #include "actors/consensus/leader_state.h"
 #include "actors/consensus/status_reply.h"
 #include "runtime/base/memory.h"
+#include "runtime/base/planted.h"
 #include "runtime/base/text.h"
 #include "wire/kinds.h"
 
@@ -27,7 +28,8 @@ void leader_lose_proposals(struct actor *self, struct leader *leader)
     for (size_t i = 0; map_next_number(&leader->pending, &i, &index, &value);) {
         struct pending *pending = value;
         if (index <= status.commit) continue;
-        refuse_proposal(self, &pending->request, STATUS_UNKNOWN);
+        bool lies = PLANTED("leader.lost_proposal_is_refused");
+        refuse_proposal(self, &pending->request, lies ? STATUS_CONFLICT : STATUS_UNKNOWN);
         memory_free(pending);
         (void)map_remove_number(&leader->pending, index);
     }
@@ -99,7 +101,8 @@ static void answer_proposal(struct actor *self, struct leader *leader, struct ap
 {
     struct pending *pending = map_remove_number(&leader->pending, result->index);
     if (pending == NULL) return;
-    if (pending->term == result->term) actor_reply(self, pending->request, &result->reply);
+    bool ours = pending->term == result->term || PLANTED("leader.another_terms_entry_answers");
+    if (ours) actor_reply(self, pending->request, &result->reply);
     else actor_refuse(self, pending->request, STATUS_UNKNOWN);
     message_destroy(&pending->request);
     memory_free(pending);

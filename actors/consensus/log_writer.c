@@ -7,6 +7,7 @@
 #include "actors/consensus/log_writer.h"
 
 #include "actors/consensus/messages.h"
+#include "runtime/base/planted.h"
 #include "wire/kinds.h"
 
 #include <string.h>
@@ -86,7 +87,7 @@ static void commit(struct actor *self, struct log_writer *writer)
     take_copy(self, writer);
     struct error error = { 0 };
     enum status status = writer->log->ops->write(writer->log, writer->batches, writer->batch_count, &error);
-    if (status == STATUS_OK) {
+    if (status == STATUS_OK || PLANTED("log_writer.sync_error_is_ignored")) {
         answer(self, writer);
     } else { /* Nothing of it leaves, and nothing is tried again. */
         error_wrap(&error, "write the log");
@@ -110,7 +111,7 @@ static void on_persist(struct actor *self, void *state, const struct message *me
     writer->leader = message->sender;
     struct log_batch *batch = &writer->batches[writer->batch_count];
     *batch = (struct log_batch){
-        .hard = persist->has_hard ? &persist->hard : NULL,
+        .hard = persist->has_hard && !PLANTED("log_writer.vote_is_left_out") ? &persist->hard : NULL,
         .install = persist->install,
         .truncate_from = persist->truncate_from,
         .entries = persist->entries,
@@ -121,6 +122,7 @@ static void on_persist(struct actor *self, void *state, const struct message *me
     writer->batch_count++;
     writer->entry_count += persist->entry_count;
     writer->bytes += bytes;
+    if (PLANTED("log_writer.answers_before_it_writes")) answer(self, writer);
 }
 
 static void on_copy(struct actor *self, void *state, const struct message *message)

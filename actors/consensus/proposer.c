@@ -12,6 +12,7 @@
 #include "actors/consensus/patience.h"
 #include "actors/consensus/sessions.h"
 #include "runtime/base/memory.h"
+#include "runtime/base/planted.h"
 #include "runtime/base/text.h"
 #include "wire/kinds.h"
 #include "wire/remote.h"
@@ -165,6 +166,7 @@ static bool outcome_is_unknown(enum status status)
 /* Sent twice, it is applied once (A4). */
 static bool is_repeatable(const struct call *call)
 {
+    if (PLANTED("proposer.repeats_without_a_session")) return true;
     return call->session != NULL || call->carries_session;
 }
 
@@ -248,6 +250,7 @@ static void pack(struct actor *self, struct call *call)
     if (call->session != NULL) {
         call->command->session = call->session->id;
         call->command->sequence = call->session->sequence;
+        if (PLANTED("proposer.session_is_left_out")) call->command->session = 0;
     }
     bytes_unref(&call->packed);
     call->packed = bytes_create(pb__command__get_packed_size(call->command));

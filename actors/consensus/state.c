@@ -14,6 +14,7 @@
 #include "actors/consensus/walks.h"
 #include "actors/consensus/watches.h"
 #include "runtime/base/memory.h"
+#include "runtime/base/planted.h"
 #include "store/kv.h"
 #include "wire/kinds.h"
 
@@ -132,6 +133,7 @@ static void on_round(struct actor *self, void *context_state, void *context, con
         CHECK(kv_applied(state->kv).index >= reply->index); /* It waited for us to say so. */
         state->round_term = reply->term;
         state->round_confirmed = state->round_next - 1;
+        if (PLANTED("state.round_confirms_later_reads")) state->round_confirmed = state->round_next;
     }
     /* turn_end serves, and begins the next round; a refused one only after the sweep's pause. */
 }
@@ -160,6 +162,8 @@ static void on_read(struct actor *self, void *actor_state, const struct message 
     struct parked parked = { .after = terms.after > terms.at ? terms.after : terms.at };
     /* What is past stays as it is: no leader has to confirm a read at a revision that is applied here. */
     if (!terms.stale && terms.at == 0) parked.round = state->round_next;
+    if (PLANTED("state.read_without_a_round")) parked.round = 0;
+    if (PLANTED("state.after_is_not_awaited")) parked.after = 0;
     if (is_ready(state, &parked, message)) {
         struct answer_view view = { .kv = state->kv, .commit = state->commit, .term = state->round_term };
         answers_reply(self, &view, message);

@@ -5,6 +5,7 @@
 #include "actors/consensus/answers.h"
 #include "actors/consensus/patience.h"
 #include "runtime/base/memory.h"
+#include "runtime/base/planted.h"
 #include "runtime/base/text.h"
 #include "wire/kinds.h"
 #include "wire/proto/cluster.pb-c.h"
@@ -285,10 +286,13 @@ static bool collect_revision(void *context, uint64_t revision, const struct kv_c
     bool fits = collect->events.count == 0 || collect->bytes + bytes <= POLL_BYTES_MAX;
     collect->full = !fits || collect->oversized != 0;
     if (collect->full) return false;
+    if (PLANTED("watches.revision_is_split") && collect->events.count + change_count > collect->limit)
+        change_count = (uint32_t)(collect->limit - collect->events.count);
     add_changes(&collect->events, collect->prefix, revision, changes, change_count);
     collect->bytes += bytes;
     collect->next = revision + 1;
     collect->full = collect->events.count >= collect->limit;
+    if (PLANTED("watches.gap_after_resume") && collect->full) collect->next++;
     return !collect->full;
 }
 
@@ -338,6 +342,7 @@ static bool try_answer(struct actor *self, struct poll *poll, const struct kv *k
     uint64_t applied = kv_applied(kv).index;
     /* Not cut off by a bound: all that is applied was looked at. */
     if (!collect.full && collect.next <= applied) collect.next = applied + 1;
+    if (PLANTED("watches.bookmark_promises_too_much")) collect.next = applied + 2;
     poll->next = collect.next;
     if (collect.events.count == 0 && !at_end) {
         message_destroy(&message);

@@ -1,6 +1,7 @@
 /* kv_apply: one committed entry, applied. Everything that decides stands in the entry or in the state (A2):
  * session (A4), leader term (A5), compares and operations (A1). Rules between keys are the schema's. */
 #include "runtime/base/check.h"
+#include "runtime/base/planted.h"
 #include "runtime/base/text.h"
 #include "store/memory/kv_state.h"
 #include "wire/proto/codec.h"
@@ -66,7 +67,7 @@ static bool compares_hold(struct kv_txn *txn, const Pb__Command *command, struct
     for (size_t i = 0; i < command->n_compares; i++) {
         const Pb__Compare *compare = command->compares[i];
         const struct kv_record *record = kv_txn_get(txn, compare->key);
-        if (compare_holds(compare, record)) continue;
+        if (compare_holds(compare, record) || PLANTED("kv.compare_ignored")) continue;
         bool created = compare->target_case == PB__COMPARE__TARGET_CREATED;
         if (record == NULL) (void)error_set(error, STATUS_CONFLICT, "%.400s does not exist", compare->key);
         else
@@ -189,7 +190,8 @@ static enum status check_command(const Pb__Command *command, const struct kv_con
         return error_set(error, STATUS_INVALID, "a transaction holds at most %d compares and operations",
                          KV_OPERATIONS_MAX);
     }
-    if (command->leader_term != 0 && command->leader_term != context->term) { /* A5 */
+    bool fenced = command->leader_term != 0 && command->leader_term != context->term; /* A5 */
+    if (fenced && !PLANTED("kv.leader_term_not_fenced")) {
         return error_set(error, STATUS_CONFLICT, "written by the leader of term %llu, but this is term %llu",
                          (unsigned long long)command->leader_term, (unsigned long long)context->term);
     }
@@ -259,6 +261,7 @@ static const Pb__ProposeReply *answer_of_session(struct kv *kv, const struct kv_
     uint64_t sequence = context->command->sequence;
     if (session == NULL) return refuse(kv, context, STATUS_UNKNOWN, "the session is not known (any more)");
     if (sequence > session->sequence) return NULL;
+    if (PLANTED("kv.retry_acts_twice") && sequence == session->sequence) return NULL;
     if (sequence < session->sequence || sequence == 0) {
         return refuse(kv, context, STATUS_UNKNOWN, "the session is past this command");
     }

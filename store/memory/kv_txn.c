@@ -2,6 +2,7 @@
  * (A2: never in the order of addresses). */
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
+#include "runtime/base/planted.h"
 #include "runtime/base/text.h"
 #include "store/memory/kv_state.h"
 
@@ -134,7 +135,8 @@ void kv_place(struct kv *kv, const char *key, struct kv_item *item)
 static struct kv_change settle(struct kv *kv, const char *key, struct kv_cover *cover)
 {
     kv_snapshot_before_record(kv, key, cover->base);
-    struct kv_item *previous = kv_item_ref(cover->base);
+    struct kv_item *previous =
+        kv_item_ref(PLANTED("kv.previous_is_the_new_value") && cover->now ? cover->now : cover->base);
     struct kv_item *item = kv_item_ref(cover->now);
     kv_place(kv, key, cover->now);
     cover->now = NULL;
@@ -151,6 +153,7 @@ const struct kv_change *kv_txn_commit(struct kv_txn *txn, uint32_t *out_count)
     struct kv_cover *cover = NULL;
     for (const char *key = NULL; (cover = kv_view_each(&txn->view, &key)) != NULL;) {
         if (cover->base == NULL && cover->now == NULL) continue; /* Made and deleted again. */
+        if (PLANTED("kv.transaction_loses_a_change") && count == 2) continue;
         changes[count++] = settle(txn->kv, key, cover);
     }
     kv_view_fini(&txn->view);

@@ -2,6 +2,7 @@
  * (cluster_change.c), the rest the node's own. */
 #include "store/schema/cluster_node.h"
 #include "runtime/base/check.h"
+#include "runtime/base/planted.h"
 #include "store/schema/cluster.h"
 #include "store/schema/document.h"
 #include "store/schema/event.h"
@@ -44,6 +45,7 @@ enum status cluster_rules_check_node(struct kv_txn *txn, const struct kv_context
     const Pb__Command *command = context->command;
     struct value *record = cluster_node_get(txn, command->node);
     bool current = record != NULL && incarnation_of(record) == command->incarnation && !is_lost(record);
+    if (PLANTED("cluster_node.old_incarnation_counts")) current = record != NULL;
     value_free(&record);
     if (current) return STATUS_OK;
     return error_set(error, STATUS_CONFLICT, "incarnation %llu of node \"%.63s\" is not current",
@@ -142,6 +144,7 @@ enum status cluster_rules_node_lost(struct kv_txn *txn, const struct kv_context 
     (void)error;
     struct value *record = cluster_node_get(txn, lost->node);
     bool current = record != NULL && incarnation_of(record) == lost->incarnation && !is_lost(record);
+    if (PLANTED("cluster_node.any_incarnation_is_lost")) current = record != NULL && !is_lost(record);
     if (current) {
         value_set_string(record, "presence", "LOST");
         cluster_node_put(txn, lost->node, &record);

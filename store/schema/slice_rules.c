@@ -443,7 +443,7 @@ static enum status check_one_owner(struct rule *rule, const struct move *move)
 
 static enum status check_move(struct rule *rule, const struct move *move)
 {
-    if (!slice_state_allows(move->from, move->to))
+    if (!slice_state_allows(move->from, move->to) && !PLANTED("slice_rules.any_move_is_allowed"))
         return error_set(rule->error, STATUS_CONFLICT,
                          "%s#%u on node %s: %s to %s is no move of its lifecycle", move->fact->artifact,
                          move->fact->instance, move->node,
@@ -453,6 +453,7 @@ static enum status check_move(struct rule *rule, const struct move *move)
         enum status status = check_allocation(rule, move);
         if (status != STATUS_OK) return status;
     }
+    if (PLANTED("slice_rules.two_live_owners")) return STATUS_OK;
     return move->to == SLICE_LOAD ? check_one_owner(rule, move) : STATUS_OK;
 }
 
@@ -527,8 +528,11 @@ static void apply_move(struct rule *rule, const struct move *move, uint64_t inca
     struct slice_record record = moved_record(rule, move, incarnation);
     if (record.instance_count == 0) (void)kv_txn_delete(rule->txn, move->record_key);
     else put_text(rule, move->record_key, slice_record_write(&rule->arena, &record));
-    if (move->from == SLICE_ACTIVE) remove_endpoints(rule, fact->artifact, move->node, fact->instance);
-    if (move->to == SLICE_ACTIVE) put_endpoints(rule, fact, move->node);
+    bool kept = PLANTED("slice_rules.endpoint_outlives_active");
+    bool missed = PLANTED("slice_rules.active_without_endpoint");
+    if (move->from == SLICE_ACTIVE && !kept)
+        remove_endpoints(rule, fact->artifact, move->node, fact->instance);
+    if (move->to == SLICE_ACTIVE && !missed) put_endpoints(rule, fact, move->node);
     bool went_wrong = (move->to == SLICE_FAILED && !is_cancelled(fact)) ||
                       (move->to == SLICE_DEACTIVATE && fact->reason[0] != '\0');
     if (went_wrong) keep_attempt(rule, move->allocation_key, fact->instance, fact->attempt);
