@@ -1,4 +1,4 @@
-/* checkpoint: see the header. Packed form: version 1, count, then for each voter its id and match (8 bytes
+/* checkpoint: see the header. Packed form: version 1, count, then for each member its id and match (8 bytes
  * each, little-endian). */
 #include "store/raft/checkpoint.h"
 

@@ -1,5 +1,5 @@
-/* checkpoint: what each voter was known to hold durably, as the payload of a CHECKPOINT entry (T5). It lets a
- * replica that comes back with an old copy of its directory be found out (T3). Held by value; no heap. */
+/* checkpoint: what each member was known to hold durably, as the payload of a CHECKPOINT entry (T5). It lets
+ * a replica that comes back with an old copy of its directory be found out (T3). Held by value; no heap. */
 #ifndef AETHER_STORE_RAFT_CHECKPOINT_H
 #define AETHER_STORE_RAFT_CHECKPOINT_H
 

@@ -458,7 +458,7 @@ struct core_status {
 };
 
 void core_status(const struct core *core, struct core_status *out_status);
-/* T5: each voter's durable match as the leader knows it, its own too, capped at the commit index. */
+/* T5: each member's durable match as the leader knows it, its own too, capped at the commit index. */
 void core_checkpoint(const struct core *core, struct checkpoint *out_checkpoint);
 /* The configuration in force at `index`, which is at least what APPLIED last told; index 0: none known. */
 void core_configuration_at(const struct core *core, log_index index,

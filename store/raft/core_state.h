@@ -100,10 +100,10 @@ struct receiving { /* snapshots.c */
     uint64_t asked_at; /* Tick of the last SNAPSHOT_ASK; 0: none. */
 };
 
-struct recording {  /* recording.c */
-    log_index last; /* Of our last CHECKPOINT; 0: none in this term. */
-    uint64_t at;    /* Tick at which it was appended. */
-    uint64_t asked; /* Tick of the last CHECKPOINT_DUE; 0: none since. */
+struct recording {    /* recording.c */
+    log_index last;   /* Of our last CHECKPOINT; 0: none in this term. */
+    uint64_t changed; /* Tick at which the log went on after it; 0: it did not. */
+    uint64_t asked;   /* Tick of the last CHECKPOINT_DUE; 0: none since. */
 };
 
 struct transfer {       /* transfer.c */

@@ -52,12 +52,14 @@ void core_checkpoint(const struct core *core, struct checkpoint *out_checkpoint)
     const struct configuration *active = roster_active(core);
     for (uint32_t i = 0; i < active->member_count; i++) {
         replica_id id = active->members[i].id;
-        if (!configuration_is_voter(active, id)) continue;
         log_index match = core->persistence.durable;
         for (uint32_t k = 0; k < core->peer_count; k++) {
             if (core->peers[k].id == id) match = core->peers[k].match;
         }
         if (match > core->commit) match = core->commit;
+        /* A new leader knows nothing yet of one who is away: what was recorded of it still holds. */
+        log_index recorded = checkpoint_match_of(&core->gate.recorded, id);
+        if (match < recorded) match = recorded;
         out_checkpoint->matches[out_checkpoint->count++] =
             (struct checkpoint_match){ .id = id, .match = match };
     }
@@ -103,7 +105,8 @@ void core_status(const struct core *core, struct core_status *out_status)
             .match = peer->match,
             .next = peer->next,
             .voter = configuration_is_voter(roster_active(core), peer->id),
-            .caught_up = core->now - peer->healthy_since >= core->options.election_min_ticks,
+            .caught_up =
+                peer->match > 0 && core->now - peer->healthy_since >= core->options.election_min_ticks,
             .silent_ticks = (uint32_t)(core->now - peer->heard),
         };
     }

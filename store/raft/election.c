@@ -221,7 +221,7 @@ static bool may_campaign(const struct core *core)
 {
     bool free = !core->gate.shut && !core->damaged && !snapshots_is_installing(core);
     bool idle = persistence_is_idle(core) || MUTANT(core, CAMPAIGN_WHILE_WRITING);
-    return holds_something(core) && roster_self_is_voter(core) && idle && free;
+    return holds_something(core) && roster_self_may_lead(core) && idle && free;
 }
 
 void election_on_tick(struct core *core)
@@ -238,7 +238,7 @@ void election_on_tick(struct core *core)
         return;
     }
     if (core->leader != 0) election_follow(core, core->hard.term, 0);
-    if (!roster_self_is_voter(core)) draw_deadline(core);
+    if (!roster_self_may_lead(core)) draw_deadline(core);
 }
 
 void election_on_persisted(struct core *core)

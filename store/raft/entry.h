@@ -14,7 +14,7 @@ enum entry_type {
     ENTRY_NO_OP = 1,
     ENTRY_COMMAND = 2,       /* payload: packed pb.Command */
     ENTRY_CONFIGURATION = 3, /* payload: configuration_pack */
-    ENTRY_CHECKPOINT = 4,    /* payload: each voter's durable match (T5) */
+    ENTRY_CHECKPOINT = 4,    /* payload: checkpoint_pack (T5) */
 };
 
 enum { ENTRY_PAYLOAD_MAX = 1024 * 1024, REPLICAS_MAX = 16 };

@@ -128,7 +128,6 @@ void gate_on_hello(struct core *core, const struct core_message *message)
     log_index match = recorded_match(core, message->from);
     enum core_verdict verdict = judge(message, match);
     if (verdict == CORE_VERDICT_LOST) MARK("raft.gate_answers_lost");
-    if (core->gate.shut) adopt_term(core, message->term);
     outbox_send(core, (struct core_message){ .type = CORE_HELLO_REPLY,
                                              .to = message->from,
                                              .token = message->token,
@@ -211,6 +210,7 @@ bool gate_admits(struct core *core, const struct core_message *message)
                                                  .verdict = CORE_VERDICT_REMOVED });
         return false;
     }
-    bool greets = message->type == CORE_HELLO || message->type == CORE_HELLO_REPLY;
-    return greets || !core->gate.shut;
+    if (!core->gate.shut) return true;
+    if (message->type == CORE_HELLO && message->term > core->hard.term) adopt_term(core, message->term);
+    return message->type == CORE_HELLO || message->type == CORE_HELLO_REPLY;
 }

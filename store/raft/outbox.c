@@ -145,3 +145,13 @@ void outbox_drop_held(struct core *core)
     if (core->outbox.held_count > 0) MARK("raft.held_messages_dropped");
     core->outbox.held_count = 0;
 }
+
+void outbox_drop_acknowledgements(struct core *core)
+{
+    struct outbox *outbox = &core->outbox;
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < outbox->held_count; i++) {
+        if (!acknowledges(&outbox->held[i].message)) outbox->held[left++] = outbox->held[i];
+    }
+    outbox->held_count = left;
+}

@@ -17,5 +17,7 @@ void outbox_acknowledge(struct core *core, struct core_message message);
 void outbox_reject(struct core *core, uint64_t tag, enum status status);
 void outbox_release(struct core *core);   /* What may leave now that more is durable. */
 void outbox_drop_held(struct core *core); /* R5: the term changed. */
+/* The log that they speak of is about to be replaced by a snapshot. */
+void outbox_drop_acknowledgements(struct core *core);
 
 #endif

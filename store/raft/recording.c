@@ -10,7 +10,7 @@ void recording_start_term(struct core *core)
 
 void recording_appended(struct core *core, log_index index)
 {
-    core->recording = (struct recording){ .last = index, .at = core->now };
+    core->recording = (struct recording){ .last = index };
 }
 
 /* Tick at which the next one is due; UINT64_MAX: when more is appended. */
@@ -20,12 +20,13 @@ static uint64_t due_at(const struct core *core)
     log_index last = tail_last(&core->tail).index;
     if (recording->last == 0) return core->now; /* After a new leader's no-op. */
     if (last - recording->last >= core->options.checkpoint_entries) return core->now;
-    return last > recording->last ? recording->at + core->options.checkpoint_ticks : UINT64_MAX;
+    return recording->changed != 0 ? recording->changed + core->options.checkpoint_ticks : UINT64_MAX;
 }
 
 uint64_t recording_due(const struct core *core)
 {
-    if (!core_is_ready(core)) return UINT64_MAX;
+    /* Applied: the last leader's CHECKPOINT is known, and is not to be forgotten by ours. */
+    if (!core_is_ready(core) || core->applied < core->no_op) return UINT64_MAX;
     uint64_t due = due_at(core);
     if (core->recording.asked == 0) return due;
     uint64_t again = core->recording.asked + core->options.election_min_ticks;
@@ -34,7 +35,10 @@ uint64_t recording_due(const struct core *core)
 
 void recording_settle(struct core *core)
 {
+    struct recording *recording = &core->recording;
+    bool changed = recording->last != 0 && tail_last(&core->tail).index > recording->last;
+    if (changed && recording->changed == 0) recording->changed = core->now;
     if (recording_due(core) > core->now) return;
-    core->recording.asked = core->now;
+    recording->asked = core->now;
     (void)outbox_add(core, CORE_ACTION_CHECKPOINT_DUE);
 }

@@ -145,3 +145,13 @@ bool roster_self_is_voter(const struct core *core)
 {
     return configuration_is_voter(roster_active(core), core->options.self);
 }
+
+bool roster_self_may_lead(const struct core *core)
+{
+    if (roster_self_is_voter(core)) return true;
+    uint32_t count = core->configuration_count;
+    if (count < 2 || roster_active_index(core) <= core->commit) return false;
+    bool was = configuration_is_voter(&core->configurations[count - 2].configuration, core->options.self);
+    if (was) MARK("raft.former_voter_may_lead");
+    return was;
+}

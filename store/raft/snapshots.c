@@ -159,6 +159,7 @@ static void flip(struct core *core)
     receiving->stage = RECEIVING_FLIP;
     receiving->sequence = persistence_install(core, snapshot, keep);
     if (!keep) {
+        outbox_drop_acknowledgements(core);
         tail_restart(&core->tail, &snapshot->position);
         core->uncommitted_bytes = 0;
         if (!MUTANT(core, SNAPSHOT_WITHOUT_CONF)) roster_replace(core, &snapshot->configuration);
