@@ -153,7 +153,8 @@ static void begin(struct script *script)
     script->core = core_create(&script->options);
     static struct core_term_run runs[CORE_TERM_RUNS_MAX];
     static struct core_log_configuration configurations[CORE_CONFIGURATIONS_MAX];
-    struct raft_disk disk = { .hard = script->hard, .log = script->log, .applied = script->applied };
+    struct raft_disk disk = { .hard = script->hard, .log = script->log };
+    disk.copy.position.index = script->applied;
     struct core_init init;
     raft_disk_init(&disk, runs, configurations, &init);
     init.start = script->start;
@@ -324,6 +325,20 @@ static bool on_wider_event(struct script *script, const char *what, struct notat
     return true;
 }
 
+/* No event: what a leader knows of the others (M3). */
+static void on_peers(struct script *script)
+{
+    static const char *const states[] = { "?", "probe", "pipeline", "snapshot" };
+    struct core_status status;
+    core_status(script->core, &status);
+    for (uint32_t i = 0; i < status.peer_count; i++) {
+        const struct core_peer_status *peer = &status.peers[i];
+        text_printf(&script->actual, "    PEER %" PRIu64 " %s %s match %" PRIu64 " silent %u%s\n", peer->id,
+                    peer->voter ? "voter" : "learner", states[peer->state], peer->match, peer->silent_ticks,
+                    peer->caught_up ? " caught up" : "");
+    }
+}
+
 /* No event: in how many ticks the core next has something to do. */
 static void on_due(struct script *script)
 {
@@ -352,6 +367,7 @@ static void on_event(struct script *script, struct notation_line *line)
     else if (is(what, "log-read")) on_log_read(script, line);
     else if (is(what, "status")) on_status(script);
     else if (is(what, "due")) on_due(script);
+    else if (is(what, "peers")) on_peers(script);
     else if (on_wider_event(script, what, line)) return;
     else if (is(what, "begin")) return;
     else if (is(what, "disk-error")) event.type = CORE_EVENT_DISK_ERROR;
