@@ -25,14 +25,10 @@ static uint64_t number_from(const char *name, uint64_t otherwise)
 
 static void print_counts(const struct swarm_counts *sum)
 {
-    print_message(
-        "events %" PRIu64 ", elections %" PRIu64 ", commits %" PRIu64 ", truncations %" PRIu64
-        ", crashes %" PRIu64 ", lost batches %" PRIu64 ", log reads %" PRIu64 ", applies from log %" PRIu64
-        ", messages lost %" PRIu64 ", doubled %" PRIu64 ", reads %" PRIu64 " (on followers %" PRIu64
-        "), transfers %" PRIu64 ", isolations %" PRIu64 "\n",
-        sum->events, sum->elections, sum->commits, sum->truncations, sum->crashes, sum->lost_batches,
-        sum->log_reads, sum->log_applies, sum->messages_lost, sum->messages_doubled, sum->reads_answered,
-        sum->reads_forwarded, sum->transfers, sum->isolations);
+#define PRINT_COUNT(name) print_message("%s %" PRIu64 ", ", #name, sum->name);
+    SWARM_COUNTS(PRINT_COUNT)
+#undef PRINT_COUNT
+    print_message("\n");
 }
 
 static void invariants_hold_under_faults(void **unused)

@@ -4,6 +4,8 @@
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
 
+#include <string.h>
+
 void raft_log_append(struct raft_log *log, const struct raft_entry *entry)
 {
     if (log->count == log->capacity) {
@@ -22,8 +24,15 @@ void raft_log_truncate(struct raft_log *log, log_index from)
     }
 }
 
+void raft_log_restart(struct raft_log *log, const struct log_position *base)
+{
+    raft_log_truncate(log, 0);
+    log->base = *base;
+}
+
 void raft_log_copy(struct raft_log *to, const struct raft_log *from)
 {
+    to->base = from->base;
     for (uint64_t i = 0; i < from->count; i++) {
         raft_log_append(to, &from->entries[i]);
     }
@@ -31,14 +40,14 @@ void raft_log_copy(struct raft_log *to, const struct raft_log *from)
 
 const struct raft_entry *raft_log_at(const struct raft_log *log, log_index index)
 {
-    if (index == 0 || index > log->count) return NULL;
-    return &log->entries[index - 1];
+    if (index <= log->base.index || index - log->base.index > log->count) return NULL;
+    return &log->entries[index - log->base.index - 1];
 }
 
 struct log_position raft_log_last(const struct raft_log *log)
 {
-    const struct raft_entry *entry = raft_log_at(log, log->count);
-    if (entry == NULL) return (struct log_position){ 0 };
+    if (log->count == 0) return log->base;
+    const struct raft_entry *entry = &log->entries[log->count - 1];
     return (struct log_position){ .index = entry->index, .term = entry->term, .chain = entry->chain };
 }
 
@@ -54,9 +63,92 @@ static void take(struct raft_log *log, log_index truncate_from, const struct raf
 {
     if (truncate_from != 0) raft_log_truncate(log, truncate_from);
     for (uint64_t i = 0; i < count; i++) {
-        CHECK(entries[i].index == log->count + 1);
+        CHECK(entries[i].index == raft_log_last(log).index + 1);
         raft_log_append(log, &entries[i]);
     }
+}
+
+static void flip(struct raft_log *log, const struct raft_state *received, bool keep_log)
+{
+    if (!keep_log) raft_log_restart(log, &received->position);
+}
+
+bool raft_state_apply(struct raft_state *state, const struct raft_entry *entry)
+{
+    const void *payload = entry->payload == NULL ? NULL : entry->payload->data;
+    size_t size = entry->payload == NULL ? 0 : entry->payload->size;
+    uint64_t chain =
+        entry_chain(state->position.chain, entry->index, entry->term, entry->type, payload, size);
+    if (entry->index != state->position.index + 1 || entry->chain != chain) return false;
+    state->position =
+        (struct log_position){ .index = entry->index, .term = entry->term, .chain = entry->chain };
+    if (entry->type == ENTRY_CONFIGURATION) {
+        state->configuration.index = entry->index;
+        CHECK(configuration_unpack(payload, size, &state->configuration.configuration) == STATUS_OK);
+    }
+    if (entry->type == ENTRY_CHECKPOINT)
+        CHECK(checkpoint_unpack(payload, size, &state->checkpoint) == STATUS_OK);
+    return true;
+}
+
+static void append_batch(struct raft_disk *disk, struct raft_batch *batch)
+{
+    if (disk->last == NULL) disk->first = batch;
+    else disk->last->next = batch;
+    disk->last = batch;
+}
+
+void raft_disk_install(struct raft_disk *disk, const struct core_install *install,
+                       const struct raft_state *received)
+{
+    struct raft_batch *batch = memory_zalloc(sizeof *batch);
+    batch->sequence = install->sequence;
+    batch->installs = true;
+    batch->keep_log = install->keep_log;
+    batch->received = *received;
+    append_batch(disk, batch);
+    flip(&disk->written, received, install->keep_log);
+}
+
+static void note_configuration(struct raft_disk *disk, const struct raft_entry *entry)
+{
+    if (entry->type != ENTRY_CONFIGURATION) return;
+    disk->base_configuration.index = entry->index;
+    CHECK(configuration_unpack(entry->payload->data, entry->payload->size,
+                               &disk->base_configuration.configuration) == STATUS_OK);
+}
+
+static void drop_first(struct raft_log *log, uint64_t count)
+{
+    const struct raft_entry *last = &log->entries[count - 1];
+    log->base = (struct log_position){ .index = last->index, .term = last->term, .chain = last->chain };
+    for (uint64_t i = 0; i < count; i++) {
+        bytes_unref(&log->entries[i].payload);
+    }
+    log->count -= count;
+    memmove(log->entries, log->entries + count, log->count * sizeof log->entries[0]);
+}
+
+struct log_position raft_disk_compact(struct raft_disk *disk, log_index index)
+{
+    CHECK(index <= disk->copy.position.index);
+    uint64_t count = index - disk->log.base.index;
+    for (uint64_t i = 0; i < count; i++) {
+        note_configuration(disk, &disk->log.entries[i]);
+    }
+    drop_first(&disk->log, count);
+    drop_first(&disk->written, index - disk->written.base.index);
+    return disk->log.base;
+}
+
+void raft_disk_clone(struct raft_disk *to, const struct raft_disk *from)
+{
+    to->hard = from->hard;
+    raft_log_copy(&to->log, &from->log);
+    raft_log_copy(&to->written, &from->log);
+    to->base_configuration = from->base_configuration;
+    to->copy = from->copy;
+    to->damaged = from->damaged;
 }
 
 void raft_disk_write(struct raft_disk *disk, const struct core_persist *persist)
@@ -69,9 +161,7 @@ void raft_disk_write(struct raft_disk *disk, const struct core_persist *persist)
     for (uint32_t i = 0; i < persist->entry_count; i++) {
         raft_log_append(&batch->entries, &persist->entries[i]);
     }
-    if (disk->last == NULL) disk->first = batch;
-    else disk->last->next = batch;
-    disk->last = batch;
+    append_batch(disk, batch);
     take(&disk->written, persist->truncate_from, persist->entries, persist->entry_count);
 }
 
@@ -96,6 +186,12 @@ bool raft_disk_finish_one(struct raft_disk *disk, uint64_t *out_sequence)
     if (batch == NULL) return false;
     if (batch->hard_changed) disk->hard = batch->hard;
     take(&disk->log, batch->truncate_from, batch->entries.entries, batch->entries.count);
+    if (batch->installs) {
+        flip(&disk->log, &batch->received, batch->keep_log);
+        if (!batch->keep_log) disk->base_configuration = batch->received.configuration;
+        disk->copy = batch->received;
+        disk->damaged = false;
+    }
     *out_sequence = batch->sequence;
     batch_destroy(batch);
     return true;
@@ -120,17 +216,34 @@ void raft_disk_fini(struct raft_disk *disk)
     raft_log_fini(&disk->log);
 }
 
+static void add_configuration(struct core_init *init, struct core_log_configuration *configurations,
+                              const struct core_log_configuration *found)
+{
+    uint32_t *count = &init->configuration_count;
+    if (found->index <= init->applied) *count = 0; /* The newest of those counts. */
+    if (*count == CORE_CONFIGURATIONS_MAX) {
+        (*count)--;
+        memmove(configurations, configurations + 1, *count * sizeof configurations[0]);
+    }
+    configurations[(*count)++] = *found;
+}
+
 void raft_disk_init(const struct raft_disk *disk, struct core_term_run *runs,
                     struct core_log_configuration *configurations, struct core_init *out_init)
 {
     *out_init = (struct core_init){
         .start = CORE_START_RESTARTED,
         .hard = disk->hard,
+        .base = disk->log.base,
         .last = raft_log_last(&disk->log),
-        .applied = disk->applied,
+        .applied = disk->damaged ? disk->log.base.index : disk->copy.position.index,
+        .damaged = disk->damaged,
         .term_runs = runs,
         .configurations = configurations,
     };
+    if (disk->base_configuration.index != 0) {
+        add_configuration(out_init, configurations, &disk->base_configuration);
+    }
     for (uint64_t i = 0; i < disk->log.count; i++) {
         const struct raft_entry *entry = &disk->log.entries[i];
         uint32_t *count = &out_init->term_run_count;
@@ -139,10 +252,9 @@ void raft_disk_init(const struct raft_disk *disk, struct core_term_run *runs,
             runs[(*count)++] = (struct core_term_run){ .term = entry->term, .first = entry->index };
         }
         if (entry->type != ENTRY_CONFIGURATION) continue;
-        CHECK(out_init->configuration_count < CORE_CONFIGURATIONS_MAX);
-        struct core_log_configuration *configuration = &configurations[out_init->configuration_count++];
-        configuration->index = entry->index;
-        CHECK(configuration_unpack(entry->payload->data, entry->payload->size,
-                                   &configuration->configuration) == STATUS_OK);
+        struct core_log_configuration found = { .index = entry->index };
+        CHECK(configuration_unpack(entry->payload->data, entry->payload->size, &found.configuration) ==
+              STATUS_OK);
+        add_configuration(out_init, configurations, &found);
     }
 }

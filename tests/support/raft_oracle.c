@@ -82,8 +82,53 @@ static void see_entry(struct oracle *oracle, uint32_t replica, const struct raft
         (struct log_position){ .index = entry->index, .term = entry->term, .chain = entry->chain };
 }
 
+void oracle_found(struct oracle *oracle, const struct raft_entry *first)
+{
+    see_entry(oracle, 0, first);
+}
+
+bool oracle_votes_alone(const struct core_status *status, replica_id self)
+{
+    for (uint32_t i = 0; i < status->configuration.member_count; i++) {
+        const struct configuration_member *member = &status->configuration.members[i];
+        if (member->id != self && (member->voter || member->outgoing_voter)) return false;
+    }
+    return true;
+}
+
+/* S10: a leader makes a configuration only when the one before is committed, and one that overlaps it. */
+static void check_change(struct oracle *oracle, uint32_t replica, const struct raft_entry *entry,
+                         const struct core_status *status, const struct raft_disk *disk)
+{
+    const struct raft_entry *former = NULL;
+    for (uint64_t i = 0; i < disk->written.count; i++) {
+        const struct raft_entry *other = &disk->written.entries[i];
+        if (other->type == ENTRY_CONFIGURATION && other->index < entry->index) former = other;
+    }
+    if (former == NULL) return; /* In the log no longer: it is committed. */
+    const struct oracle_index *at = at_index(oracle, former->index);
+    bool committed = at->committed && at->committed_chain == former->chain;
+    if (!committed && former->index > status->commit) { /* In this very step: oracle_step sees to that. */
+        oracle_fail(oracle,
+                    "S10: leader %u begins a second change at %" PRIu64 " before %" PRIu64 " is committed",
+                    replica, entry->index, former->index);
+    }
+    struct configuration before;
+    struct configuration next;
+    bool readable =
+        configuration_unpack(former->payload->data, former->payload->size, &before) == STATUS_OK &&
+        configuration_unpack(entry->payload->data, entry->payload->size, &next) == STATUS_OK;
+    if (!readable || !configuration_may_follow(&before, &next))
+        oracle_fail(oracle, "S10: leader %u makes a configuration that does not overlap the last", replica);
+}
+
+void oracle_install(struct oracle *oracle, uint32_t replica)
+{
+    oracle->replicas[replica].durable_may_fall = true;
+}
+
 void oracle_persist(struct oracle *oracle, uint32_t replica, const struct core_persist *persist,
-                    const struct core_status *status)
+                    const struct core_status *status, const struct raft_disk *disk)
 {
     struct oracle_replica *known = &oracle->replicas[replica];
     if (persist->truncate_from != 0) {
@@ -99,7 +144,10 @@ void oracle_persist(struct oracle *oracle, uint32_t replica, const struct core_p
         }
     }
     for (uint32_t i = 0; i < persist->entry_count; i++) {
-        see_entry(oracle, replica, &persist->entries[i]);
+        const struct raft_entry *entry = &persist->entries[i];
+        see_entry(oracle, replica, entry);
+        bool made = status->role == CORE_LEADER && entry->term == status->hard.term;
+        if (made && entry->type == ENTRY_CONFIGURATION) check_change(oracle, replica, entry, status, disk);
     }
 }
 
@@ -129,25 +177,26 @@ void oracle_send(struct oracle *oracle, uint32_t replica, const struct core_mess
         }
     }
     bool acknowledges = message->type == CORE_APPEND_REPLY && message->granted;
-    if (acknowledges && message->match > disk->log.count) {
+    log_index held = raft_log_last(&disk->log).index;
+    if (acknowledges && message->match > held) {
         oracle_fail(oracle, "S8: replica %u acknowledges %" PRIu64 " and holds %" PRIu64, replica,
-                    message->match, disk->log.count);
+                    message->match, held);
     }
 }
 
-static void see_committed(struct oracle *oracle, uint32_t replica, const struct raft_entry *entry,
+static void see_committed(struct oracle *oracle, uint32_t replica, log_index index, uint64_t chain,
                           log_term term)
 {
-    struct oracle_index *at = at_index(oracle, entry->index);
+    struct oracle_index *at = at_index(oracle, index);
     if (!at->committed) {
         at->committed = true;
-        at->committed_chain = entry->chain;
+        at->committed_chain = chain;
         at->committed_term = term;
         oracle->counts->commits++;
         return;
     }
-    if (at->committed_chain == entry->chain) return;
-    oracle_fail(oracle, "S5: replica %u commits another entry at %" PRIu64, replica, entry->index);
+    if (at->committed_chain == chain) return;
+    oracle_fail(oracle, "S5: replica %u commits another entry at %" PRIu64, replica, index);
 }
 
 void oracle_apply(struct oracle *oracle, uint32_t replica, const struct raft_entry *entry)
@@ -155,6 +204,16 @@ void oracle_apply(struct oracle *oracle, uint32_t replica, const struct raft_ent
     const struct oracle_index *at = at_index(oracle, entry->index);
     if (at->committed && at->committed_chain == entry->chain) return;
     oracle_fail(oracle, "S5: replica %u applies %" PRIu64 ", which nobody committed", replica, entry->index);
+}
+
+/* false: the log holds nothing there. */
+static bool chain_at(const struct raft_log *log, log_index index, uint64_t *out_chain)
+{
+    const struct raft_entry *entry = raft_log_at(log, index);
+    if (entry != NULL) *out_chain = entry->chain;
+    else if (index == log->base.index) *out_chain = log->base.chain;
+    else return false;
+    return true;
 }
 
 static void check_leader(struct oracle *oracle, uint32_t replica, const struct core_status *status,
@@ -169,11 +228,13 @@ static void check_leader(struct oracle *oracle, uint32_t replica, const struct c
     }
     term->leader = status->leader;
     oracle->counts->elections++;
-    for (log_index index = 1; index <= oracle->commit; index++) { /* S4 */
+    log_index from = disk->written.base.index == 0 ? 1 : disk->written.base.index;
+    for (log_index index = from; index <= oracle->commit; index++) { /* S4 */
         const struct oracle_index *at = at_index(oracle, index);
-        const struct raft_entry *entry = raft_log_at(&disk->written, index);
+        uint64_t chain = 0;
+        bool held = chain_at(&disk->written, index, &chain);
         if (!at->committed || at->committed_term > status->hard.term) continue;
-        if (entry != NULL && entry->chain == at->committed_chain) continue;
+        if (held && chain == at->committed_chain) continue;
         oracle_fail(oracle, "S4: leader %u of term %" PRIu64 " lacks committed entry %" PRIu64, replica,
                     status->hard.term, index);
         return;
@@ -204,12 +265,13 @@ static void check_commit(struct oracle *oracle, uint32_t replica, const struct c
 {
     log_index before = known->started ? known->before.commit : 0;
     for (log_index index = before + 1; index <= now->commit; index++) {
-        const struct raft_entry *entry = raft_log_at(&disk->written, index);
-        if (entry == NULL) {
+        uint64_t chain = 0;
+        if (index < disk->written.base.index) continue; /* By a snapshot: its base is looked at. */
+        if (!chain_at(&disk->written, index, &chain)) {
             oracle_fail(oracle, "S7: replica %u commits %" PRIu64 ", which it lacks", replica, index);
             return;
         }
-        see_committed(oracle, replica, entry, now->hard.term);
+        see_committed(oracle, replica, index, chain, now->hard.term);
     }
     bool counted = known->started && known->before.role == CORE_LEADER && now->role == CORE_LEADER;
     if (counted && now->commit > before) { /* S9 */

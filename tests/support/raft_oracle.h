@@ -42,9 +42,13 @@ void oracle_restarted(struct oracle *oracle, uint32_t replica);
 bool oracle_failed(const struct oracle *oracle);
 void oracle_fail(struct oracle *oracle, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Before the driver carries out a PERSIST of the replica: S2, S3. */
+void oracle_found(struct oracle *oracle, const struct raft_entry *first);
+/* It would be elected by its own vote. */
+bool oracle_votes_alone(const struct core_status *status, replica_id self);
+/* Before the driver carries out a PERSIST of the replica: S2, S3, S10. */
 void oracle_persist(struct oracle *oracle, uint32_t replica, const struct core_persist *persist,
-                    const struct core_status *status);
+                    const struct core_status *status, const struct raft_disk *disk);
+void oracle_install(struct oracle *oracle, uint32_t replica); /* A snapshot is about to be flipped in. */
 /* When a message leaves: S6, S8 and D5. */
 void oracle_send(struct oracle *oracle, uint32_t replica, const struct core_message *message,
                  const struct raft_disk *disk);
