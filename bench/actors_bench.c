@@ -12,6 +12,7 @@
 #include "runtime/scheduler.h"
 
 #include <linux/futex.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -77,7 +78,7 @@ static int64_t now_ns(void)
 static void nap(int64_t time_ns)
 {
     struct timespec left = { time_ns / 1000000000, time_ns % 1000000000 };
-    nanosleep(&left, NULL);
+    (void)ppoll(NULL, 0, &left, NULL);
 }
 
 static void figure_of(const char *peer, const char *name, double value, const char *unit,

@@ -83,7 +83,7 @@ static void stamp(struct actor *self, struct message *message)
 static enum status deliver(struct actor *self, struct actor_id to, struct message **message)
 {
     /* What we have handled in this turn still holds credits of our own mailbox. */
-    if (actor_id_equal(to, actor_self(self))) turn_return_credits(self);
+    if (actor_id_equal(to, actor_self(self)) && mailbox_is_full(&self->mailbox)) turn_return_credits(self);
     return send_deliver(self->runtime, to, message, (*message)->lane == LANE_USER);
 }
 
@@ -215,6 +215,8 @@ struct message *actor_keep(struct actor *self)
     CHECK(turn->message != NULL);
     CHECK(!turn->kept);
     turn->kept = true;
+    /* The mailbox may still name it as the last that was taken. */
+    if (!mailbox_let_go(&self->mailbox, &self->reader, turn->message)) turn_take_incoming(self);
     if (send_awaits_answer(turn->message)) message_list_as_kept(turn->message, &self->kept_asks);
     return turn->message;
 }

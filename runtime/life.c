@@ -19,17 +19,17 @@ static struct actor_id id_of(const struct actor *actor)
     return (struct actor_id){ actor->index, actor->last_generation };
 }
 
-static void turn_inherit(struct turn *turn, struct runtime *runtime, const struct actor *parent)
+static void turn_inherit(struct turn *turn, const struct actor *parent)
 {
-    struct scheduler *scheduler = runtime->scheduler;
     if (parent != NULL) {
         *turn = (struct turn){ .now_ns = parent->turn->now_ns,
+                               .has_now = parent->turn->has_now,
                                .is_live = parent->turn->is_live,
                                .random = parent->turn->random,
                                .request_id = parent->turn->request_id };
         return;
     }
-    *turn = (struct turn){ .now_ns = scheduler->machine->now_ns(scheduler), .is_live = true };
+    *turn = (struct turn){ .is_live = true };
 }
 
 /* Gives the actor to whoever runs it from now on. */
@@ -42,7 +42,7 @@ static void hand_over(struct actor *actor)
         return;
     }
     bool has_work = actor->stop_asked || actor->fail_asked || actor->behavior->wait != NULL;
-    if (has_work || !mailbox_rest(&actor->mailbox)) scheduler->machine->ready(scheduler, actor);
+    if (has_work || !turn_rest(actor)) scheduler->machine->ready(scheduler, actor);
 }
 
 static enum status run_init(struct actor *actor, struct turn *turn, const struct spawn_options *options,
@@ -103,7 +103,7 @@ enum status life_spawn(struct runtime *runtime, struct actor *parent, const stru
     if (options != NULL && options->restarts > 0) count_restart(actor, options->restarts);
     struct actor_id id = id_of(actor);
     struct turn turn;
-    turn_inherit(&turn, runtime, parent);
+    turn_inherit(&turn, parent);
     uint64_t random;
     if (turn.random == NULL) {
         pthread_mutex_lock(&runtime->lock);
@@ -204,7 +204,7 @@ static void finish(struct actor *actor)
     bool started = actor->state != NULL;
     if (started && actor->failure == NULL && behavior->stop != NULL) behavior->stop(actor, actor->state);
     if (actor->pinned != NULL) scheduler->machine->unpin(scheduler, actor);
-    turn_end_watch(actor, actor->turn);
+    watch_end(actor->turn, actor);
     release_all(actor);
     struct last_words words = { .runtime = actor->runtime,
                                 .id = id_of(actor),
@@ -346,15 +346,17 @@ void life_crash(struct actor *actor)
     (void)mailbox_claim(&actor->mailbox); /* Resting or ready: it runs no more, and is ours. */
     if (actor->phase == ACTOR_FREE) {
         turn_refuse_queued(actor, STATUS_NOT_FOUND);
+        (void)turn_rest(actor); /* Nobody will wake it; but what its mailbox still held goes. */
         return;
     }
     struct turn turn;
-    turn_inherit(&turn, actor->runtime, NULL);
+    turn_inherit(&turn, NULL);
     turn.random = &actor->runtime->random;
     __atomic_store_n(&actor->phase, ACTOR_ENDING, __ATOMIC_RELAXED);
     actor->turn = &turn; /* For what refusing and cancelling ask of it; gone before this returns. */
     release_all(actor);
     actor->turn = NULL;
+    (void)turn_rest(actor);
     memory_free(actor->children);
     memory_free(actor->monitors);
     memory_free(actor->links);

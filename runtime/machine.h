@@ -55,14 +55,14 @@ struct id_list { /* Of children, or of monitors. Made when first needed: most ac
 
 /* One message's handling: what the functions of actor.h mean by "current". */
 struct turn {
-    int64_t now_ns;
-    int64_t end_ns;      /* When it ended, where it is watched; 0: nobody was there. */
-    struct watch *watch; /* Of the thread that runs it; NULL: nobody watches (stepper). */
+    int64_t now_ns; /* Valid if has_now: the clock is read when a turn's first question comes. */
+    bool has_now;
     bool is_live;        /* It may block: now_ns is read anew whenever somebody asks. */
+    struct watch *watch; /* Of the thread that runs it; NULL: nobody watches (stepper). */
     uint64_t *random;    /* State of the stream that actor_random draws from. */
     uint64_t *trace;     /* Not NULL: each message handled is folded into it (stepper). */
     uint32_t batch_max;
-    uint32_t handled;             /* Messages, set at its end. */
+    uint32_t handled;             /* Messages, so far. */
     struct message *message;      /* Being handled; NULL in init, stop, turn_end, wait. */
     bool kept;                    /* The handler took it. */
     struct request_id request_id; /* For messages created from here on. */
@@ -72,24 +72,42 @@ struct turn {
 
 struct asks;
 struct pinned;
+enum { ROW_HINTS = 8 };
 
 /* One place in the runtime's table. Places are reused under a new generation and never move or go away before
  * the runtime does: so a stale id is harmless at any time, and sending needs neither lock nor count. */
 struct actor {
-    /* Written by others. */
+    /* Written by others, or seldom. */
     struct mailbox mailbox;
     uint32_t generation;      /* Of the living actor; 0: none. */
     uint32_t restarts;        /* Before this life of it. */
-    uint64_t refused;         /* Messages refused because the mailbox was full. */
     struct actor *ready_next; /* In a run queue. */
     struct actor *free_next;
+    struct actor_id parent;
+    uint64_t refused; /* Messages refused because the mailbox was full. */
+    uint64_t dropped;
     /* The owner's. */
     _Alignas(64) struct runtime *runtime;
     const struct behavior *behavior;
     void *state;
     struct turn *turn; /* Not NULL exactly while one of its functions runs. */
-    struct message_queue system;
+    struct mailbox_reader reader;
     struct message_queue user;
+    struct message_queue system;
+    uint64_t handled;
+    uint64_t busy_ns; /* In turns (watch.h). */
+    uint32_t index;
+    uint32_t last_generation; /* The newest that this place has had. */
+    uint32_t user_count;      /* Length of `user`. */
+    uint32_t credits_owed;
+    uint8_t phase;
+    uint8_t batch;       /* Messages in its next turn (pool); 0: nobody has timed it yet. */
+    bool stop_asked : 1; /* The next four share a byte: */
+    bool fail_asked : 1;
+    bool has_name : 1;
+    bool escalates : 1;           /* It ends by a quarantine too many: it is not to be started again. */
+    uint8_t row_hints[ROW_HINTS]; /* By kind: the row that handled such a message last. */
+    uint32_t timers;              /* Head of its list in `struct timers`. */
     struct asks *asks;
     struct message *kept_asks;
     struct id_list *monitors;
@@ -98,22 +116,7 @@ struct actor {
     char *label;
     struct pinned *pinned; /* Its thread; NULL: runs on a pool. */
     struct error *failure; /* Why it ends; NULL: in order. */
-    struct actor_id parent;
-    uint32_t index;
-    uint32_t last_generation; /* The newest that this place has had. */
-    uint64_t handled;
-    uint64_t busy_ns; /* In turns. */
-    uint64_t dropped;
-    uint32_t quarantined; /* Refused for good. */
-    uint32_t timers;      /* Head of its list in `struct timers`. */
-    uint32_t user_count;  /* Length of `user`. */
-    uint32_t credits_owed;
-    uint8_t phase;
-    uint8_t batch; /* Messages in its next turn (pool). */
-    bool stop_asked;
-    bool fail_asked;
-    bool has_name;
-    bool escalates; /* It ends by a quarantine too many: its supervisor is not to start it again. */
+    uint32_t quarantined;  /* Refused for good. */
 };
 _Static_assert(sizeof(struct actor) <= 256, "issue 3: an idle actor costs at most 256 bytes");
 
@@ -227,6 +230,10 @@ void runtime_root_ended(struct runtime *runtime, struct actor_id id, const struc
 /* Takes the message if OK. `credit`: it is bounded by the receiver's mailbox. */
 MUST_CHECK enum status send_deliver(struct runtime *runtime, struct actor_id to, struct message **message,
                                     bool credit);
+/* Between these two, what the thread sends to one actor after another is handed over in chains; after the
+ * second all of it has arrived. */
+void send_gather(void);
+void send_hand_over(void);
 void send_system(struct runtime *runtime, struct actor_id from, struct actor_id to, struct message **message);
 /* The asker gets KIND_REFUSED, if `request` still awaits an answer. */
 void send_refusal(struct runtime *runtime, struct message *request, const struct error *error);
@@ -252,18 +259,24 @@ struct ask *asks_find(struct asks *asks, uint64_t id);
 uint32_t asks_count(const struct asks *asks);
 void asks_destroy(struct asks **asks);
 
+/* watch.c: a turn on a thread that is watched. */
+void watch_begin(struct turn *turn, struct actor *actor);
+void watch_end(struct turn *turn, struct actor *actor);            /* While the actor is still its owner's. */
+void watch_rest(struct scheduler *scheduler, struct watch *watch); /* The thread runs none any more. */
+
 /* turn.c */
-enum turn_end {
-    TURN_RESTS,
-    TURN_READY,
-    TURN_ENDED
-}; /* ENDED: the caller owns the actor no more, as for RESTS. */
-enum turn_end turn_run(struct actor *actor, struct turn *turn);
+/* Handles what had come when the turn began, at most a batch: what an actor sends itself, and what its
+ * messages bring back meanwhile, wait for its next turn, so others come first. false: the actor has ended,
+ * and is the caller's no more. */
+MUST_CHECK bool turn_run(struct actor *actor, struct turn *turn);
+/* After it. true: it rests, and is the caller's no more; false: it has more to do. */
+MUST_CHECK bool turn_settle(struct actor *actor);
 void turn_complete_ask(struct actor *actor, const struct ask *ask, struct message *message,
                        const struct error *error);
-void turn_end_watch(struct actor *actor, struct turn *turn); /* Its time is over, and noted. */
 void turn_refuse_queued(struct actor *actor, enum status status); /* All that is in the mailbox. */
 void turn_return_credits(struct actor *actor);
+void turn_take_incoming(struct actor *actor); /* From the mailbox into the actor's own queues. */
+bool turn_rest(struct actor *actor); /* true: the caller owns the actor no more. false: it has more to do. */
 
 /* life.c */
 enum status life_spawn(struct runtime *runtime, struct actor *parent, const struct behavior *behavior,

@@ -1,6 +1,8 @@
-/* message: see the header. A message is one block with room for a small body; blocks come from a pool of the
- * calling thread, and those that gather where messages end go back in chains through one shared list. Under
- * ASan every message is a block of its own, so that a use after the end is seen. */
+/* message: see the header. A message is one block of four cache lines with room for a small body. Blocks are
+ * cut from slabs and come from a pool of the calling thread; those that gather where messages end go back in
+ * chains through one shared list, so two threads never meet over one message's memory. Slabs are kept: what
+ * the busiest moment needed is there for the next. Under ASan every message is a block of its own, so that a
+ * use after the end is seen. */
 #include "runtime/message.h"
 
 #include "runtime/base/check.h"
@@ -8,17 +10,24 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
 enum {
+    LINE = 64,
     BODY_INLINE_MAX = 96, /* Larger bodies come from the arena. */
+    BODY_THIRD_LINE = 48, /* Up to here a body ends with the third line. */
     CHAIN_LENGTH = 256,   /* Blocks move between threads in chains of this many. */
+    SLAB_BLOCKS = 64,
 };
 
 struct block {
-    struct message message;
+    _Alignas(LINE) struct message message;
     _Alignas(16) uint8_t body[BODY_INLINE_MAX];
 };
+
+_Static_assert(sizeof(struct block) == 4 * LINE, "four lines");
+_Static_assert(offsetof(struct block, body) + BODY_THIRD_LINE == 3 * LINE, "where the third line ends");
 
 #if defined(__SANITIZE_ADDRESS__)
 #define POOLING 0
@@ -33,7 +42,8 @@ struct block {
 
 #if POOLING
 
-/* Free blocks are linked by message.next; chains of CHAIN_LENGTH by the first one's message.body. */
+/* Free blocks are linked by message.next. A chain on the shared list is linked to the next chain by its first
+ * block's message.body; message.tag says how long it is. */
 struct pool {
     struct message *current; /* At most CHAIN_LENGTH. */
     uint32_t count;
@@ -46,8 +56,10 @@ static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct message *shared_chains;
 
-static void share_chain(struct message *chain)
+static void share_chain(struct message *chain, uint32_t count)
 {
+    if (chain == NULL) return;
+    chain->tag = count;
     pthread_mutex_lock(&shared_lock);
     chain->body = shared_chains;
     shared_chains = chain;
@@ -66,12 +78,8 @@ static struct message *take_shared_chain(void)
 static void return_blocks(void *unused)
 {
     (void)unused;
-    if (pool.spare != NULL) share_chain(pool.spare);
-    while (pool.current != NULL) {
-        struct message *next = pool.current->next;
-        memory_free(pool.current);
-        pool.current = next;
-    }
+    share_chain(pool.spare, CHAIN_LENGTH);
+    share_chain(pool.current, pool.count);
     pool = (struct pool){ 0 };
 }
 
@@ -86,15 +94,42 @@ static void watch_thread_end(void)
     (void)pthread_setspecific(pool_key, &pool);
 }
 
+static struct message *slab_cut(void)
+{
+    struct block *slab = memory_aligned_array(LINE, SLAB_BLOCKS, sizeof *slab);
+    for (uint32_t i = 0; i + 1 < SLAB_BLOCKS; i++) {
+        slab[i].message.next = &slab[i + 1].message;
+    }
+    slab->message.tag = SLAB_BLOCKS;
+    return &slab->message;
+}
+
+__attribute__((noinline, cold)) static void pool_fill(void)
+{
+    if (pool.spare != NULL) {
+        pool.current = pool.spare;
+        pool.spare = NULL;
+        pool.count = CHAIN_LENGTH;
+        return;
+    }
+    pool.current = take_shared_chain();
+    if (pool.current == NULL) pool.current = slab_cut();
+    pool.count = (uint32_t)pool.current->tag;
+    watch_thread_end();
+}
+
+__attribute__((noinline, cold)) static void pool_drain(void)
+{
+    share_chain(pool.spare, CHAIN_LENGTH);
+    pool.spare = pool.current;
+    pool.current = NULL;
+    pool.count = 0;
+    watch_thread_end();
+}
+
 static struct message *block_take(void)
 {
-    if (pool.current == NULL) {
-        pool.current = pool.spare != NULL ? pool.spare : take_shared_chain();
-        pool.spare = NULL;
-        pool.count = pool.current != NULL ? CHAIN_LENGTH : 0;
-        watch_thread_end();
-    }
-    if (pool.current == NULL) return memory_alloc(sizeof(struct block));
+    if (__builtin_expect(pool.current == NULL, 0)) pool_fill();
     struct message *message = pool.current;
     pool.current = message->next;
     pool.count--;
@@ -103,13 +138,7 @@ static struct message *block_take(void)
 
 static void block_give(struct message *message)
 {
-    if (pool.count == CHAIN_LENGTH) {
-        if (pool.spare != NULL) share_chain(pool.spare);
-        pool.spare = pool.current;
-        pool.current = NULL;
-        pool.count = 0;
-        watch_thread_end();
-    }
+    if (__builtin_expect(pool.count == CHAIN_LENGTH, 0)) pool_drain();
     message->next = pool.current;
     pool.current = message;
     pool.count++;
@@ -119,7 +148,8 @@ static void block_give(struct message *message)
 
 static struct message *block_take(void)
 {
-    return memory_alloc(sizeof(struct block));
+    struct block *block = memory_aligned_array(LINE, 1, sizeof *block);
+    return &block->message;
 }
 
 static void block_give(struct message *message)
@@ -129,18 +159,46 @@ static void block_give(struct message *message)
 
 #endif
 
+/* By lines of constant length: the compiler's own choice for a whole message is a string instruction, which
+ * takes longer to begin than this takes in all. */
+static inline void clear_lines(void *from, uint32_t lines)
+{
+    uint8_t *line = from;
+    for (uint32_t i = 0; i < lines; i++) {
+        memset(line + (size_t)i * LINE, 0, LINE);
+    }
+}
+
 struct message *message_create(uint32_t kind, size_t body_size)
 {
     struct message *message = block_take();
-    *message = (struct message){ .kind = kind };
-    if (body_size == 0) return message;
-    if (body_size > BODY_INLINE_MAX) {
-        message->body = arena_alloc(&message->arena, body_size);
-        return message;
-    }
     struct block *block = CONTAINER_OF(message, struct block, message);
-    message->body = memset(block->body, 0, (body_size + 15) & ~(size_t)15);
+    clear_lines(block, body_size <= BODY_THIRD_LINE ? 3 : 4);
+    message->kind = kind;
+    if (body_size == 0) return message;
+    if (body_size <= BODY_INLINE_MAX) message->body = block->body;
+    else message->body = arena_alloc(&message->arena, body_size);
     return message;
+}
+
+static inline bool holds_nothing(const struct message *message)
+{
+    return message->kept_by == NULL && message->release == NULL && message->attachment == NULL &&
+           message->arena.chunks == NULL;
+}
+
+void message_strip(struct message *message)
+{
+    if (holds_nothing(message)) return;
+    message_unlist(message);
+    if (message->release != NULL) message->release(message);
+    bytes_unref(&message->attachment);
+    arena_fini(&message->arena);
+}
+
+void message_recycle(struct message *message)
+{
+    block_give(message);
 }
 
 void message_destroy(struct message **message)
@@ -148,10 +206,7 @@ void message_destroy(struct message **message)
     struct message *taken = *message;
     *message = NULL;
     if (taken == NULL) return;
-    message_unlist(taken);
-    if (taken->release != NULL) taken->release(taken);
-    bytes_unref(&taken->attachment);
-    arena_fini(&taken->arena);
+    message_strip(taken);
     block_give(taken);
 }
 

@@ -31,33 +31,39 @@ struct request_id { /* 128 bit, time-ordered; zero = none. Inherited by every me
 
 enum message_lane { LANE_USER = 0, LANE_SYSTEM = 1 }; /* The system lane is drained first, needs no credit. */
 
+/* The first line of a message is what its way through the runtime touches; aligned so that it is one line. */
 struct message {
-    struct message *next;     /* Owned by whatever queue holds it. */
-    struct message **kept_by; /* Private: what points at us while we are a kept ask. */
+    struct message *next; /* Owned by whatever queue holds it. */
+    void *body;           /* Goes with the message; or NULL. Its type follows from the kind. */
     uint32_t kind;
-    uint8_t lane;
-    uint8_t flags;       /* Private to the runtime. */
-    uint16_t ask_depth;  /* Private: how many asks wait in a chain for this one's answer, it included. */
     uint32_t generation; /* Private: whom in the receiver's place it was meant for. */
     struct actor_id sender;
     uint64_t ask_id;     /* Not 0: sender awaits exactly one completion under this number. */
-    uint64_t tag;        /* Timers: the tag given at arming. */
     int64_t deadline_ns; /* Of the work, by this runtime's clock; 0 = none. Nested asks never exceed it. */
+    uint64_t tag;        /* Timers: the tag given at arming. */
+    uint8_t lane;
+    uint8_t flags;      /* Private to the runtime. */
+    uint16_t ask_depth; /* Private: how many asks wait in a chain for this one's answer, it included. */
     struct request_id request_id;
-    const char *from_node;    /* The sending node's name, in our arena; NULL = from this node. */
-    uint64_t from_replica;    /* Its replica id as its frame said; 0 = from this node or not known. */
-    void *body;               /* Goes with the message; or NULL. Its type follows from the kind. */
+    struct message **kept_by; /* Private: what points at us while we are a kept ask. */
     struct bytes *attachment; /* Bulk bytes; one reference is ours. */
     /* Optional: gives back what the body holds outside the arena (references to bytes), whoever destroys the
      * message. message_destroy calls it once, before the arena goes; whoever takes those references away
      * clears it. */
     void (*release)(struct message *message);
     struct arena arena;
+    const char *from_node; /* The sending node's name, in our arena; NULL = from this node. */
+    uint64_t from_replica; /* Its replica id as its frame said; 0 = from this node or not known. */
 };
 
 struct message *message_create(uint32_t kind, size_t body_size);    /* Body zeroed; NULL body for size 0. */
 void message_destroy(struct message **message);                     /* Takes; leaves NULL. */
 void message_attach(struct message *message, struct bytes **bytes); /* Takes. */
+
+/* For the runtime only: destroying in two steps. Strip gives back all that a message holds but its own block,
+ * recycle that: nothing may name its address any more. */
+void message_strip(struct message *message);
+void message_recycle(struct message *message);
 
 /* For the runtime only: an actor's list of kept messages that still await its answer. A message leaves it
  * when it is destroyed, answered or forwarded. */

@@ -164,7 +164,7 @@ void quarantine_suspect(struct actor *actor, const struct message *message)
     struct failure failure = { .behavior = actor->behavior,
                                .kind = message->kind,
                                .fingerprint = fingerprint_of(actor, message),
-                               .now_ns = actor->turn->now_ns };
+                               .now_ns = scheduler_turn_now_ns(actor) };
     if (failure.fingerprint == 0 || message->lane != LANE_USER) return;
     name_origin(failure.origin, sizeof failure.origin, message);
     pthread_mutex_lock(&runtime->quarantine->lock);

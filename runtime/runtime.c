@@ -117,7 +117,7 @@ void runtime_cell_give(struct actor *actor)
 {
     struct runtime *runtime = actor->runtime;
     pthread_mutex_lock(&runtime->lock);
-    while (!mailbox_rest(&actor->mailbox)) {
+    while (!turn_rest(actor)) {
         pthread_mutex_unlock(&runtime->lock);
         turn_refuse_queued(actor, STATUS_NOT_FOUND);
         pthread_mutex_lock(&runtime->lock);

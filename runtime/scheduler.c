@@ -31,7 +31,8 @@ int64_t scheduler_turn_now_ns(struct actor *actor)
     struct turn *turn = actor->turn;
     struct scheduler *scheduler = actor->runtime->scheduler;
     const struct machine *machine = scheduler->machine;
-    if (!turn->is_live) return turn->now_ns;
+    if (turn->has_now && !turn->is_live) return turn->now_ns;
+    turn->has_now = true;
     turn->now_ns = machine->local_ns != NULL ? machine->local_ns(actor->runtime) : machine->now_ns(scheduler);
     return turn->now_ns;
 }
@@ -82,6 +83,7 @@ bool scheduler_timer_deliver(struct actor *actor, uint64_t id)
 {
     struct scheduler *scheduler = actor->runtime->scheduler;
     bool own_clock = scheduler->machine->common_ns != NULL;
+    (void)scheduler_turn_now_ns(actor);
     int64_t common_ns = own_clock ? scheduler->machine->now_ns(scheduler) : 0;
     int64_t *now_ns = own_clock ? &common_ns : &actor->turn->now_ns;
     pthread_mutex_lock(&scheduler->timers_lock);

@@ -238,6 +238,7 @@ static void machine_destroy(struct scheduler *scheduler)
 static void run_turn(struct stepper *stepper, struct actor *actor, uint32_t batch_max)
 {
     struct turn turn = { .now_ns = machine_local_ns(actor->runtime),
+                         .has_now = true,
                          .random = &actor->runtime->random,
                          .trace = &stepper->trace,
                          .batch_max = batch_max };
@@ -250,9 +251,9 @@ static void run_turn(struct stepper *stepper, struct actor *actor, uint32_t batc
         actor->behavior->wait(actor, actor->state, 0);
         actor->turn = NULL;
     }
-    enum turn_end end = turn_run(actor, &turn);
+    bool more = turn_run(actor, &turn) && !turn_settle(actor);
     stepper->in_turn = false;
-    if (end == TURN_READY) machine_ready(&stepper->base, actor);
+    if (more) machine_ready(&stepper->base, actor);
 }
 
 static void step_ready(struct stepper *stepper)

@@ -5,6 +5,8 @@
 
 #include "runtime/base/hash.h"
 
+enum { CREDITS_KEPT_MAX = 64 };
+
 /* --- what has come ------------------------------------------------------------------------------------ */
 
 static void queue_push(struct message_queue *queue, struct message *message)
@@ -56,7 +58,7 @@ static void refuse(struct actor *actor, struct message *message, enum status sta
     } else if (message->lane == LANE_USER) {
         __atomic_fetch_add(&runtime->dropped, 1, __ATOMIC_RELAXED);
     }
-    message_destroy(&message);
+    mailbox_discard(&actor->reader, &message);
 }
 
 /* MAILBOX_DROP_OLDEST: the oldest that holds a credit goes; answers stay, since each is awaited. */
@@ -76,7 +78,7 @@ static void drop_oldest(struct actor *actor)
     leave_mailbox(actor, message);
     count_dropped(actor);
     send_refusal_status(actor->runtime, message, STATUS_OVERLOADED);
-    message_destroy(&message);
+    mailbox_discard(&actor->reader, &message);
 }
 
 static void enqueue(struct actor *actor, struct message *message)
@@ -96,16 +98,23 @@ static void enqueue(struct actor *actor, struct message *message)
         drop_oldest(actor);
 }
 
-static bool take_incoming(struct actor *actor)
+void turn_take_incoming(struct actor *actor)
 {
-    struct message *message = mailbox_take(&actor->mailbox);
-    if (message == NULL) return false;
+    struct message *message = mailbox_take(&actor->mailbox, &actor->reader);
     while (message != NULL) {
         struct message *next = message->next;
         enqueue(actor, message);
         message = next;
     }
-    return true;
+}
+
+bool turn_rest(struct actor *actor)
+{
+    uint32_t owed = actor->credits_owed;
+    actor->credits_owed = 0; /* Before: after the rest it may be another's already. */
+    if (mailbox_rest(&actor->mailbox, &actor->reader, owed)) return true;
+    actor->credits_owed = owed;
+    return false;
 }
 
 static struct message *pop_user(struct actor *actor)
@@ -119,12 +128,8 @@ static struct message *pop_user(struct actor *actor)
 
 static struct message *next_message(struct actor *actor)
 {
-    do {
-        struct message *message = queue_pop(&actor->system);
-        if (message == NULL && actor->phase == ACTOR_RUNNING) message = pop_user(actor);
-        if (message != NULL) return message;
-    } while (take_incoming(actor));
-    return NULL;
+    struct message *message = queue_pop(&actor->system);
+    return message == NULL && actor->phase == ACTOR_RUNNING ? pop_user(actor) : message;
 }
 
 void turn_refuse_queued(struct actor *actor, enum status status)
@@ -138,7 +143,7 @@ void turn_refuse_queued(struct actor *actor, enum status status)
             refuse(actor, message, status);
         }
         actor->user_count = 0;
-        message = mailbox_take(&actor->mailbox);
+        message = mailbox_take(&actor->mailbox, &actor->reader);
         while (message != NULL) {
             struct message *next = message->next;
             refuse(actor, message, message->generation == actor->last_generation ? status : STATUS_NOT_FOUND);
@@ -198,15 +203,24 @@ static void on_unknown(struct actor *actor, struct message *message)
     count_dropped(actor);
 }
 
+static actor_handler *find_handler(struct actor *actor, uint32_t kind)
+{
+    const struct behavior_row *rows = actor->behavior->rows;
+    uint32_t count = actor->behavior->row_count;
+    uint8_t *hint = &actor->row_hints[kind % ROW_HINTS];
+    if (*hint < count && rows[*hint].kind == kind) return rows[*hint].handle;
+    for (uint32_t i = 0; i < count; i++) {
+        if (rows[i].kind != kind) continue;
+        if (i <= UINT8_MAX) *hint = (uint8_t)i;
+        return rows[i].handle;
+    }
+    return actor->behavior->otherwise;
+}
+
 static void dispatch(struct actor *actor, struct message *message)
 {
-    const struct behavior *behavior = actor->behavior;
-    for (uint32_t i = 0; i < behavior->row_count; i++) {
-        if (behavior->rows[i].kind != message->kind) continue;
-        behavior->rows[i].handle(actor, actor->state, message);
-        return;
-    }
-    if (behavior->otherwise != NULL) behavior->otherwise(actor, actor->state, message);
+    actor_handler *handle = find_handler(actor, message->kind);
+    if (handle != NULL) handle(actor, actor->state, message);
     else on_unknown(actor, message);
 }
 
@@ -240,19 +254,20 @@ static bool timer_is_live(struct actor *actor, struct message *message)
     return scheduler_timer_deliver(actor, id);
 }
 
-/* true: the actor has ended. */
-static bool handle(struct actor *actor, struct message *message)
+static void leave_message_context(struct turn *turn)
 {
-    struct turn *turn = actor->turn;
+    turn->message = NULL;
+    turn->request_id = (struct request_id){ 0, 0 };
+    turn->deadline_ns = 0;
+    turn->ask_depth = 0;
+}
+
+/* The runtime's own kinds, answers, timers, and whatever comes to an actor that is not running. true: the
+ * actor has ended. */
+static bool handle_specially(struct actor *actor, struct message *message)
+{
     bool ended = false;
-    turn->kept = false;
-    if ((message->flags & MESSAGE_TIMER) != 0 && !timer_is_live(actor, message)) {
-        message_destroy(&message); /* Cancelled when it had left already. */
-        return false;
-    }
-    if (turn->trace != NULL) *turn->trace = hash64_mix(*turn->trace, message->kind);
-    if (turn->watch != NULL) watch_handles(turn->watch, message->kind);
-    __atomic_store_n(&actor->handled, actor->handled + 1, __ATOMIC_RELAXED);
+    leave_message_context(actor->turn);
     if (message->kind <= KIND_RUNTIME_LAST && life_handles(actor, message, &ended)) {
         /* Done, even while it ends. */
     } else if (actor->phase != ACTOR_RUNNING) {
@@ -266,29 +281,43 @@ static bool handle(struct actor *actor, struct message *message)
     } else {
         handle_by_behavior(actor, message);
     }
-    if (!ended && turn->kept) return false;
-    if (!ended && actor->fail_asked) refuse_crashed(actor, message);
-    message_destroy(&message);
     return ended;
+}
+
+/* true: the actor has ended. */
+static bool handle(struct actor *actor, struct message *message)
+{
+    struct turn *turn = actor->turn;
+    turn->kept = false;
+    if ((message->flags & MESSAGE_TIMER) != 0 && !timer_is_live(actor, message)) {
+        mailbox_discard(&actor->reader, &message); /* Cancelled when it had left already. */
+        return false;
+    }
+    if (turn->trace != NULL) *turn->trace = hash64_mix(*turn->trace, message->kind);
+    if (turn->watch != NULL) watch_handles(turn->watch, message->kind);
+    bool plain = message->kind > KIND_RUNTIME_LAST && message->flags == 0 && actor->phase == ACTOR_RUNNING;
+    if (plain) {
+        handle_by_behavior(actor, message);
+    } else if (handle_specially(actor, message)) {
+        message_destroy(&message); /* Its mailbox has let it go with all others. */
+        return true;
+    }
+    if (turn->kept) return false;
+    if (actor->fail_asked) refuse_crashed(actor, message);
+    mailbox_discard(&actor->reader, &message);
+    return false;
 }
 
 /* --- one turn ----------------------------------------------------------------------------------------- */
 
-static void leave_message_context(struct turn *turn)
-{
-    turn->message = NULL;
-    turn->request_id = (struct request_id){ 0, 0 };
-    turn->deadline_ns = 0;
-    turn->ask_depth = 0;
-}
-
 static bool wants_end(const struct actor *actor)
 {
-    return actor->phase == ACTOR_RUNNING && (actor->stop_asked || actor->fail_asked);
+    return (actor->stop_asked || actor->fail_asked) && actor->phase == ACTOR_RUNNING;
 }
 
 static void end_batch(struct actor *actor, uint32_t handled)
 {
+    if (actor->behavior->turn_end == NULL && !wants_end(actor)) return;
     leave_message_context(actor->turn);
     if (handled > 0 && actor->phase == ACTOR_RUNNING && !actor->fail_asked &&
         actor->behavior->turn_end != NULL)
@@ -298,15 +327,15 @@ static void end_batch(struct actor *actor, uint32_t handled)
 /* The batch. true: the actor has ended. */
 static bool handle_batch(struct actor *actor, struct turn *turn)
 {
-    uint32_t handled = 0;
-    while (handled < turn->batch_max && !wants_end(actor)) {
+    turn->handled = 0;
+    while (turn->handled < turn->batch_max && !wants_end(actor)) {
         struct message *message = next_message(actor);
         if (message == NULL) break;
-        handled++;
+        turn->handled++;
         if (handle(actor, message)) return true;
     }
-    turn->handled = handled;
-    end_batch(actor, handled);
+    __atomic_store_n(&actor->handled, actor->handled + turn->handled, __ATOMIC_RELAXED);
+    end_batch(actor, turn->handled);
     return wants_end(actor) && life_end(actor);
 }
 
@@ -315,38 +344,43 @@ static bool has_more(const struct actor *actor)
     return actor->system.first != NULL || (actor->phase == ACTOR_RUNNING && actor->user.first != NULL);
 }
 
-static void watch(const struct actor *actor, const struct turn *turn)
+/* Senders wait for room, so it comes back in steps; but not for each message alone. */
+static void return_many_credits(struct actor *actor)
 {
-    if (turn->watch == NULL) return;
-    struct actor_id id = { actor->index, actor->last_generation };
-    watch_begin(turn->watch, actor->behavior, names_pack(id), actor->runtime->number, turn->now_ns);
+    uint32_t owed = actor->credits_owed;
+    if (owed >= CREDITS_KEPT_MAX || owed * 4 >= machine_mailbox_capacity(actor->behavior))
+        turn_return_credits(actor);
 }
 
-/* The turn's one look at the clock: here, while the actor is still ours to write its time down. */
-void turn_end_watch(struct actor *actor, struct turn *turn)
+static bool run_batch(struct actor *actor, struct turn *turn)
 {
-    if (turn->watch == NULL) return;
-    struct scheduler *scheduler = actor->runtime->scheduler;
-    turn->end_ns = scheduler->machine->now_ns(scheduler);
-    uint64_t turn_ns = (uint64_t)(turn->end_ns - turn->watch->since_ns);
-    __atomic_store_n(&actor->busy_ns, actor->busy_ns + turn_ns, __ATOMIC_RELAXED);
+    actor->turn = turn;
+    watch_begin(turn, actor);
+    turn_take_incoming(actor);
+    if (handle_batch(actor, turn)) return false;
+    actor->turn = NULL;
+    watch_end(turn, actor);
+    return true;
 }
 
-enum turn_end turn_run(struct actor *actor, struct turn *turn)
+bool turn_run(struct actor *actor, struct turn *turn)
 {
     if (actor->phase == ACTOR_FREE) {
         do {
             turn_refuse_queued(actor, STATUS_NOT_FOUND);
-        } while (!mailbox_rest(&actor->mailbox));
-        return TURN_ENDED;
+        } while (!turn_rest(actor));
+        return false;
     }
-    actor->turn = turn;
-    watch(actor, turn);
-    (void)take_incoming(actor);
-    if (handle_batch(actor, turn)) return TURN_ENDED;
-    actor->turn = NULL;
-    turn_return_credits(actor);
-    turn_end_watch(actor, turn);
-    if (has_more(actor) || !mailbox_rest(&actor->mailbox)) return TURN_READY;
-    return TURN_RESTS;
+    if (turn->is_live) return run_batch(actor, turn); /* It may block: nothing it sends waits for its end. */
+    send_gather();
+    bool owned = run_batch(actor, turn);
+    send_hand_over();
+    return owned;
+}
+
+bool turn_settle(struct actor *actor)
+{
+    if (!has_more(actor) && turn_rest(actor)) return true;
+    return_many_credits(actor);
+    return false;
 }

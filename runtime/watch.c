@@ -204,13 +204,19 @@ static void count(uint64_t *counter, uint64_t by)
     __atomic_store_n(counter, *counter + by, __ATOMIC_RELAXED); /* Nobody else writes it. */
 }
 
-void watch_end(struct watchdog *watchdog, struct watch *watch, int64_t now_ns)
+/* The clock was read: the span is over, and the next begins. */
+static void end_span(struct watchdog *watchdog, struct watch *watch, int64_t now_ns)
 {
-    int64_t turn_ns = now_ns - watch->since_ns;
-    count(&watch->turns, 1);
-    count(&watch->turns_ns, (uint64_t)turn_ns);
-    count(&watch->lengths[length_index((uint64_t)turn_ns)], 1);
-    if (turn_ns >= REPORT_NS) {
+    uint32_t turns = watch->span_turns;
+    int64_t span_ns = now_ns - watch->since_ns;
+    if (turns > 0) {
+        int64_t turn_ns = turns == 1 ? span_ns : span_ns / turns;
+        count(&watch->turns, turns);
+        count(&watch->turns_ns, (uint64_t)span_ns);
+        count(&watch->lengths[length_index((uint64_t)turn_ns)], turns);
+        watch->turn_ns = (watch->turn_ns * 3 + turn_ns) / 4;
+    }
+    if (span_ns >= REPORT_NS && turns > 0) {
         struct sight sight = { .since_ns = watch->since_ns,
                                .behavior = watch->behavior,
                                .actor = names_unpack(watch->actor),
@@ -220,6 +226,59 @@ void watch_end(struct watchdog *watchdog, struct watch *watch, int64_t now_ns)
         judge(watchdog, watch, &sight, now_ns);
         pthread_mutex_unlock(&watchdog->lock);
     }
+    watch->span_turns = 0;
+    watch->span_messages = 0;
+    __atomic_store_n(&watch->since_ns, now_ns, __ATOMIC_RELEASE);
+}
+
+static bool is_quick(const struct actor *actor)
+{
+    return actor->batch == WATCH_BATCH_MAX;
+}
+
+static uint8_t fitting_batch(uint32_t batch, uint32_t handled, int64_t span_ns)
+{
+    int64_t fits = span_ns <= 0 ? WATCH_BATCH_MAX : (int64_t)handled * WATCH_TURN_NS / span_ns;
+    int64_t most = (int64_t)batch * 2; /* One quick turn doesn't speak for the next hundred messages. */
+    if (fits > most) fits = most;
+    if (fits > WATCH_BATCH_MAX) fits = WATCH_BATCH_MAX;
+    return (uint8_t)(fits < 1 ? 1 : fits);
+}
+
+void watch_begin(struct turn *turn, struct actor *actor)
+{
+    struct watch *watch = turn->watch;
+    if (watch == NULL) return;
+    struct scheduler *scheduler = actor->runtime->scheduler;
+    struct actor_id id = { actor->index, actor->last_generation };
+    __atomic_store_n(&watch->behavior, actor->behavior, __ATOMIC_RELAXED);
+    __atomic_store_n(&watch->actor, names_pack(id), __ATOMIC_RELAXED);
+    __atomic_store_n(&watch->runtime_number, actor->runtime->number, __ATOMIC_RELAXED);
+    bool alone = watch->since_ns == 0 || (watch->span_turns > 0 && actor->batch != 0 && !is_quick(actor));
+    if (alone) end_span(&scheduler->watchdog, watch, scheduler->machine->now_ns(scheduler));
+}
+
+void watch_end(struct turn *turn, struct actor *actor)
+{
+    struct watch *watch = turn->watch;
+    if (watch == NULL) return;
+    uint32_t handled = turn->handled;
+    bool quick = is_quick(actor) && !turn->is_live;
+    watch->span_turns++;
+    watch->span_messages += handled;
+    if (quick && watch->span_messages < WATCH_MESSAGES) return;
+    struct scheduler *scheduler = actor->runtime->scheduler;
+    int64_t now_ns = scheduler->machine->now_ns(scheduler);
+    int64_t span_ns = now_ns - watch->since_ns;
+    count(&actor->busy_ns, (uint64_t)span_ns);
+    bool all_quick = span_ns * WATCH_BATCH_MAX <= watch->span_messages * WATCH_TURN_NS;
+    if (handled > 0 && !(quick && all_quick)) actor->batch = fitting_batch(turn->batch_max, handled, span_ns);
+    end_span(&scheduler->watchdog, watch, now_ns);
+}
+
+void watch_rest(struct scheduler *scheduler, struct watch *watch)
+{
+    if (watch->span_turns > 0) end_span(&scheduler->watchdog, watch, scheduler->machine->now_ns(scheduler));
     __atomic_store_n(&watch->since_ns, 0, __ATOMIC_RELEASE);
 }
 

@@ -1,10 +1,20 @@
-/* watch: the watchdog of turns. Each thread that runs actors shows in a line of its own what it does and
- * since when, by plain stores, and with no clock reading but the turn's one. The machine's timer thread looks
- * there now and then. A turn of over 50 ms on a pool is reported once, by actor and message kind (log and
- * aether_actor_long_turns_total); one of over 2 s marks the node degraded until a minute after its end.
- * Pinned actors may block, that is what they are for: they are reported from 2 s on; and one whose behavior
- * says that it blocks (downloads, foreign code) is not watched. A turn that began and ended between two looks
- * is reported by its own thread, at its end.
+/* watch: how long turns take, and the watchdog over them. Each thread that runs actors shows in a line of its
+ * own what it does and since when, by plain stores.
+ *
+ * The clock is read between turns, never more than once for each: after every turn of an actor that is not
+ * known to be quick (and before it, where that has not just been done), but only every WATCH_MESSAGES
+ * messages of quick ones. What lies between two readings is a span: one turn, or several quick ones. Its time
+ * goes to the actor whose turn ended it: exact for those that take time, a sample for those that take none;
+ * the sum is always right. From it follows how many messages the actor's next turn may take: as many as fit
+ * in a millisecond at that speed, at most 100, growing by doubling, shrinking at once.
+ *
+ * The machine's timer thread looks now and then. A turn of over 50 ms on a pool is reported once, by actor
+ * and message kind (log and aether_actor_long_turns_total); one of over 2 s marks the node degraded until a
+ * minute after its end. Pinned actors may block, that is what they are for: they are reported from 2 s on;
+ * and one whose behavior says that it blocks (downloads, foreign code) is not watched. A span that began and
+ * ended between two looks is reported by its own thread, at its end. (An actor that was quick so far and
+ * takes its long turn then, unseen and within a span of several, may be reported under the name of the one
+ * that ended the span.)
  *
  * Only machine.h and its .c files include this. */
 #ifndef AETHER_RUNTIME_WATCH_H
@@ -14,10 +24,11 @@
 
 #include <pthread.h>
 
-enum { WATCH_LENGTHS = 14 };
+enum { WATCH_LENGTHS = 14, WATCH_MESSAGES = 32, WATCH_BATCH_MAX = 100 };
+#define WATCH_TURN_NS MILLISECONDS(1)
 
 struct watch {                     /* One thread's. Written by it alone, read by any: atomic. */
-    _Alignas(64) int64_t since_ns; /* 0: no turn runs; else the next four hold. */
+    _Alignas(64) int64_t since_ns; /* When the span began; 0: no turn runs. Else the next four hold. */
     const struct behavior *behavior;
     uint64_t actor; /* Packed id. */
     uint32_t runtime_number;
@@ -25,8 +36,12 @@ struct watch {                     /* One thread's. Written by it alone, read by
     uint64_t turns;
     uint64_t turns_ns;
     uint64_t lengths[WATCH_LENGTHS]; /* Turns by length: up to 1.024 us, then four times as long each. */
+    /* The thread's alone. */
+    uint32_t span_turns;
+    uint32_t span_messages;
+    int64_t turn_ns; /* What a turn took lately, on average. */
     /* Under the watchdog's lock. */
-    int64_t reported_ns; /* The begin of the turn that was reported last. */
+    int64_t reported_ns; /* The begin of the span that was reported last. */
     struct watch *next;
 };
 
@@ -50,18 +65,9 @@ void watchdog_sum(struct watchdog *watchdog, struct watch *out_sum);
 uint64_t watch_length_bound_ns(uint32_t at); /* Of lengths[at]; UINT64_MAX: the last, which has none. */
 
 /* Its own thread only. */
-static inline void watch_begin(struct watch *watch, const struct behavior *behavior, uint64_t actor,
-                               uint32_t runtime_number, int64_t now_ns)
-{
-    __atomic_store_n(&watch->behavior, behavior, __ATOMIC_RELAXED);
-    __atomic_store_n(&watch->actor, actor, __ATOMIC_RELAXED);
-    __atomic_store_n(&watch->runtime_number, runtime_number, __ATOMIC_RELAXED);
-    __atomic_store_n(&watch->since_ns, now_ns, __ATOMIC_RELEASE);
-}
 static inline void watch_handles(struct watch *watch, uint32_t kind)
 {
     __atomic_store_n(&watch->kind, kind, __ATOMIC_RELAXED);
 }
-void watch_end(struct watchdog *watchdog, struct watch *watch, int64_t now_ns);
 
 #endif

@@ -17,39 +17,101 @@ static void ownership_goes_round(void **unused)
 {
     (void)unused;
     struct mailbox mailbox;
+    struct mailbox_reader reader = { 0 };
     mailbox_init(&mailbox);
     struct message *first = message_create(1, 0);
     struct message *second = message_create(2, 0);
-    assert_true(mailbox_push(&mailbox, first));   /* It rested: we own it now. */
-    assert_false(mailbox_push(&mailbox, second)); /* It has an owner. */
+    assert_int_equal(mailbox_push(&mailbox, first, false), MAILBOX_WOKE);    /* It rested: we own it now. */
+    assert_int_equal(mailbox_push(&mailbox, second, false), MAILBOX_PUSHED); /* It has an owner. */
     assert_false(mailbox_claim(&mailbox));
-    assert_false(mailbox_rest(&mailbox)); /* Something is there. */
-    struct message *taken = mailbox_take(&mailbox);
+    assert_false(mailbox_rest(&mailbox, &reader, 0)); /* Something is there. */
+    struct message *taken = mailbox_take(&mailbox, &reader);
     assert_ptr_equal(taken, first); /* Oldest first. */
     assert_ptr_equal(taken->next, second);
     assert_null(second->next);
-    assert_null(mailbox_take(&mailbox));
-    assert_true(mailbox_rest(&mailbox));
+    assert_null(mailbox_take(&mailbox, &reader));
+    mailbox_discard(&reader, &first);
+    mailbox_discard(&reader, &second);
+    assert_null(second);
+    assert_true(mailbox_rest(&mailbox, &reader, 0));
     assert_true(mailbox_claim(&mailbox));
-    assert_true(mailbox_rest(&mailbox));
-    message_destroy(&first);
-    message_destroy(&second);
+    assert_true(mailbox_rest(&mailbox, &reader, 0));
 }
 
-static void credits_are_bounded(void **unused)
+static void a_chain_arrives_in_order(void **unused)
 {
     (void)unused;
     struct mailbox mailbox;
+    struct mailbox_reader reader = { 0 };
     mailbox_init(&mailbox);
-    assert_false(mailbox_reserve(&mailbox)); /* No capacity yet. */
-    mailbox_set_capacity(&mailbox, 3);
-    for (uint32_t i = 0; i < 3; i++) {
-        assert_true(mailbox_reserve(&mailbox));
+    mailbox_set_capacity(&mailbox, 10);
+    struct message *messages[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        messages[i] = message_create(i, 0);
     }
-    assert_false(mailbox_reserve(&mailbox));
+    assert_int_equal(mailbox_push(&mailbox, messages[0], true), MAILBOX_WOKE);
+    assert_int_equal(mailbox_reserve(&mailbox, 5), 5);
+    messages[2]->next = messages[1];
+    messages[3]->next = messages[2];
+    assert_false(mailbox_push_chain(&mailbox, messages[3], messages[1], 2));
+    assert_int_equal(mailbox_length(&mailbox), 4);
+    struct message *taken = mailbox_take(&mailbox, &reader);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_ptr_equal(taken, messages[i]);
+        taken = taken->next;
+        mailbox_discard(&reader, &messages[i]);
+    }
+    assert_null(taken);
+    assert_true(mailbox_rest(&mailbox, &reader, 4));
+    assert_int_equal(mailbox_length(&mailbox), 0);
+}
+
+/* The newest that was taken stands in the word as the mark of what was read: kept and sent again, it must not
+ * be taken for read. */
+static void what_was_let_go_may_come_again(void **unused)
+{
+    (void)unused;
+    struct mailbox mailbox;
+    struct mailbox_reader reader = { 0 };
+    mailbox_init(&mailbox);
+    struct message *message = message_create(1, 0);
+    assert_int_equal(mailbox_push(&mailbox, message, false), MAILBOX_WOKE);
+    assert_ptr_equal(mailbox_take(&mailbox, &reader), message);
+    struct message *later = message_create(2, 0);
+    assert_int_equal(mailbox_push(&mailbox, later, false), MAILBOX_PUSHED);
+    assert_false(mailbox_let_go(&mailbox, &reader, message)); /* `later` hangs in front of it. */
+    assert_ptr_equal(mailbox_take(&mailbox, &reader), later);
+    assert_true(mailbox_let_go(&mailbox, &reader, message));
+    assert_true(mailbox_let_go(&mailbox, &reader, later));
+    assert_int_equal(mailbox_push(&mailbox, later, false), MAILBOX_PUSHED);
+    assert_ptr_equal(mailbox_take(&mailbox, &reader), later);
+    assert_null(later->next);
+    mailbox_discard(&reader, &later);
+    assert_true(mailbox_rest(&mailbox, &reader, 0));
+    message_destroy(&message);
+}
+
+static void credits_are_bounded(void **unused) /* ACT4 */
+{
+    (void)unused;
+    struct mailbox mailbox;
+    struct mailbox_reader reader = { 0 };
+    mailbox_init(&mailbox);
+    struct message *message = message_create(1, 0);
+    assert_int_equal(mailbox_push(&mailbox, message, true), MAILBOX_FULL); /* No capacity yet. */
+    mailbox_set_capacity(&mailbox, 3);
+    assert_int_equal(mailbox_reserve(&mailbox, 2), 2);
+    assert_int_equal(mailbox_reserve(&mailbox, 2), 1);
+    assert_int_equal(mailbox_reserve(&mailbox, 1), 0);
     assert_int_equal(mailbox_length(&mailbox), 3);
-    mailbox_release(&mailbox, 2);
-    assert_true(mailbox_reserve(&mailbox));
+    assert_true(mailbox_is_full(&mailbox));
+    assert_int_equal(mailbox_push(&mailbox, message, true), MAILBOX_FULL);
+    mailbox_release(&mailbox, 1);
+    assert_int_equal(mailbox_push(&mailbox, message, true), MAILBOX_WOKE);
+    assert_int_equal(mailbox_length(&mailbox), 3);
+    assert_ptr_equal(mailbox_take(&mailbox, &reader), message);
+    mailbox_discard(&reader, &message);
+    assert_true(mailbox_rest(&mailbox, &reader, 1)); /* The two that were reserved stay out while it rests. */
     assert_int_equal(mailbox_length(&mailbox), 2);
 }
 
@@ -57,6 +119,7 @@ enum { PUSHERS = 4, EACH = 20000 };
 
 struct shared {
     struct mailbox mailbox;
+    struct mailbox_reader reader;
     /* The owner's, without any lock: TSan would see two owners. */
     uint64_t seen[PUSHERS];
     uint64_t overtaken;
@@ -66,15 +129,15 @@ struct shared {
 static void drain(struct shared *shared)
 {
     do {
-        struct message *message = mailbox_take(&shared->mailbox);
+        struct message *message = mailbox_take(&shared->mailbox, &shared->reader);
         while (message != NULL) {
             struct message *next = message->next;
             if (message->tag != ++shared->seen[message->kind]) shared->overtaken++;
             shared->total++;
-            message_destroy(&message);
+            mailbox_discard(&shared->reader, &message);
             message = next;
         }
-    } while (!mailbox_rest(&shared->mailbox));
+    } while (!mailbox_rest(&shared->mailbox, &shared->reader, 0));
 }
 
 struct pusher {
@@ -88,7 +151,7 @@ static void *push_all(void *context)
     for (uint64_t i = 1; i <= EACH; i++) {
         struct message *message = message_create(pusher->index, 0);
         message->tag = i;
-        if (mailbox_push(&pusher->shared->mailbox, message)) drain(pusher->shared);
+        if (mailbox_push(&pusher->shared->mailbox, message, false) == MAILBOX_WOKE) drain(pusher->shared);
     }
     return NULL;
 }
@@ -116,6 +179,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ownership_goes_round),
+        cmocka_unit_test(a_chain_arrives_in_order),
+        cmocka_unit_test(what_was_let_go_may_come_again),
         cmocka_unit_test(credits_are_bounded),
         cmocka_unit_test(many_push_and_one_at_a_time_owns),
     };

@@ -1,0 +1,348 @@
+/* worker: see the header. */
+#include "runtime/worker.h"
+
+#include "runtime/base/memory.h"
+#include "runtime/park.h"
+
+#include <stdio.h>
+
+enum {
+    BATCH_FIRST = 8, /* Of an actor that nobody has timed yet. */
+    SPINS = 500,     /* About WAKE_NS. */
+};
+#define WAKE_NS MICROSECONDS(35) /* What waking a sleeping core costs, whoever does it. */
+
+enum park_state { PARK_LOOKING, PARK_SIGNALLED, PARK_ASLEEP };
+
+struct worker {
+    _Alignas(64) struct group *group;
+    uint32_t index;
+    pthread_t thread;
+    uint64_t random;
+    struct turn turn; /* The one that runs; the next one uses it again. */
+    struct actor *next;
+    bool next_ran; /* The last turn was `next`'s: the queue comes first now. */
+    bool is_slow;  /* The actor that runs takes longer than a wake. */
+    uint32_t queue_count;
+    struct actor *queue_first;
+    struct actor *queue_last;
+    struct watch watch;
+    /* Written by others. */
+    _Alignas(64) struct actor *given; /* By a sibling that had claimed our bit; linked, oldest first. */
+    uint32_t park;                    /* enum park_state. */
+};
+
+struct group {
+    _Alignas(64) struct scheduler *scheduler;
+    struct worker *workers;
+    uint32_t count;
+    bool stopping;
+    _Alignas(64) struct actor *inbound; /* Newest first, linked by ready_next. */
+    _Alignas(64) uint64_t hungry;       /* A bit for each worker that has nothing to do, */
+    uint64_t looking;                   /* and for each of these that is awake. */
+};
+
+static _Thread_local struct worker *this_worker;
+
+bool worker_is_current(void)
+{
+    return this_worker != NULL;
+}
+
+/* --- a worker's own queue ------------------------------------------------------------------------------- */
+
+/* Appends a chain of `count`. */
+static void queue_append(struct worker *worker, struct actor *first, struct actor *last, uint32_t count)
+{
+    last->ready_next = NULL;
+    if (worker->queue_last != NULL) worker->queue_last->ready_next = first;
+    else worker->queue_first = first;
+    worker->queue_last = last;
+    worker->queue_count += count;
+}
+
+static struct actor *queue_take(struct worker *worker)
+{
+    struct actor *actor = worker->queue_first;
+    if (actor == NULL) return NULL;
+    worker->queue_first = actor->ready_next;
+    if (worker->queue_first == NULL) worker->queue_last = NULL;
+    worker->queue_count--;
+    return actor;
+}
+
+/* --- waking --------------------------------------------------------------------------------------------- */
+
+static void worker_signal(struct worker *worker)
+{
+    uint32_t before = __atomic_exchange_n(&worker->park, PARK_SIGNALLED, __ATOMIC_SEQ_CST);
+    if (before == PARK_ASLEEP) park_wake_one(&worker->park);
+}
+
+/* A worker that has nothing to do and is the caller's to send for; one that is awake, if there is. NULL:
+ * none. */
+static struct worker *claim_hungry(struct group *group)
+{
+    uint64_t hungry = __atomic_load_n(&group->hungry, __ATOMIC_SEQ_CST);
+    while (hungry != 0) {
+        uint64_t awake = hungry & __atomic_load_n(&group->looking, __ATOMIC_SEQ_CST);
+        uint32_t index = (uint32_t)__builtin_ctzll(awake != 0 ? awake : hungry);
+        uint64_t bit = UINT64_C(1) << index;
+        uint64_t before = __atomic_fetch_and(&group->hungry, ~bit, __ATOMIC_SEQ_CST);
+        if ((before & bit) != 0) return &group->workers[index];
+        hungry = before & ~bit;
+    }
+    return NULL;
+}
+
+static void wake_one(struct group *group)
+{
+    struct worker *hungry = claim_hungry(group);
+    if (hungry != NULL) worker_signal(hungry);
+}
+
+static bool anybody_hungry(const struct group *group)
+{
+    return __atomic_load_n(&group->hungry, __ATOMIC_RELAXED) != 0;
+}
+
+static void hand_in(struct group *group, struct actor *actor)
+{
+    struct actor *newest = __atomic_load_n(&group->inbound, __ATOMIC_RELAXED);
+    do {
+        actor->ready_next = newest;
+    } while (!__atomic_compare_exchange_n(&group->inbound, &newest, actor, true, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED));
+    if (__atomic_load_n(&group->looking, __ATOMIC_SEQ_CST) != 0) return; /* One that looks will see it. */
+    wake_one(group);
+}
+
+void group_ready(struct group *group, struct actor *actor)
+{
+    struct worker *worker = this_worker;
+    if (worker == NULL || worker->group != group || (worker->is_slow && anybody_hungry(group)))
+        hand_in(group, actor);
+    else if (worker->next == NULL) worker->next = actor;
+    else queue_append(worker, actor, actor, 1);
+}
+
+/* --- giving away ---------------------------------------------------------------------------------------- */
+
+/* The older half of the queue, or the only one there is. */
+static void give_half(struct worker *worker)
+{
+    struct worker *hungry = claim_hungry(worker->group);
+    if (hungry == NULL) return;
+    uint32_t count = (worker->queue_count + 1) / 2;
+    struct actor *first = worker->queue_first;
+    struct actor *last = first;
+    for (uint32_t i = 1; i < count; i++) {
+        last = last->ready_next;
+    }
+    worker->queue_first = last->ready_next;
+    if (worker->queue_first == NULL) worker->queue_last = NULL;
+    worker->queue_count -= count;
+    last->ready_next = NULL;
+    __atomic_store_n(&hungry->given, first, __ATOMIC_RELEASE); /* Ours to write: its bit was ours. */
+    worker_signal(hungry);
+}
+
+static bool waits_long(const struct worker *worker)
+{
+    return worker->queue_count > 0 && worker->queue_count * worker->watch.turn_ns > WAKE_NS;
+}
+
+/* --- finding work --------------------------------------------------------------------------------------- */
+
+static uint32_t reverse(struct actor **newest, struct actor **out_last)
+{
+    struct actor *oldest = NULL;
+    uint32_t count = 0;
+    *out_last = *newest;
+    for (struct actor *actor = *newest; actor != NULL; count++) {
+        struct actor *older = actor->ready_next;
+        actor->ready_next = oldest;
+        oldest = actor;
+        actor = older;
+    }
+    *newest = oldest;
+    return count;
+}
+
+static void accept_inbound(struct worker *worker)
+{
+    struct actor *actor = __atomic_exchange_n(&worker->group->inbound, NULL, __ATOMIC_SEQ_CST);
+    struct actor *last;
+    uint32_t count = reverse(&actor, &last);
+    if (count > 0) queue_append(worker, actor, last, count);
+}
+
+static void accept_given(struct worker *worker)
+{
+    struct actor *first = __atomic_exchange_n(&worker->given, NULL, __ATOMIC_ACQUIRE);
+    while (first != NULL) {
+        struct actor *after = first->ready_next;
+        queue_append(worker, first, first, 1);
+        first = after;
+    }
+}
+
+static struct actor *find_work(struct worker *worker)
+{
+    if (__atomic_load_n(&worker->group->inbound, __ATOMIC_RELAXED) != NULL) accept_inbound(worker);
+    if (__atomic_load_n(&worker->given, __ATOMIC_RELAXED) != NULL) accept_given(worker);
+    struct actor *actor = worker->next;
+    if (actor == NULL || (worker->next_ran && worker->queue_first != NULL)) {
+        worker->next_ran = false;
+        return queue_take(worker);
+    }
+    worker->next = NULL;
+    worker->next_ran = true;
+    return actor;
+}
+
+/* --- a worker without work ------------------------------------------------------------------------------ */
+
+static bool is_stopping(const struct group *group)
+{
+    return __atomic_load_n(&group->stopping, __ATOMIC_ACQUIRE);
+}
+
+static bool is_signalled(const struct worker *worker)
+{
+    return __atomic_load_n(&worker->park, __ATOMIC_RELAXED) == PARK_SIGNALLED;
+}
+
+/* Awake, for about as long as a wake would take; only if no other of the group does. */
+static struct actor *look_around(struct worker *worker, uint64_t bit)
+{
+    struct group *group = worker->group;
+    struct actor *actor = NULL;
+    if (__atomic_load_n(&group->looking, __ATOMIC_SEQ_CST) == 0) {
+        (void)__atomic_fetch_or(&group->looking, bit, __ATOMIC_SEQ_CST);
+        for (uint32_t spin = 0; spin < SPINS && actor == NULL && !is_signalled(worker); spin++) {
+            actor = find_work(worker);
+            __builtin_ia32_pause();
+        }
+        (void)__atomic_fetch_and(&group->looking, ~bit, __ATOMIC_SEQ_CST);
+    }
+    if (actor == NULL) return find_work(worker); /* What came while our bits changed. */
+    if (__atomic_load_n(&group->inbound, __ATOMIC_SEQ_CST) != NULL) wake_one(group); /* It relied on us. */
+    return actor;
+}
+
+/* Returns when there may be work; perhaps with an actor. */
+static struct actor *wait_for_work(struct worker *worker)
+{
+    struct group *group = worker->group;
+    uint64_t bit = UINT64_C(1) << worker->index;
+    __atomic_store_n(&worker->park, PARK_LOOKING, __ATOMIC_SEQ_CST);
+    (void)__atomic_fetch_or(&group->hungry, bit, __ATOMIC_SEQ_CST);
+    struct actor *actor = look_around(worker, bit);
+    uint32_t expected = PARK_LOOKING;
+    if (actor == NULL && !is_stopping(group) &&
+        __atomic_compare_exchange_n(&worker->park, &expected, PARK_ASLEEP, false, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_SEQ_CST)) {
+        while (__atomic_load_n(&worker->park, __ATOMIC_SEQ_CST) == PARK_ASLEEP) {
+            park_wait(&worker->park, PARK_ASLEEP, -1);
+        }
+    }
+    (void)__atomic_fetch_and(&group->hungry, ~bit, __ATOMIC_SEQ_CST);
+    return actor;
+}
+
+/* --- turns ---------------------------------------------------------------------------------------------- */
+
+/* Longer than WAKE_NS for a message. */
+static bool is_slow(const struct actor *actor)
+{
+    return actor->batch != 0 && actor->batch < WATCH_TURN_NS / WAKE_NS;
+}
+
+/* One with more to do than a turn allows is who others wait for, and who fills up: it has every second turn.
+ */
+static void put_back(struct worker *worker, struct actor *actor)
+{
+    if (actor->user_count > 0 && worker->next == NULL) worker->next = actor;
+    else queue_append(worker, actor, actor, 1);
+}
+
+static void run_turn(struct worker *worker, struct actor *actor)
+{
+    struct turn *turn = &worker->turn;
+    turn->has_now = false;
+    turn->batch_max = actor->batch == 0 ? BATCH_FIRST : actor->batch;
+    worker->is_slow = is_slow(actor);
+    if (worker->is_slow && worker->queue_count > 0 && anybody_hungry(worker->group)) give_half(worker);
+    if (turn_run(actor, turn) && !turn_settle(actor)) put_back(worker, actor);
+    bool timed = worker->watch.span_turns == 0;
+    if (timed && waits_long(worker) && anybody_hungry(worker->group)) give_half(worker);
+}
+
+static void *worker_main(void *context)
+{
+    struct worker *worker = context;
+    this_worker = worker;
+    while (!is_stopping(worker->group)) {
+        struct actor *actor = find_work(worker);
+        if (actor == NULL) {
+            watch_rest(worker->group->scheduler, &worker->watch);
+            actor = wait_for_work(worker);
+        }
+        if (actor != NULL) run_turn(worker, actor);
+    }
+    watch_rest(worker->group->scheduler, &worker->watch);
+    return NULL;
+}
+
+/* --- the group ------------------------------------------------------------------------------------------ */
+
+void worker_thread_start(pthread_t *thread, const char *name, void *(*main)(void *), void *context)
+{
+    CHECK(pthread_create(thread, NULL, main, context) == 0);
+    char cut[16]; /* The kernel's limit. */
+    (void)snprintf(cut, sizeof cut, "%s", name);
+    (void)pthread_setname_np(*thread, cut);
+}
+
+struct group *group_create(const struct group_options *options)
+{
+    struct group *group = memory_aligned_array(64, 1, sizeof *group);
+    group->scheduler = options->scheduler;
+    group->count = options->threads > WORKERS_MAX ? WORKERS_MAX : options->threads;
+    group->workers = memory_aligned_array(64, group->count, sizeof *group->workers);
+    for (uint32_t i = 0; i < group->count; i++) {
+        group->workers[i].group = group;
+        group->workers[i].index = i;
+        group->workers[i].random = random_u64(options->random);
+        group->workers[i].turn =
+            (struct turn){ .random = &group->workers[i].random, .watch = &group->workers[i].watch };
+        watchdog_add(&options->scheduler->watchdog, &group->workers[i].watch);
+    }
+    for (uint32_t i = 0; i < group->count; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "%s-%u", options->name, i);
+        worker_thread_start(&group->workers[i].thread, name, worker_main, &group->workers[i]);
+    }
+    return group;
+}
+
+void group_stop(struct group *group)
+{
+    __atomic_store_n(&group->stopping, true, __ATOMIC_SEQ_CST);
+    for (uint32_t i = 0; i < group->count; i++) {
+        worker_signal(&group->workers[i]);
+    }
+}
+
+void group_destroy(struct group **group)
+{
+    struct group *taken = *group;
+    *group = NULL;
+    for (uint32_t i = 0; i < taken->count; i++) {
+        (void)pthread_join(taken->workers[i].thread, NULL);
+        watchdog_remove(&taken->scheduler->watchdog, &taken->workers[i].watch);
+    }
+    memory_free(taken->workers);
+    memory_free(taken);
+}

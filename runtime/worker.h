@@ -1,0 +1,43 @@
+/* worker: one thread of a pool's group, and how ready actors get to it. For pool.c only.
+ *
+ * Each worker owns a queue of ready actors that no other thread ever touches, and beside it one place
+ * (`next`) for the actor that the current one just woke: a conversation stays on one warm core and needs no
+ * lock. `next` and the queue take turns, so nobody waits longer than twice the queue (fairness). Who is no
+ * worker of the group hands an actor in through the group's `inbound`, which every awake worker looks at
+ * between turns.
+ *
+ * Work spreads because its owner gives it away, never because it is taken: between turns a worker that sees a
+ * hungry sibling hands over half of its queue, if what waits there would wait longer than waking a core takes
+ * (WAKE_NS). So quick messages stay on one core, where they are quickest, and two threads are not slower than
+ * one; slow ones use all cores. An actor known to be slow is run only after what waits behind it was given
+ * away, and what it wakes meanwhile goes to a hungry sibling at once.
+ *
+ * A worker without work shows it in `hungry`, looks around for about as long as a wake would cost (one worker
+ * of a group at a time does), then parks. No wake is lost: it sets its bit, then looks once more; a waker
+ * hands in, then looks at the bits; both steps are sequentially consistent, so at least one sees the other.
+ * Who claims a bit, by clearing it, wakes that worker: so one ready actor never wakes two threads. */
+#ifndef AETHER_RUNTIME_WORKER_H
+#define AETHER_RUNTIME_WORKER_H
+
+#include "runtime/machine.h"
+
+enum { WORKERS_MAX = 64 }; /* A group's bits stand in one word. */
+
+struct group;
+struct worker;
+
+struct group_options {
+    const char *name;
+    uint32_t threads;
+    struct scheduler *scheduler; /* Borrowed for the group's life. */
+    const struct random *random;
+};
+struct group *group_create(const struct group_options *options);
+void group_stop(struct group *group);     /* Its workers end after the turn they are in. */
+void group_destroy(struct group **group); /* After group_stop; joins them. */
+/* The caller owns the actor and gives it away. Any thread. */
+void group_ready(struct group *group, struct actor *actor);
+bool worker_is_current(void); /* Is the calling thread a worker of any group? */
+void worker_thread_start(pthread_t *thread, const char *name, void *(*main)(void *), void *context);
+
+#endif
