@@ -101,8 +101,7 @@ static void answer_proposal(struct actor *self, struct leader *leader, struct ap
 {
     struct pending *pending = map_remove_number(&leader->pending, result->index);
     if (pending == NULL) return;
-    bool ours = pending->term == result->term || PLANTED("leader.another_terms_entry_answers");
-    if (ours) actor_reply(self, pending->request, &result->reply);
+    if (pending->term == result->term) actor_reply(self, pending->request, &result->reply);
     else actor_refuse(self, pending->request, STATUS_UNKNOWN);
     message_destroy(&pending->request);
     memory_free(pending);

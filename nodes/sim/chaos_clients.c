@@ -87,6 +87,7 @@ static void begin_write(struct chaos *chaos, struct chaos_client *client, int64_
         return;
     }
     struct sim_put put = { .key = follows ? client->read_key : key, .timeout_ns = timeout_ns };
+    put.once = chance_permille(chance, 200);
     put.has_if_rev = follows || chance_permille(chance, 50);
     if (follows) {
         put.if_rev = client->read_revision;
@@ -130,7 +131,7 @@ static void begin_read(struct chaos *chaos, struct chaos_client *client, int64_t
     struct sim_get get = { .key = client->read_key, .recorded = true, .timeout_ns = timeout_ns };
     get.deletable = at == CHAOS_KEYS - 1;
     get.stale = chance_permille(chance, 100);
-    if (!get.stale && chance_permille(chance, 100)) get.after = client->seen;
+    if (chance_permille(chance, 100)) get.after = client->seen;
     if (!get.stale && get.after == 0 && chance_permille(chance, 50)) get.at = client->seen;
     client->call = sim_get(chaos->sim, client->node, &get);
 }

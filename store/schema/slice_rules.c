@@ -443,7 +443,7 @@ static enum status check_one_owner(struct rule *rule, const struct move *move)
 
 static enum status check_move(struct rule *rule, const struct move *move)
 {
-    if (!slice_state_allows(move->from, move->to) && !PLANTED("slice_rules.any_move_is_allowed"))
+    if (!slice_state_allows(move->from, move->to))
         return error_set(rule->error, STATUS_CONFLICT,
                          "%s#%u on node %s: %s to %s is no move of its lifecycle", move->fact->artifact,
                          move->fact->instance, move->node,
