@@ -230,7 +230,10 @@ struct sim *sim_create(const struct sim_options *options)
     CHECK(sim->node_count <= SIM_NODES_MAX);
     sim->identities = chance_of(options->seed, 100);
     sim->stepper = stepper_create(&(struct stepper_options){
-        .seed = options->seed, .pinned_delay_max_ns = sim->options.disk_delay_max_ns });
+        .seed = options->seed,
+        .pinned_delay_max_ns = sim->options.disk_delay_max_ns,
+        .message_delay_max_ns = options->seed % 2 == 0 ? MICROSECONDS(200) : 0, /* Half of the seeds. */
+    });
     sim->checkers = checkers_create();
     sim->history = history_create();
     sim->network_options = (struct network_options){
