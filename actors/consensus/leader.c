@@ -410,6 +410,7 @@ static const struct behavior_row rows[] = {
     { KIND_SNAPSHOT_RECEIVED, leader_on_snapshot_received },
     { KIND_SNAP_ASK, leader_on_snap_ask },
     { KIND_STATE_HASH, leader_on_state_hash },
+    { KIND_STREAM_WANTED, leader_on_stream_wanted },
     { KIND_LOG_COMPACTED, leader_on_compacted },
     { KIND_LOG_PERSISTED, on_persisted },
     { KIND_LOG_ENTRIES, on_log_entries },
