@@ -243,6 +243,7 @@ static enum status start(struct daemon *daemon, struct error *error)
         .address = config->cluster_advertise,
         .labels_json = labels,
         .zone = zone,
+        .worker = strcmp(config->node_role, "worker") == 0,
         .bootstrap = config->cluster_bootstrap.items,
         .bootstrap_count = config->cluster_bootstrap.count,
         .peers = daemon->peers,
