@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include "nodes/sim/sim.h"
+#include "wire/kinds.h"
+#include "wire/proto/cluster.pb-c.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +41,19 @@ static void write_some(struct sim *sim, uint32_t count, const char *prefix)
     }
 }
 
+/* It is a node like any other: here, and known as what it is. */
+static void assert_is_known_as_worker(struct sim *sim, uint32_t worker)
+{
+    struct message *message = wire_message_create(KIND_KV_GET_REQUEST);
+    ((Pb__KvGetRequest *)message->body)->key = wire_string(message, "nodes/worker-1");
+    struct sim_call call = sim_ask(sim, worker, TO_STATE, &message, SECONDS(5));
+    assert_int_equal(sim_await(sim, call, SECONDS(5)), STATUS_OK);
+    const Pb__KvGetReply *reply = sim_call_reply(sim, call)->body;
+    const char *value = (const char *)reply->record->value.data;
+    assert_non_null(memmem(value, reply->record->value.len, "\"role\":\"worker\"", 15));
+    assert_non_null(memmem(value, reply->record->value.len, "\"presence\":\"UP\"", 15));
+}
+
 static void a_worker_reads_what_was_written(void **unused)
 {
     (void)unused;
@@ -52,11 +67,7 @@ static void a_worker_reads_what_was_written(void **unused)
     /* Not stale: a replica confirms that nothing newer was acknowledged (Q1). */
     struct sim_call fresh = sim_command(sim, worker, "kv get colour/19");
     assert_int_equal(sim_await(sim, fresh, SECONDS(5)), STATUS_OK);
-    /* It is a node like any other: here, and known as what it is. */
-    struct sim_call node = sim_command(sim, worker, "kv get nodes/worker-1");
-    assert_int_equal(sim_await(sim, node, SECONDS(5)), STATUS_OK);
-    assert_non_null(strstr(sim_call_value(sim, node), "\"role\":\"worker\""));
-    assert_non_null(strstr(sim_call_value(sim, node), "\"presence\":\"UP\""));
+    assert_is_known_as_worker(sim, worker);
     /* Forwarded to the leader. */
     struct sim_call write = sim_command(sim, worker, "kv put colour/w by-worker");
     assert_int_equal(sim_await(sim, write, SECONDS(5)), STATUS_OK);
