@@ -71,8 +71,9 @@ void sim_start(struct sim *sim, uint32_t index);
 void sim_kill(struct sim *sim, uint32_t index); /* SIGKILL. Its disk keeps what was committed. */
 /* Dies at its next write, before, within or after the transaction. */
 void sim_kill_at_write(struct sim *sim, uint32_t index, enum log_memory_fault fault);
-bool sim_stop(struct sim *sim, uint32_t node);  /* Ordered; false: not within 10 s. */
-void sim_wipe(struct sim *sim, uint32_t index); /* A new, empty disk. The node is down. */
+struct log_memory_disk *sim_disk(struct sim *sim, uint32_t node); /* To damage and to fill. */
+bool sim_stop(struct sim *sim, uint32_t node);                    /* Ordered; false: not within 10 s. */
+void sim_wipe(struct sim *sim, uint32_t index);                   /* A new, empty disk. The node is down. */
 
 /* --- machines --- */
 /* It stands still, or only its disk does, until told otherwise or it dies. Nothing if it is down. */

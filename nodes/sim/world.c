@@ -172,6 +172,11 @@ void sim_kill_at_write(struct sim *sim, uint32_t index, enum log_memory_fault fa
     log_memory_disk_set_fault(sim->nodes[index].disk, fault);
 }
 
+struct log_memory_disk *sim_disk(struct sim *sim, uint32_t index)
+{
+    return sim->nodes[index].disk;
+}
+
 bool sim_stop(struct sim *sim, uint32_t index)
 {
     struct sim_node *node = &sim->nodes[index];
