@@ -50,6 +50,8 @@ static const struct key_row keys[] = {
     { "security.artifact-keys", KEY_LIST, PLACE(security_artifact_keys), "", NULL,
       "files of the Ed25519 public keys that sign artifacts; with one, the others are refused" },
     { "repositories", KEY_REPOSITORIES, PLACE(repositories), "", NULL, "[{id, url, credentials, require}]" },
+    { "slices.user", KEY_TEXT, PLACE(slices_user), "nobody", NULL,
+      "whom isolated slices become where the node is root; root: they stay it" },
     { "limits.threads", KEY_COUNT, PLACE(limits_threads), "0", NULL, "general pool; 0 = one per core" },
     { "limits.lost-after", KEY_DURATION, PLACE(limits_lost_after_ns), "3s", NULL,
       "silence until a node is LOST" },
