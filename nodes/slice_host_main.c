@@ -24,8 +24,8 @@
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
- * hasn't, and what a slice leaks is not ours to judge. */
- * hasn't, and what a slice leaks is not ours to judge. */
+/* In a build with the address sanitizer: its search for leaks at exit() needs ptrace, which a confined
+ * process hasn't, and what a slice leaks is not ours to judge. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
