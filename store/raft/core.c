@@ -90,6 +90,11 @@ bool core_is_ready(const struct core *core)
     return core->role == CORE_LEADER && core->commit >= core->no_op;
 }
 
+bool core_is_whole(const struct core *core)
+{
+    return !core->damaged && core->applied >= core->replay_till;
+}
+
 void core_commit(struct core *core, log_index index)
 {
     if (index <= core->commit) return;
@@ -99,6 +104,7 @@ void core_commit(struct core *core, log_index index)
         if (entry != NULL) core->uncommitted_bytes -= tail_entry_bytes(entry);
     }
     core->commit = index;
+    core->commit_moved = core->now;
 }
 
 /* --- events --- */
@@ -265,6 +271,7 @@ static void announce_role(struct core *core)
 static void settle(struct core *core)
 {
     if (core->role == CORE_LEADER) replication_commit(core);
+    if (core->commit == tail_last(&core->tail).index) core->commit_moved = core->now;
     if (core->role == CORE_LEADER) membership_settle(core);
     if (core->persistence.hard_dirty) persistence_issue(core, 0, 0);
     applying_settle(core);

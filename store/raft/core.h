@@ -173,6 +173,9 @@ struct core_init {
      * base.index, nothing is applied, read or campaigned for, and SNAPSHOT_ASK asks for a snapshot until one
      * is in. */
     bool damaged;
+    /* T6: the state is built again from the log, which is known to be committed so far: no read and no
+     * campaign before this is applied. 0: no such thing. */
+    log_index replay_till;
     uint64_t last_stamp_ms; /* Of the last entry; 0 will do. */
     /* Ascending; the newest CORE_TERM_RUNS_MAX are enough. Reading the log once and noting where the term
      * changes makes them. */

@@ -126,13 +126,15 @@ struct core {
     enum core_role role;
     replica_id leader;
     log_index commit;
-    log_index handed;  /* Given out by APPLY. */
-    log_index applied; /* Told by APPLIED. */
-    bool damaged;      /* T6 */
-    bool apply_reads;  /* The last APPLY is read from the log by the driver: nothing else until it is applied.
-                        */
-    log_index no_op;   /* Of our term, when we lead. */
+    log_index handed;      /* Given out by APPLY. */
+    log_index applied;     /* Told by APPLIED. */
+    bool damaged;          /* T6 */
+    log_index replay_till; /* T6: damaged too, until this is applied; 0: no. */
+    bool apply_reads; /* The last APPLY is read from the log by the driver: nothing else until it is applied.
+                       */
+    log_index no_op;  /* Of our term, when we lead. */
     uint64_t heartbeat_due;
+    uint64_t commit_moved; /* Tick at which commit last rose, or had nothing to rise to (E6). */
     size_t uncommitted_bytes; /* Of entries in the tail above commit (R10). */
     uint64_t read_log_tag;
     uint64_t malformed_count;
@@ -162,6 +164,7 @@ void core_fail(struct core *core, enum core_stop reason);
 /* Raises commit; to what was known already does nothing. */
 void core_commit(struct core *core, log_index index);
 bool core_is_ready(const struct core *core);           /* E7 */
+bool core_is_whole(const struct core *core);           /* T6: it may lead and read. */
 uint64_t core_draw(struct core *core, uint64_t below); /* From the seed. */
 
 #endif

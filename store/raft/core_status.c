@@ -91,7 +91,7 @@ void core_status(const struct core *core, struct core_status *out_status)
         .configuration = *roster_active(core),
         .gated = core->gate.shut,
         .installing = snapshots_is_installing(core),
-        .damaged = core->damaged,
+        .damaged = !core_is_whole(core),
         .base = core->tail.base.index,
         .compact_till = compact_till(core),
         .malformed_count = core->malformed_count,

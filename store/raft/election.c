@@ -12,7 +12,11 @@
 
 #include "runtime/base/mark.h"
 
-enum { SOON_MIN_TICKS = 2, SOON_SPREAD_TICKS = 13 }; /* 20-150 ms (E8, E10). */
+enum {
+    SOON_MIN_TICKS = 2, /* 20-150 ms (E8, E10). */
+    SOON_SPREAD_TICKS = 13,
+    STUCK_ELECTIONS = 3, /* T_max without a commit (E6). */
+};
 
 static void draw_deadline(struct core *core)
 {
@@ -142,8 +146,9 @@ static void ask(struct core *core, const struct progress *peer)
 
 static void ask_all(struct core *core)
 {
+    bool keeps = core->role == CORE_CANDIDATE && MUTANT(core, PREVOTE_AS_VOTE);
     for (uint32_t i = 0; i < core->peer_count; i++) {
-        core->peers[i].answer = PROGRESS_UNANSWERED;
+        if (!keeps) core->peers[i].answer = PROGRESS_UNANSWERED;
         ask(core, &core->peers[i]);
     }
 }
@@ -199,7 +204,7 @@ static void count_answers(struct core *core)
     if (roster_quorum(core, granted_by) == 1) {
         bool pre = core->role == CORE_PRE_CANDIDATE;
         if (pre) campaign(core, false);
-        if (!pre || MUTANT(core, PREVOTE_AS_VOTE)) lead(core);
+        else lead(core);
         return;
     }
     if (roster_quorum(core, not_refused_by) == 0) election_follow(core, core->hard.term, 0);
@@ -219,7 +224,7 @@ static void start_prevote(struct core *core)
 /* E3 */
 static bool may_campaign(const struct core *core)
 {
-    bool free = !core->gate.shut && !core->damaged && !snapshots_is_installing(core);
+    bool free = !core->gate.shut && core_is_whole(core) && !snapshots_is_installing(core);
     bool idle = persistence_is_idle(core) || MUTANT(core, CAMPAIGN_WHILE_WRITING);
     return holds_something(core) && roster_self_may_lead(core) && idle && free;
 }
@@ -338,11 +343,21 @@ static uint64_t heard_from(const void *context, replica_id voter)
     return 0;
 }
 
+/* E6: heard is not enough. Behind followers that answer heartbeats and whose disks stand still, a leader
+ * could stay for ever, and keep those from voting who might form a quorum without it. */
+static uint64_t stuck_at(const struct core *core)
+{
+    if (core->commit >= tail_last(&core->tail).index) return UINT64_MAX;
+    return core->commit_moved + (uint64_t)STUCK_ELECTIONS * core->options.election_max_ticks;
+}
+
 void election_step_down_if_unheard(struct core *core)
 {
     uint64_t heard = roster_quorum(core, heard_from);
-    if (core->now - heard <= core->options.election_min_ticks) return;
-    MARK("raft.leader_hears_no_quorum");
+    bool unheard = core->now - heard > core->options.election_min_ticks;
+    if (!unheard && core->now < stuck_at(core)) return;
+    if (unheard) MARK("raft.leader_hears_no_quorum");
+    else MARK("raft.leader_commits_nothing");
     election_follow(core, core->hard.term, 0);
 }
 
@@ -350,7 +365,8 @@ uint64_t election_due(const struct core *core)
 {
     if (core->role == CORE_LEADER) {
         uint64_t heard = roster_quorum(core, heard_from);
-        return heard + core->options.election_min_ticks + 1;
+        uint64_t due = heard + core->options.election_min_ticks + 1;
+        return due < stuck_at(core) ? due : stuck_at(core);
     }
     if (core->gate.shut) return UINT64_MAX;
     bool waits = core->now >= core->election.deadline && !may_campaign(core);

@@ -122,8 +122,8 @@ static void adopt_configurations(struct core *core, const struct raft_entry *ent
 static bool cut_after(struct core *core, const struct core_message *message, uint32_t held)
 {
     struct log_position last = position_of(message, held);
-    bool beyond = message->entry_count > 0 && last.index >= core->commit;
-    if (!beyond || last.index >= tail_last(&core->tail).index) return true;
+    if (message->entry_count == 0 || last.index >= tail_last(&core->tail).index) return true;
+    if (last.index < core->commit && !MUTANT(core, TRUNCATES_COMMITTED)) return true;
     if (!truncate_to(core, &last)) return false;
     persistence_issue(core, last.index + 1, 0);
     return true;
@@ -166,6 +166,7 @@ void following_on_append(struct core *core, const struct core_message *message)
     bool below_commit = before->index < core->commit;
     if (below_commit && end <= core->commit) { /* R2 */
         MARK("raft.append_below_commit");
+        if (MUTANT(core, TRUNCATES_COMMITTED) && !cut_after(core, message, message->entry_count)) return;
         log_index durable = core->persistence.durable;
         acknowledge(core, message->from, core->commit < durable ? core->commit : durable);
         if (durable < core->commit) acknowledge(core, message->from, core->commit);

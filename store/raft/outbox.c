@@ -96,7 +96,8 @@ static void sign(const struct core *core, struct core_message *message)
 void outbox_send(struct core *core, struct core_message message)
 {
     sign(core, &message);
-    if (MUTANT(core, VOTE_BEFORE_SYNC) && message.type == CORE_VOTE_REPLY) {
+    bool early = MUTANT(core, VOTE_BEFORE_SYNC) && message.type == CORE_VOTE_REPLY;
+    if (early || MUTANT(core, CAMPAIGN_WHILE_WRITING)) {
         leave(core, &message);
         return;
     }

@@ -31,8 +31,9 @@ static struct waiting_read *wait(struct core *core)
 
 void reads_on_read(struct core *core, uint64_t tag)
 {
-    if (core->leader == 0 || core->damaged) { /* T6 */
-        outbox_reject(core, tag, core->damaged ? STATUS_NOT_READY : STATUS_NO_LEADER);
+    bool whole = core_is_whole(core); /* T6 */
+    if (core->leader == 0 || !whole) {
+        outbox_reject(core, tag, whole ? STATUS_NO_LEADER : STATUS_NOT_READY);
         return;
     }
     struct waiting_read *read = wait(core);

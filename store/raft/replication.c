@@ -46,6 +46,7 @@ void replication_start(struct core *core)
         progress_start(&core->peers[i], last, core->now);
     }
     core->heartbeat_due = core->now;
+    core->commit_moved = core->now;
     reads_start_term(core);
     transfer_start_term(core);
     recording_start_term(core);
@@ -171,7 +172,7 @@ static bool advance(struct core *core, struct progress *peer)
 {
     const struct core_options *options = &core->options;
     log_index last = tail_last(&core->tail).index;
-    if ((peer->match >= peer->next && !MUTANT(core, NEXT_BELOW_MATCH)) || peer->next > last + 1) {
+    if (peer->match >= peer->next || peer->next > last + 1) {
         core_fail(core, CORE_STOP_PROGRESS);
         return false;
     }

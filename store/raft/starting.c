@@ -13,6 +13,7 @@ static bool init_is_sound(const struct core_init *init)
     bool founded = init->last.index == 1 && init->last.term == 1;
     if (init->hard.term < init->last.term && !founded) return false;
     if (init->applied > init->last.index || init->applied < init->base.index) return false;
+    if (init->replay_till > init->last.index) return false;
     if (init->damaged && init->applied != init->base.index) return false;
     if (init->last.index < init->base.index || init->last.term < init->base.term) return false;
     if ((init->last.index == 0) != (init->last.term == 0)) return false;
@@ -64,7 +65,8 @@ void starting_on_init(struct core *core, const struct core_init *init)
     core->damaged = init->damaged;
     core->tail.last_stamp_ms = init->last_stamp_ms;
     core->persistence.durable = init->last.index;
-    core->commit = init->applied;
+    core->replay_till = init->replay_till;
+    core->commit = init->applied > init->replay_till ? init->applied : init->replay_till;
     core->handed = init->applied;
     core->applied = init->applied;
     core->reads.nonce = core_draw(core, 0);
