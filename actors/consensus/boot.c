@@ -5,6 +5,11 @@
 
 #include <string.h>
 
+enum {
+    CHECKPOINT_STEP = 64,
+    CHECKPOINT_STEPS_MAX = 24
+}; /* A CHECKPOINT is written each 1,024 entries (T5). */
+
 static void keep_entry(void *context, const struct raft_entry *entry)
 {
     struct raft_entry *kept = context;
@@ -108,11 +113,10 @@ static void note_configuration(void *context, const struct raft_entry *entry)
         return;
     }
     if (entry->index <= finding->applied) boot->configuration_count = 0;
-    if (boot->configuration_count == CORE_CONFIGURATIONS_MAX) {
-        finding->status =
-            error_set(finding->error, STATUS_CORRUPT, "more than %d configurations after the applied one",
-                      CORE_CONFIGURATIONS_MAX);
-        return;
+    if (boot->configuration_count == CORE_CONFIGURATIONS_MAX) { /* No truncation reaches the oldest. */
+        boot->configuration_count--;
+        memmove(boot->configurations, boot->configurations + 1,
+                boot->configuration_count * sizeof boot->configurations[0]);
     }
     boot->configurations[boot->configuration_count++] = found;
 }
@@ -128,6 +132,31 @@ static enum status find_configurations(struct log *log, struct boot *boot, struc
         return error_set(error, STATUS_CORRUPT, "the log holds no configuration");
     }
     return status;
+}
+
+/* --- the applied checkpoint (T3) ------------------------------------------------------------------------ */
+
+static void note_checkpoint(void *context, const struct raft_entry *entry)
+{
+    struct checkpoint *checkpoint = context;
+    struct checkpoint read;
+    if (entry->type != ENTRY_CHECKPOINT || entry->payload == NULL) return;
+    if (checkpoint_unpack(entry->payload->data, entry->payload->size, &read) == STATUS_OK) *checkpoint = read;
+}
+
+/* Backwards, in steps. */
+static enum status find_checkpoint(struct log *log, struct boot *boot, struct error *error)
+{
+    log_index base = log->boot.base.index;
+    log_index end = log->boot.committed;
+    for (uint32_t step = 0; step < CHECKPOINT_STEPS_MAX && end > base; step++) {
+        log_index from = end > base + CHECKPOINT_STEP ? end - CHECKPOINT_STEP + 1 : base + 1;
+        enum status status =
+            log->ops->read(log, from, end, SIZE_MAX, note_checkpoint, &boot->checkpoint, error);
+        if (status != STATUS_OK || boot->checkpoint.count > 0) return status;
+        end = from - 1;
+    }
+    return STATUS_OK;
 }
 
 /* --- the two ends --------------------------------------------------------------------------------------- */
@@ -153,6 +182,7 @@ enum status boot_read(struct log *log, struct boot *out_boot, struct error *erro
     enum status status = find_ends(log, &boot, error);
     if (status == STATUS_OK) status = find_configurations(log, &boot, error);
     if (status == STATUS_OK) status = find_runs(log, &boot, error);
+    if (status == STATUS_OK) status = find_checkpoint(log, &boot, error);
     if (status != STATUS_OK) boot_fini(&boot);
     else *out_boot = boot;
     return status;

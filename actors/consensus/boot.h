@@ -14,6 +14,8 @@ struct boot {
     struct core_log_configuration configurations[CORE_CONFIGURATIONS_MAX];
     uint32_t configuration_count;
     uint64_t last_stamp_ms;
+    struct checkpoint
+        checkpoint; /* The newest applied one that the log's end still holds (T3); count 0: none. */
     struct raft_entry
         first; /* Index 1, with a reference: what founding hands on. index 0: empty or compacted. */
 };

@@ -1,12 +1,11 @@
 /* leader: drives the Raft core (store/raft/core.h) and carries out what it says, in every role; nothing else
  *         on this node reads or writes Raft state (C1).
- * Learns  time from a tick each 10 ms, the other replicas' messages, proposals (FORWARD_REQUEST), read
- *         requests (READ_POINT), what became durable (LOG_PERSISTED) and what was applied (APPLIED).
- * Owns    the core, the founding that precedes it, proposals and reads until they are answered, and the list
- *         of those who follow its role. Never waits for a disk (C2) or for the state.
- * Limits  LEADER_PENDING_MAX proposals and LEADER_READS_MAX reads at a time, one more is OVERLOADED; a
- * proposal whose leader lost the lead before its entry was committed is answered UNKNOWN, never "failed"
- * (R9). */
+ * Learns  time from a timer for the core's next deadline, the other replicas' messages, proposals
+ * (FORWARD_REQUEST), read requests (READ_POINT), what became durable (LOG_PERSISTED) and what was applied
+ * (APPLIED). Owns    the core, the founding that precedes it, proposals and reads until they are answered,
+ * and the list of those who follow its role. Never waits for a disk (C2) or for the state. Limits
+ * LEADER_PENDING_MAX proposals and LEADER_READS_MAX reads at a time, one more is OVERLOADED; a proposal whose
+ * leader lost the lead before its entry was committed is answered UNKNOWN, never "failed" (R9). */
 #include "actors/consensus/leader.h"
 
 #include "actors/consensus/codec.h"
@@ -18,7 +17,6 @@
 
 #include <string.h>
 
-enum { READ_SWEEP_TICKS = 100, COMPACT_TICKS = 100 };
 static const uint64_t replay_tag = UINT64_C(1) << 63; /* From here on: reads that are not the core's. */
 static const size_t replay_bytes = (size_t)1024 * 1024;
 
@@ -79,15 +77,10 @@ void leader_fail(struct actor *self, enum status status, const char *what)
 /* To a neighbour that must not miss it: a full or absent mailbox there is the end (C3). */
 void leader_hand_over(struct actor *self, uint32_t name, struct message **message)
 {
-    enum status status = actor_send(self, actor_find(self, name), message);
-    if (status == STATUS_OK) return;
+    if (actor_send(self, actor_find(self, name), message) == STATUS_OK) return;
     message_destroy(message);
-    bool is_state = name == TO_STATE;
-    if (status == STATUS_NOT_FOUND) /* By a fault of its own, of which the supervisor is about to hear. */
-        leader_fail(self, STATUS_IO, is_state ? "the state actor has ended" : "the log writer has ended");
-    else
-        leader_fail(self, STATUS_OVERLOADED,
-                    is_state ? "the state actor takes no more" : "the log writer takes no more");
+    leader_fail(self, STATUS_OVERLOADED,
+                name == TO_STATE ? "the state actor takes no more" : "the log writer takes no more");
 }
 
 static bool has_configuration(const struct core_persist *persist)
@@ -169,6 +162,13 @@ static void carry_out_role(struct actor *self, struct leader *leader, const stru
     leader_publish_role(self, leader);
 }
 
+/* T2: only what others know of our log counts against this directory; anything else may pass. */
+static void carry_out_stop(struct actor *self, enum core_stop stop)
+{
+    if (stop == CORE_STOP_LOST) leader_doubt(self, core_stop_text(stop));
+    else leader_fail(self, STATUS_CORRUPT, core_stop_text(stop));
+}
+
 static void carry_out(struct actor *self, struct leader *leader, const struct core_action *action)
 {
     switch (action->type) {
@@ -183,19 +183,31 @@ static void carry_out(struct actor *self, struct leader *leader, const struct co
     case CORE_ACTION_READ_OK: leader_answer_read(self, leader, &action->read_ok); break;
     case CORE_ACTION_REJECT: leader_refuse(self, leader, &action->reject); break;
     case CORE_ACTION_ROLE_CHANGED: carry_out_role(self, leader, &action->role_changed); break;
-    case CORE_ACTION_STOP: leader_fail(self, STATUS_CORRUPT, core_stop_text(action->stop)); break;
+    case CORE_ACTION_STOP: carry_out_stop(self, action->stop); break;
     case CORE_ACTION_CONFIGURED: leader_refresh_configuration(leader); break;
     default: leader_carry_out_snapshot(self, leader, action); break;
     }
 }
 
-void leader_step(struct actor *self, struct leader *leader, const struct core_event *event)
+static void step_core(struct actor *self, struct leader *leader, const struct core_event *event)
 {
-    if (leader->core == NULL) return;
     const struct core_actions *actions = core_step(leader->core, event);
     for (uint32_t i = 0; i < actions->count; i++)
         carry_out(self, leader, &actions->items[i]);
     leader->stepped = true;
+}
+
+void leader_elapse(struct actor *self, struct leader *leader)
+{
+    uint32_t ticks = leader_clock_elapsed(self, leader);
+    if (ticks > 0) step_core(self, leader, &(struct core_event){ .type = CORE_EVENT_TICK, .ticks = ticks });
+}
+
+void leader_step(struct actor *self, struct leader *leader, const struct core_event *event)
+{
+    if (leader->core == NULL) return;
+    if (event->type != CORE_EVENT_INIT) leader_elapse(self, leader);
+    step_core(self, leader, event);
 }
 
 /* --- the log --- */
@@ -278,23 +290,6 @@ static void on_peer_down(struct actor *self, void *state, const struct message *
                 &(struct core_event){ .type = CORE_EVENT_PEER_DOWN, .replica = peer->replica_id });
 }
 
-/* --- time --- */
-
-static void on_tick(struct actor *self, void *state, const struct message *message)
-{
-    (void)message;
-    struct leader *leader = state;
-    leader->ticks++;
-    if (leader->core == NULL) {
-        leader_go_on_founding(self, leader, founder_on_tick(self, &leader->founder));
-        return;
-    }
-    leader_step(self, leader, &(struct core_event){ .type = CORE_EVENT_TICK });
-    transfers_answer(self, &leader->transfers, leader->role.role == CORE_LEADER);
-    if (leader->ticks % READ_SWEEP_TICKS == 0) leader_sweep_reads(self, leader);
-    if (leader->ticks % COMPACT_TICKS == 0 || leader_compaction_due(leader)) leader_compact(self, leader);
-}
-
 /* --- life --- */
 
 static void on_turn_end(struct actor *self, void *state)
@@ -305,6 +300,7 @@ static void on_turn_end(struct actor *self, void *state)
     if (leader->stepped && leader->probe != NULL)
         leader->probe->on_core(leader->probe->context, leader->core);
     leader->stepped = false;
+    leader_clock_arm(self, leader);
 }
 
 static enum status on_init(struct actor *self, void *state, const void *options, struct error *error)
@@ -332,7 +328,7 @@ static enum status on_init(struct actor *self, void *state, const void *options,
                           },
                           from->identity.cluster_id, empty ? NULL : &boot.first, error);
     if (status == STATUS_OK) {
-        actor_every(self, MILLISECONDS(CORE_TICK_MS), KIND_CONSENSUS_TICK);
+        leader_clock_start(self, leader);
         leader_tell_identity(self, leader);
         if (empty) leader_log_waiting(self, given);
         else leader_start_from_log(self, leader, from, &boot);
@@ -387,7 +383,7 @@ static void on_fini(void *state)
 }
 
 static const struct behavior_row rows[] = {
-    { KIND_CONSENSUS_TICK, on_tick },
+    { KIND_CONSENSUS_TICK, leader_on_tick },
     { KIND_PRE_VOTE, on_protocol },
     { KIND_PRE_VOTE_REPLY, on_protocol },
     { KIND_VOTE, on_protocol },
@@ -410,7 +406,6 @@ static const struct behavior_row rows[] = {
     { KIND_SNAPSHOT_RECEIVED, leader_on_snapshot_received },
     { KIND_SNAP_ASK, leader_on_snap_ask },
     { KIND_STATE_HASH, leader_on_state_hash },
-    { KIND_STREAM_WANTED, leader_on_stream_wanted },
     { KIND_LOG_COMPACTED, leader_on_compacted },
     { KIND_LOG_PERSISTED, on_persisted },
     { KIND_LOG_ENTRIES, on_log_entries },

@@ -24,6 +24,7 @@ static void start_core(struct actor *self, struct leader *leader, const struct c
     leader->core_options.self = leader->replica;
     leader->core_options.seed = actor_random(self);
     leader->core = core_create(&leader->core_options);
+    leader_clock_start_core(self, leader);
     leader->applied = init->applied;
     leader->configuration = init->configurations[init->configuration_count - 1].configuration;
     leader_tell_identity(self, leader);
@@ -96,18 +97,26 @@ void leader_on_founded_reply(struct actor *self, void *state, const struct messa
 void leader_start_from_log(struct actor *self, struct leader *leader, const struct log_boot *from,
                            const struct boot *boot)
 {
+    bool damaged = from->copy_state == LOG_COPY_SNAPSHOT; /* T6 */
     start_core(self, leader,
                &(struct core_init){
                    .start = CORE_START_RESTARTED,
                    .hard = from->hard,
+                   .base = from->base,
                    .last = from->last,
-                   .applied = from->applied.index,
+                   .applied = damaged ? from->base.index : from->applied.index,
+                   .damaged = damaged,
+                   .replay_till = from->copy_state == LOG_COPY_REPLAY ? from->committed : 0,
                    .last_stamp_ms = boot->last_stamp_ms,
                    .term_runs = boot->runs,
                    .term_run_count = boot->run_count,
                    .configurations = boot->configurations,
                    .configuration_count = boot->configuration_count,
                });
+    if (boot->checkpoint.count == 0) return;
+    leader_step(
+        self, leader,
+        &(struct core_event){ .type = CORE_EVENT_CHECKPOINT, .checkpoint = &boot->checkpoint }); /* T3 */
 }
 
 /* Whoever waits for a cluster says for what: silence would look like a node that hangs. */

@@ -9,7 +9,6 @@
 #include "actors/consensus/leader.h"
 #include "actors/consensus/messages.h"
 #include "actors/consensus/role_feed.h"
-#include "actors/consensus/snapshot_messages.h"
 #include "actors/consensus/transfers.h"
 #include "runtime/base/map.h"
 #include "store/snapshot.h"
@@ -40,9 +39,15 @@ struct leader_snapshots {
     bool checkpoint_due;             /* T5 */
     log_index compacted_at;          /* Applied when the log writer was last asked (D7). */
     struct hash_exchange hashes;
-    struct stream_commit told;   /* To stream_feed, while there are workers. */
-    struct actor_id stream_feed; /* Not set: nobody wants it. */
-    bool marking;                /* F4: the copy is being marked damaged, then this process ends. */
+    bool marking; /* F4: the copy is being marked damaged, then this process ends. */
+};
+
+struct leader_clock {
+    struct timer_id founding; /* Each tick, while there is no core. */
+    struct timer_id timer;    /* For the core's next deadline, */
+    int64_t armed_ns;         /* which is then; 0: not armed. */
+    int64_t ticked_ns;        /* Up to then the core was told. */
+    int64_t kept_ns;          /* Late reads were last swept out. */
 };
 
 struct leader {
@@ -68,18 +73,28 @@ struct leader {
 
     struct core_role_changed role; /* As the core last said. */
     struct role_feed feed;         /* Those who follow it. */
-    uint32_t ticks;
+    struct leader_clock clock;
     bool stepped; /* In this turn: the probe looks at its end. */
 };
 
 /* --- leader.c --- */
+/* After the ticks that went by. Nothing happens without a core. */
 void leader_step(struct actor *self, struct leader *leader, const struct core_event *event);
+void leader_elapse(struct actor *self, struct leader *leader);
 const char *leader_name_of(const struct leader *leader, replica_id id); /* "": not in our configuration. */
 void leader_refresh_configuration(struct leader *leader);
 void leader_publish_role(struct actor *self, struct leader *leader);
 void leader_fail(struct actor *self, enum status status, const char *what);
 /* To a neighbour that must not miss it: a full or absent mailbox there is the end (C3). */
 void leader_hand_over(struct actor *self, uint32_t name, struct message **message);
+
+/* --- leader_clock.c --- */
+actor_handler leader_on_tick;
+void leader_clock_start(struct actor *self, struct leader *leader);
+void leader_clock_start_core(struct actor *self, struct leader *leader);
+/* Ticks of which the core is to be told now. */
+uint32_t leader_clock_elapsed(struct actor *self, struct leader *leader);
+void leader_clock_arm(struct actor *self, struct leader *leader); /* At the end of each turn. */
 
 /* --- leader_requests.c: proposals, reads, status, transfers --- */
 actor_handler leader_on_forward;
@@ -102,14 +117,13 @@ actor_handler leader_on_snapshot_received;
 actor_handler leader_on_snap_ask;
 actor_handler leader_on_state_hash;
 actor_handler leader_on_compacted;
-actor_handler leader_on_stream_wanted;
-void leader_tell_stream(struct actor *self, struct leader *leader); /* More was applied. */
 void leader_carry_out_snapshot(struct actor *self, struct leader *leader, const struct core_action *action);
 void leader_stop_sending(struct actor *self); /* The lead is lost. */
 void leader_propose_checkpoint(struct actor *self, struct leader *leader);
 void leader_checkpoint_applied(struct actor *self, struct leader *leader, const struct applied *applied);
 bool leader_snapshots_skip(const struct leader *leader, log_index applied); /* The core waits for more. */
 void leader_snapshots_applied(struct actor *self, struct leader *leader, log_index applied);
+void leader_doubt(struct actor *self, const char *reason); /* T3, T2: the next start gives this store up. */
 bool leader_compaction_due(const struct leader *leader);
 void leader_compact(struct actor *self, struct leader *leader);
 
