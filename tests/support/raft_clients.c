@@ -29,13 +29,17 @@ static void propose(struct swarm *swarm, uint32_t at)
 static void read(struct swarm *swarm, uint32_t at)
 {
     uint64_t tag = ++swarm->next_tag;
+    const struct core_status *status = &swarm->oracle.replicas[at].before;
     swarm->reads[tag % WAITING_READS_MAX] = (struct waiting){
         .used = true,
         .replica = at,
         .incarnation = swarm->replicas[at].incarnation,
         .commit = swarm->oracle.commit,
+        .led = status->role == CORE_LEADER,
+        .term = status->hard.term,
+        .configuration = status->configuration_index,
+        .token = oracle_token(&swarm->oracle, at),
     };
-    const struct core_status *status = &swarm->oracle.replicas[at].before;
     if (status->role == CORE_FOLLOWER && status->leader != 0) swarm->result->counts.reads_forwarded++;
     replica_step(swarm, at, &(struct core_event){ .type = CORE_EVENT_READ, .tag = tag });
 }

@@ -29,7 +29,7 @@ void faults_draw_families(struct swarm *swarm)
         &families->one_way,    &families->crashes,       &families->slow_disk, &families->hints,
         &families->transfers,  &families->small_limits,  &families->replay,    &families->members,
         &families->compaction, &families->bad_snapshots, &families->damage,    &families->old_copies,
-        &families->sleepy,
+        &families->sleepy,     &families->garble,
     };
     for (size_t i = 0; i < ARRAY_COUNT(all); i++) {
         *all[i] = chance(swarm, 60);

@@ -2,6 +2,7 @@
 #include "tests/support/raft_oracle.h"
 
 #include "runtime/base/memory.h"
+#include "store/raft/quorum.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -60,6 +61,11 @@ static struct oracle_term *at_term(struct oracle *oracle, log_term term)
 {
     oracle->terms = grown(oracle->terms, &oracle->term_count, term, sizeof oracle->terms[0]);
     return &oracle->terms[term];
+}
+
+uint32_t oracle_replica_of(replica_id id)
+{
+    return (uint32_t)(id - SWARM_FIRST_ID);
 }
 
 /* S3 */
@@ -127,10 +133,28 @@ void oracle_install(struct oracle *oracle, uint32_t replica)
     oracle->replicas[replica].durable_may_fall = true;
 }
 
+/* E2: when the vote is cast the candidate's log is at least as new as ours, what is not durable yet included.
+ */
+static void check_vote(struct oracle *oracle, uint32_t replica, const struct hard_state *cast,
+                       const struct raft_disk *disk)
+{
+    uint32_t candidate = oracle_replica_of(cast->vote);
+    if (cast->vote == 0 || candidate == replica) return;
+    const struct log_position *theirs = &at_term(oracle, cast->term)->asked[candidate];
+    struct log_position ours = raft_log_last(&disk->written);
+    bool newer = ours.term > theirs->term || (ours.term == theirs->term && ours.index > theirs->index);
+    if (!newer) return;
+    oracle_fail(oracle,
+                "E2: replica %u votes for a log that ends with %" PRIu64 "/%" PRIu64 ", and holds %" PRIu64
+                "/%" PRIu64,
+                replica, theirs->index, theirs->term, ours.index, ours.term);
+}
+
 void oracle_persist(struct oracle *oracle, uint32_t replica, const struct core_persist *persist,
                     const struct core_status *status, const struct raft_disk *disk)
 {
     struct oracle_replica *known = &oracle->replicas[replica];
+    if (persist->hard_changed) check_vote(oracle, replica, &persist->hard, disk);
     if (persist->truncate_from != 0) {
         oracle->counts->truncations++;
         known->durable_may_fall = true;
@@ -169,7 +193,10 @@ void oracle_send(struct oracle *oracle, uint32_t replica, const struct core_mess
         oracle_fail(oracle, "D5: %s of term %" PRIu64 " leaves replica %u, whose durable term is %" PRIu64,
                     core_message_type_name(message->type), message->term, replica, disk->hard.term);
     }
-    if (message->type == CORE_VOTE) see_vote(oracle, replica, message->term, message->from);
+    if (message->type == CORE_VOTE) {
+        see_vote(oracle, replica, message->term, message->from);
+        at_term(oracle, message->term)->asked[replica] = message->position;
+    }
     if (message->type == CORE_VOTE_REPLY && message->granted) {
         see_vote(oracle, replica, message->term, message->to);
         if (disk->hard.term != message->term || disk->hard.vote != message->to) {
@@ -181,6 +208,18 @@ void oracle_send(struct oracle *oracle, uint32_t replica, const struct core_mess
     if (acknowledges && message->match > held) {
         oracle_fail(oracle, "S8: replica %u acknowledges %" PRIu64 " and holds %" PRIu64, replica,
                     message->match, held);
+    }
+    if (message->type == CORE_HEARTBEAT) {
+        uint64_t *newest = &at_term(oracle, message->term)->token;
+        if (message->token > *newest) *newest = message->token;
+    }
+    if (message->type == CORE_HEARTBEAT_REPLY) {
+        uint64_t *newest = &at_term(oracle, message->term)->confirmed[replica];
+        if (message->token > *newest) *newest = message->token;
+    }
+    if (acknowledges) {
+        log_index *most = &at_term(oracle, message->term)->acknowledged[replica];
+        if (message->match > *most) *most = message->match;
     }
 }
 
@@ -241,6 +280,20 @@ static void check_leader(struct oracle *oracle, uint32_t replica, const struct c
     }
 }
 
+/* R5: what a leader counts was acknowledged to it, in its own term. */
+static void check_matches(struct oracle *oracle, uint32_t replica, const struct core_status *status)
+{
+    const struct oracle_term *term = at_term(oracle, status->hard.term);
+    for (uint32_t i = 0; i < status->peer_count; i++) {
+        const struct core_peer_status *peer = &status->peers[i];
+        if (peer->match <= term->acknowledged[oracle_replica_of(peer->id)]) continue;
+        oracle_fail(oracle,
+                    "R5: leader %u of term %" PRIu64 " counts %" PRIu64
+                    " of a replica that acknowledged less in it",
+                    replica, status->hard.term, peer->match);
+    }
+}
+
 /* S7 */
 static void check_monotonic(struct oracle *oracle, uint32_t replica, const struct core_status *now,
                             const struct oracle_replica *known)
@@ -296,7 +349,15 @@ void oracle_step(struct oracle *oracle, uint32_t replica, const struct core_stat
     }
     check_monotonic(oracle, replica, status, known);
     check_commit(oracle, replica, status, known, disk);
-    if (status->role == CORE_LEADER) check_leader(oracle, replica, status, disk);
+    if (status->role == CORE_LEADER) {
+        check_leader(oracle, replica, status, disk);
+        check_matches(oracle, replica, status);
+    }
+    const struct configuration_member *self =
+        configuration_find(&status->configuration, SWARM_FIRST_ID + replica);
+    bool votes = self != NULL && (self->voter || self->outgoing_voter);
+    bool removed = status->ready && !votes && status->configuration_index <= status->commit;
+    if (removed) oracle_fail(oracle, "E6: leader %u is in its committed configuration no longer", replica);
     known->before = *status;
     known->started = true;
     known->durable_may_fall = false;
@@ -307,4 +368,30 @@ void oracle_read(struct oracle *oracle, uint32_t replica, log_index index, log_i
     if (index >= commit_at_start) return;
     oracle_fail(oracle, "S11: replica %u reads at %" PRIu64 ", but %" PRIu64 " was committed before", replica,
                 index, commit_at_start);
+}
+
+uint64_t oracle_token(struct oracle *oracle, uint32_t replica)
+{
+    const struct core_status *status = &oracle->replicas[replica].before;
+    return status->role == CORE_LEADER ? at_term(oracle, status->hard.term)->token : 0;
+}
+
+struct confirmers {
+    const struct oracle_term *term;
+    uint32_t leader;
+};
+
+static uint64_t confirmed_by(const void *context, replica_id voter)
+{
+    const struct confirmers *confirmers = context;
+    uint32_t replica = oracle_replica_of(voter);
+    return replica == confirmers->leader ? UINT64_MAX : confirmers->term->confirmed[replica];
+}
+
+void oracle_confirmed(struct oracle *oracle, uint32_t replica, uint64_t token)
+{
+    const struct core_status *status = &oracle->replicas[replica].before;
+    struct confirmers confirmers = { .term = at_term(oracle, status->hard.term), .leader = replica };
+    if (quorum_value(&status->configuration, confirmed_by, &confirmers) > token) return;
+    oracle_fail(oracle, "Q1: leader %u answers a read that no quorum confirmed", replica);
 }

@@ -17,7 +17,11 @@ struct oracle_index { /* What is known of one index of the log, over all replica
 
 struct oracle_term { /* What is known of one term. */
     replica_id leader;
-    replica_id votes[SWARM_REPLICAS_MAX]; /* Whom each replica let know that it votes for (S6). */
+    replica_id votes[SWARM_REPLICAS_MAX];          /* Whom each replica let know that it votes for (S6). */
+    struct log_position asked[SWARM_REPLICAS_MAX]; /* The last entry that each candidate asked with (E2). */
+    uint64_t token;                                /* The newest that its leader sent (Q1), */
+    uint64_t confirmed[SWARM_REPLICAS_MAX];        /* and that each replica confirmed. */
+    log_index acknowledged[SWARM_REPLICAS_MAX];    /* The most that each replica acknowledged (R5). */
 };
 
 struct oracle_replica {
@@ -54,9 +58,16 @@ void oracle_send(struct oracle *oracle, uint32_t replica, const struct core_mess
                  const struct raft_disk *disk);
 /* An entry is applied: S5. It must have been committed somewhere. */
 void oracle_apply(struct oracle *oracle, uint32_t replica, const struct raft_entry *entry);
+/* Which replica has that id? For what the oracle is told of by id. */
+uint32_t oracle_replica_of(replica_id id);
 /* After a step, its PERSISTs written and nothing else carried out: S1, S4, S7, S9. */
 void oracle_step(struct oracle *oracle, uint32_t replica, const struct core_status *status,
                  const struct raft_disk *disk);
+/* The newest token that the replica sent, if it leads; 0: it does not, or has sent none. */
+uint64_t oracle_token(struct oracle *oracle, uint32_t replica);
+/* A read on a leader that began when `token` was the newest: since then a quorum confirmed a newer one (Q1).
+ */
+void oracle_confirmed(struct oracle *oracle, uint32_t replica, uint64_t token);
 /* A read that began when `commit_at_start` was the highest commit anywhere: S11. */
 void oracle_read(struct oracle *oracle, uint32_t replica, log_index index, log_index commit_at_start);
 

@@ -25,6 +25,20 @@ static uint64_t network_delay(struct swarm *swarm)
     return delay;
 }
 
+/* Damage on the way: an entry says something else, under its old chain. It has to be found out (D1). */
+static void garble(struct swarm *swarm, struct occasion *occasion)
+{
+    struct raft_log *entries = &occasion->entries;
+    if (entries->count == 0) return;
+    struct raft_entry *entry = &entries->entries[swarm_draw(swarm, STREAM_NETWORK, entries->count)];
+    if (entry->payload == NULL || entry->payload->size == 0) return;
+    struct bytes *other = bytes_copy(entry->payload->data, entry->payload->size);
+    other->data[0] ^= 1;
+    bytes_unref(&entry->payload);
+    entry->payload = other;
+    occasion->fails = true;
+}
+
 static void post(struct swarm *swarm, uint32_t to, const struct core_message *message, uint64_t delay)
 {
     struct occasion *occasion = occasions_add(swarm, OCCASION_DELIVER, to, swarm->now + delay);
@@ -32,6 +46,8 @@ static void post(struct swarm *swarm, uint32_t to, const struct core_message *me
     for (uint32_t i = 0; i < message->entry_count; i++) {
         raft_log_append(&occasion->entries, &message->entries[i]);
     }
+    bool damaged = swarm->families.garble && !swarm->healed && swarm_chance(swarm, STREAM_NETWORK, 2);
+    if (damaged) garble(swarm, occasion);
     occasion->message.entries = occasion->entries.entries;
 }
 
@@ -45,6 +61,9 @@ static void send(struct swarm *swarm, uint32_t from, const struct core_message *
         oracle_fail(&swarm->oracle, "S12: replica %u lost entries and sends %s", from,
                     core_message_type_name(message->type));
     }
+    bool grants =
+        (message->type == CORE_PREVOTE_REPLY || message->type == CORE_VOTE_REPLY) && message->granted;
+    if (grants) swarm->replicas[from].granted = message->to;
     uint32_t to = swarm_replica_of(swarm, message->to);
     if (to == SWARM_REPLICAS_MAX) return;
     bool faults = !swarm->healed;
@@ -154,19 +173,25 @@ static void read_ok(struct swarm *swarm, uint32_t at, const struct core_read_ok 
     waiting->used = false;
     swarm->result->counts.reads_answered++;
     oracle_read(&swarm->oracle, at, action->index, waiting->commit);
+    const struct core_status *status = &swarm->oracle.replicas[at].before;
+    bool leads = waiting->led && status->role == CORE_LEADER && status->hard.term == waiting->term;
+    if (leads && status->configuration_index == waiting->configuration)
+        oracle_confirmed(&swarm->oracle, at, waiting->token);
     if (action->index > swarm->replicas[at].state.position.index)
         oracle_fail(&swarm->oracle, "S11: replica %u reads ahead of its state", at);
 }
 
 /* --- snapshots --- */
 
-static void offer(struct swarm *swarm, uint32_t from, uint32_t to, bool asked)
+static void offer(struct swarm *swarm, uint32_t from, uint32_t to, bool asked, bool late)
 {
     struct core_status status;
     core_status(swarm->replicas[from].core, &status);
     const struct raft_state *state = &swarm->replicas[from].state;
     if (state->configuration.index == 0) return; /* It has applied nothing yet. */
-    struct occasion *occasion = occasions_add(swarm, OCCASION_OFFER, to, swarm->now + network_delay(swarm));
+    uint64_t delay = network_delay(swarm);
+    if (late) delay += swarm_draw(swarm, STREAM_SNAPSHOTS, 3000 * MILLISECOND);
+    struct occasion *occasion = occasions_add(swarm, OCCASION_OFFER, to, swarm->now + delay);
     occasion->number = swarm->replicas[from].id;
     occasion->term = status.hard.term;
     occasion->asked = asked;
@@ -183,7 +208,10 @@ static void send_snapshot(struct swarm *swarm, uint32_t at, replica_id to)
     sent->number = to;
     sent->position = swarm->replicas[at].state.position;
     sent->fails = swarm->families.bad_snapshots && swarm_chance(swarm, STREAM_SNAPSHOTS, 15);
-    if (peer != SWARM_REPLICAS_MAX) offer(swarm, at, peer, false);
+    if (peer == SWARM_REPLICAS_MAX) return;
+    offer(swarm, at, peer, false, false);
+    bool again = swarm->families.replay && swarm_chance(swarm, STREAM_SNAPSHOTS, 30);
+    if (again) offer(swarm, at, peer, false, true);
 }
 
 static void ask_for_snapshot(struct swarm *swarm, uint32_t at, replica_id of)
@@ -191,7 +219,7 @@ static void ask_for_snapshot(struct swarm *swarm, uint32_t at, replica_id of)
     uint32_t peer = swarm_replica_of(swarm, of);
     if (peer == SWARM_REPLICAS_MAX || swarm->replicas[peer].core == NULL) return;
     if (swarm->oracle.replicas[peer].before.role != CORE_LEADER) return;
-    if (!swarm->cut[at][peer]) offer(swarm, peer, at, true);
+    if (!swarm->cut[at][peer]) offer(swarm, peer, at, true, false);
 }
 
 static void accept_snapshot(struct swarm *swarm, uint32_t at)
@@ -340,6 +368,7 @@ static void step(struct swarm *swarm, uint32_t at, const struct core_event *even
     struct core_status status;
     core_status(replica->core, &status);
     swarm->result->counts.events++;
+    if (status.role == CORE_LEADER) replica->heard = 0;
     if (replica->impostor && status.stop == CORE_STOP_LOST) {
         swarm->result->counts.old_copies_found++;
         replica_retire(swarm, at);
@@ -443,6 +472,7 @@ static void stop(struct swarm *swarm, uint32_t at)
     replica->incarnation++;
     replica->disk_free_at = 0;
     replica->state_free_at = 0;
+    replica->heard = 0;
 }
 
 void replica_crash(struct swarm *swarm, uint32_t at, uint64_t restart_at)
@@ -468,7 +498,7 @@ uint32_t replica_make(struct swarm *swarm, uint32_t node)
 {
     if (swarm->count == SWARM_REPLICAS_MAX) return SWARM_REPLICAS_MAX;
     uint32_t at = swarm->count++;
-    swarm->replicas[at].id = 101 + at;
+    swarm->replicas[at].id = SWARM_FIRST_ID + at;
     swarm->replicas[at].node = node;
     return at;
 }
@@ -530,12 +560,41 @@ static void on_applied(struct swarm *swarm, uint32_t at, log_index index)
         replica_step(swarm, at, &(struct core_event){ .type = CORE_EVENT_APPLIED, .index = index });
 }
 
+/* E1, E2: who leads, or heard its leader within T_min, grants nobody else a vote but by the leader's wish.
+ * Two ticks are the clock's. */
+static void check_stickiness(struct swarm *swarm, uint32_t at, const struct core_message *message, bool led)
+{
+    const struct replica *replica = &swarm->replicas[at];
+    bool asks = (message->type == CORE_VOTE || message->type == CORE_PREVOTE) && !message->transfer;
+    if (!asks || replica->granted != message->from || replica->core == NULL) return;
+    bool fresh = replica->heard != 0 && swarm->now - replica->heard_at < T_MIN_US - 2 * TICK_US;
+    if (fresh || led)
+        oracle_fail(&swarm->oracle, "E2: replica %u votes though its leader was just heard", at);
+}
+
+static void note_leader(struct swarm *swarm, uint32_t at, const struct core_message *message)
+{
+    struct replica *replica = &swarm->replicas[at];
+    bool leads = message->type == CORE_APPEND || message->type == CORE_HEARTBEAT;
+    if (swarm->replicas[swarm_replica_of(swarm, message->from)].retired) return; /* On its way since (E5). */
+    const struct core_status *status = &swarm->oracle.replicas[at].before;
+    if (!leads || status->leader != message->from || status->hard.term != message->term) return;
+    replica->heard = message->from;
+    replica->heard_at = swarm->now;
+}
+
 static void on_deliver(struct swarm *swarm, const struct occasion *occasion)
 {
+    uint32_t at = occasion->replica;
     uint32_t from = swarm_replica_of(swarm, occasion->message.from);
-    if (swarm->cut[from][occasion->replica]) return;
-    replica_step(swarm, occasion->replica,
+    if (swarm->cut[from][at]) return;
+    bool led = swarm->oracle.replicas[at].before.role == CORE_LEADER &&
+               swarm->oracle.replicas[at].before.hard.term >= occasion->message.term;
+    swarm->replicas[at].granted = 0;
+    replica_step(swarm, at,
                  &(struct core_event){ .type = CORE_EVENT_RECEIVE, .message = &occasion->message });
+    check_stickiness(swarm, at, &occasion->message, led);
+    if (!occasion->fails) note_leader(swarm, at, &occasion->message);
 }
 
 /* S13: the term of a replica that hears nobody does not grow; what it had begun before may still end. */
@@ -600,6 +659,7 @@ void replica_on_occasion(struct swarm *swarm, const struct occasion *occasion)
     case OCCASION_PEER_UP: {
         struct core_event event = { .type = CORE_EVENT_PEER_DOWN, .replica = occasion->number };
         if (occasion->type == OCCASION_PEER_UP) event.type = CORE_EVENT_PEER_UP;
+        else if (swarm->replicas[at].heard == occasion->number) swarm->replicas[at].heard = 0;
         if (lives) replica_step(swarm, at, &event);
         break;
     }

@@ -62,6 +62,7 @@ static bool check_progress(struct swarm *swarm)
 {
     uint64_t since = swarm->now - swarm->healed_at;
     bool caught_up = true;
+    bool joint = false;
     for (uint32_t at = 0; at < swarm->count; at++) {
         if (!swarm->connected[at] || swarm->replicas[at].core == NULL) continue;
         const struct core_status *status = &swarm->oracle.replicas[at].before;
@@ -69,6 +70,7 @@ static bool check_progress(struct swarm *swarm)
             swarm->led = true;
             swarm->healed_commit = status->last.index;
         }
+        if (status->ready && status->configuration.joint) joint = true;
         if (swarm->led && status->commit > swarm->healed_commit) swarm->committed = true;
         if (status->applied <= swarm->healed_commit && must_catch_up(swarm, at)) caught_up = false;
     }
@@ -76,7 +78,9 @@ static bool check_progress(struct swarm *swarm)
     if (!swarm->committed && since > 10 * T_MAX_US)
         oracle_fail(&swarm->oracle, "S14: no commit within 10 T_max");
     if (!caught_up && since > 20 * T_MAX_US) oracle_fail(&swarm->oracle, "S14: a member never catches up");
-    return swarm->led && swarm->committed && caught_up;
+    if (joint && since > 20 * T_MAX_US)
+        oracle_fail(&swarm->oracle, "M2: a joint configuration is never left");
+    return swarm->led && swarm->committed && caught_up && !joint;
 }
 
 /* --- occasions --- */

@@ -9,7 +9,7 @@
 #include "store/raft/core.h"
 
 /* Also of those that are no more: who comes back without its directory is another replica. */
-enum { SWARM_REPLICAS_MAX = 12, SWARM_FAILURE_MAX = 512 };
+enum { SWARM_REPLICAS_MAX = 12, SWARM_FIRST_ID = 101, SWARM_FAILURE_MAX = 512 };
 
 struct swarm_options {
     uint64_t seed; /* Also draws: how many voters and learners, which fault families, which limits. */

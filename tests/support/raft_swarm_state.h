@@ -9,6 +9,7 @@
 enum {
     MILLISECOND = 1000,
     TICK_US = 10 * MILLISECOND,
+    T_MIN_US = 500 * MILLISECOND,
     T_MAX_US = 1000 * MILLISECOND,
     FAULTS_END_US = 12000 * MILLISECOND,
     WAITING_READS_MAX = 4096,
@@ -56,7 +57,7 @@ struct occasion {
     struct log_position position; /* COMPACTED, SNAPSHOT_READY. */
     log_term term;                /* OFFER. */
     bool asked;
-    bool fails;
+    bool fails; /* SNAPSHOT_*: it comes to nothing; DELIVER: it is damaged. */
     struct core_message message;
     struct raft_log entries;  /* Owned, for message.entries. */
     struct raft_state *state; /* Owned: what the offered snapshot holds. */
@@ -82,6 +83,9 @@ struct replica {
     bool checkpoint_due; /* The core asked for one in this step. */
     bool receives;       /* A snapshot: `received` is what it holds. */
     struct raft_state received;
+    replica_id heard; /* Its leader, by message; 0: none since the start, or since PEER_DOWN (E2). */
+    uint64_t heard_at;
+    replica_id granted;     /* Whom it granted a (pre-)vote in this step. */
     bool isolated;          /* Since... */
     log_term isolated_term; /* ...it had this term, a T_max after it was cut off (S13). */
     uint64_t isolated_at;
@@ -90,7 +94,7 @@ struct replica {
 struct families { /* Swarm testing (Groce, 2012): each on or off by seed. */
     bool loss, doubling, replay, delay, partitions, one_way, crashes, slow_disk, hints, transfers,
         small_limits;
-    bool members, compaction, bad_snapshots, damage, old_copies, sleepy;
+    bool garble, members, compaction, bad_snapshots, damage, old_copies, sleepy;
 };
 
 struct waiting {
@@ -98,6 +102,10 @@ struct waiting {
     uint32_t replica;
     uint32_t incarnation;
     log_index commit; /* The highest anywhere when it began. */
+    bool led;         /* It led this term with this configuration then, and this was its newest token. */
+    log_term term;
+    log_index configuration;
+    uint64_t token;
 };
 
 struct swarm {
