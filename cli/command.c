@@ -96,6 +96,7 @@ static struct connection_terms terms_of(const struct argv *argv, struct progress
     uint32_t flags = argv->command->flags;
     return (struct connection_terms){
         .timeout_ns = patience_of(argv),
+        .waits = (flags & COMMAND_WAITS) != 0,
         .repeats = (flags & COMMAND_IDEMPOTENT) != 0 || (flags & (COMMAND_CHANGES | COMMAND_CALLS)) == 0,
         .changes = (flags & COMMAND_CHANGES) != 0,
         .pause_ns = progress_ns,

@@ -127,10 +127,10 @@ static bool keep_waiting(struct asking *asking)
 /* Of what may be sent again, and where another node might do better. */
 static bool helps_elsewhere(struct asking *asking, enum status status)
 {
-    if (!asking->repeats) return status == STATUS_NOT_READY || status == STATUS_NOT_LEADER;
+    bool unready = status == STATUS_NOT_READY && !asking->terms->waits;
+    if (!asking->repeats) return unready || status == STATUS_NOT_LEADER;
     if (status == STATUS_UNKNOWN) return asking->unsure++ < asking->connection->endpoints.count;
-    return status == STATUS_NODE_LOST || status == STATUS_NOT_READY || status == STATUS_NOT_LEADER ||
-           status == STATUS_NO_LEADER;
+    return unready || status == STATUS_NODE_LOST || status == STATUS_NOT_LEADER || status == STATUS_NO_LEADER;
 }
 
 /* A node that says nothing is asked for a sign of life after half of the time, and given up after all of it.

@@ -22,6 +22,7 @@ const char *connection_endpoint(
 
 struct connection_terms {
     int64_t timeout_ns;
+    bool waits;       /* For an outcome: NOT_READY is one, and no reason to ask again. */
     bool repeats;     /* Sent twice, it does no harm: a read, or what is idempotent by itself. */
     bool changes;     /* What may have happened ends as UNKNOWN. */
     int64_t pause_ns; /* While it waits, `on_wait` is called this often; 0: never. */

@@ -8,10 +8,12 @@
 #include "actors/consensus/backup.h"
 #include "actors/consensus/leader.h"
 #include "actors/consensus/log_writer.h"
+#include "actors/consensus/observer.h"
 #include "actors/consensus/proposer.h"
 #include "actors/consensus/snapshot_receiver.h"
 #include "actors/consensus/snapshot_sender.h"
 #include "actors/consensus/state.h"
+#include "actors/consensus/stream_feed.h"
 #include "actors/gateway/command_gateway.h"
 #include "actors/gateway/mcp_server.h"
 #include "actors/slice/cluster_deployment_manager.h"
@@ -26,11 +28,12 @@
 #include "store/schema/rules.h"
 #include "wire/kinds.h"
 
-enum { CHILDREN_MAX = 24, PEERS_MAX = 64 };
+enum { CHILDREN_MAX = 32, PEERS_MAX = 64 };
 
 struct node {
     const char *peers[PEERS_MAX];
     struct leader_options leader;
+    struct observer_options observer;
     struct state_options state;
     struct log_writer_options log_writer;
     struct proposer_options proposer;
@@ -71,7 +74,15 @@ static void add_store(struct node *node, const struct node_options *options)
     add(node,
         (struct child_spec){ &log_writer_behavior, &node->log_writer, NULL, TO_LOG_WRITER, CHILD_NEVER });
     add(node, (struct child_spec){ &state_behavior, &node->state, NULL, TO_STATE, CHILD_NEVER });
-    add(node, (struct child_spec){ &leader_behavior, &node->leader, NULL, TO_LEADER, CHILD_NEVER });
+    node->observer = (struct observer_options){
+        .node = options->node, .log = options->log, .peers = node->peers, .peer_count = options->peer_count
+    };
+    if (options->worker) {
+        add(node, (struct child_spec){ &observer_behavior, &node->observer, NULL, TO_LEADER, CHILD_NEVER });
+    } else {
+        add(node, (struct child_spec){ &leader_behavior, &node->leader, NULL, TO_LEADER, CHILD_NEVER });
+        add(node, (struct child_spec){ &stream_feed_behavior, NULL, NULL, TO_STREAM_FEED, CHILD_PERMANENT });
+    }
     add(node, (struct child_spec){ &snapshot_sender_behavior, NULL, NULL, TO_SNAPSHOT_SENDER, CHILD_NEVER });
     add(node,
         (struct child_spec){ &snapshot_receiver_behavior, NULL, NULL, TO_SNAPSHOT_RECEIVER, CHILD_NEVER });
@@ -86,6 +97,7 @@ static void add_cluster(struct node *node, const struct node_options *options)
                                                     .address = options->address,
                                                     .labels_json = options->labels_json,
                                                     .zone = options->zone,
+                                                    .role = options->worker ? "worker" : "voter",
                                                     .incarnation = options->incarnation,
                                                     .lost_after_ns = options->lost_after_ns };
     add(node,

@@ -24,6 +24,7 @@ struct node_options { /* All borrowed until node_stop has returned. */
     const char *address;     /* What peers connect to; for nodes/{id}. */
     const char *labels_json; /* A JSON object. */
     const char *zone;
+    bool worker;                  /* In no configuration: follows the replicas among its peers (section 2). */
     const char *const *bootstrap; /* I2. */
     uint32_t bootstrap_count;
     const struct node_peer *peers; /* Without this node. */

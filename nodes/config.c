@@ -31,7 +31,7 @@ static const struct key_row keys[] = {
     { "node.id", KEY_TEXT, PLACE(node_id), "", NULL, "the node's name: stable, unique in the cluster" },
     { "node.data", KEY_TEXT, PLACE(node_data), "/var/lib/aether", NULL, "directory of everything it keeps" },
     { "node.role", KEY_TEXT, PLACE(node_role), "voter", "voter|worker",
-      "voter; worker is for later versions" },
+      "voter; or worker: runs slices, follows the log, never votes" },
     { "node.labels", KEY_MAP, PLACE(node_labels), "", NULL, "what constraints match, such as {zone: eu-1}" },
     { "cluster.listen", KEY_TEXT, PLACE(cluster_listen), "tcp://127.0.0.1:7400", NULL,
       "node-to-node address" },
@@ -50,6 +50,8 @@ static const struct key_row keys[] = {
     { "security.artifact-keys", KEY_LIST, PLACE(security_artifact_keys), "", NULL,
       "files of the Ed25519 public keys that sign artifacts; with one, the others are refused" },
     { "repositories", KEY_REPOSITORIES, PLACE(repositories), "", NULL, "[{id, url, credentials, require}]" },
+    { "slices.user", KEY_TEXT, PLACE(slices_user), "nobody", NULL,
+      "whom isolated slices become where the node is root; root: they stay it" },
     { "limits.threads", KEY_COUNT, PLACE(limits_threads), "0", NULL, "general pool; 0 = one per core" },
     { "limits.lost-after", KEY_DURATION, PLACE(limits_lost_after_ns), "3s", NULL,
       "silence until a node is LOST" },
@@ -601,8 +603,11 @@ static enum status check_whole(struct config *config, struct error *error)
         return error_set(error, STATUS_INVALID, "limits.lost-after is at least 2s (consensus rule A8)");
     if (config->security_keys[0] != '\0')
         return error_set(error, STATUS_INVALID, "security.keys: keys are not supported by this version");
-    if (strcmp(config->node_role, "worker") == 0)
-        return error_set(error, STATUS_INVALID, "node.role: workers are not supported by this version");
+    if (strcmp(config->node_role, "worker") == 0 && config->cluster_peers.count == 0) {
+        (void)error_set(error, STATUS_INVALID, "node.role: a worker needs cluster.peers: whom it follows");
+        error_hint(error, "cluster: {peers: {node-1: \"tcp://…\"}}");
+        return STATUS_INVALID;
+    }
     enum status status = check_listeners(config, error);
     if (status == STATUS_OK) status = check_bootstrap(config, error);
     if (status == STATUS_OK) status = check_repositories(config, error);

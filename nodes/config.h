@@ -51,6 +51,7 @@ struct config {
     struct config_list security_artifact_keys; /* Files. */
     struct config_repository repositories[CONFIG_REPOSITORIES_MAX];
     uint32_t repository_count;
+    const char *slices_user;
     int64_t limits_threads; /* 0 = one per core. */
     int64_t limits_lost_after_ns;
     int64_t limits_artifact_bytes;

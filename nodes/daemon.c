@@ -12,9 +12,11 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "runtime/os/clock.h"
+#include "runtime/os/confine.h"
 #include "runtime/os/file.h"
 #include "runtime/os/library.h"
 #include "runtime/os/process.h"
+#include "runtime/os/process_group.h"
 #include "runtime/os/random.h"
 #include "store/lmdb/lmdb_log.h"
 #include "wire/fetch/fetcher.h"
@@ -187,7 +189,7 @@ static enum status fill_repositories(struct daemon *daemon, struct error *error)
     return fill_artifact_keys(daemon, error);
 }
 
-static void fill_adapters(struct daemon *daemon)
+static enum status fill_adapters(struct daemon *daemon, struct error *error)
 {
     const struct config *config = daemon->config;
     daemon->socket = (struct node_socket_options){
@@ -201,6 +203,11 @@ static void fill_adapters(struct daemon *daemon)
                                                 .host_program = host_program(daemon),
                                                 .processes = &process_os,
                                                 .libraries = &library_os };
+    enum status status = confine_find_user(config->slices_user, &daemon->adapters.host_user,
+                                           &daemon->adapters.host_group, error);
+    if (status == STATUS_OK) return status;
+    error->status = STATUS_INVALID;
+    return error_wrap(error, "slices.user");
 }
 
 /* Unique among the starts of this node, whatever the clock does, and exact in a JSON number (below 2^53). */
@@ -219,8 +226,8 @@ static enum status start(struct daemon *daemon, struct error *error)
         if (strcmp(pair->key, config->node_id) == 0) continue;
         daemon->peers[peer_count++] = (struct node_peer){ pair->key, pair->value };
     }
-    fill_adapters(daemon);
-    enum status status = fill_repositories(daemon, error);
+    enum status status = fill_adapters(daemon, error);
+    if (status == STATUS_OK) status = fill_repositories(daemon, error);
     if (status != STATUS_OK) return status;
     struct pool_options pool = { .clock = &clock_os, .random = &random_os };
     pool.threads[POOL_GENERAL] = (uint32_t)config->limits_threads;
@@ -243,6 +250,7 @@ static enum status start(struct daemon *daemon, struct error *error)
         .address = config->cluster_advertise,
         .labels_json = labels,
         .zone = zone,
+        .worker = strcmp(config->node_role, "worker") == 0,
         .bootstrap = config->cluster_bootstrap.items,
         .bootstrap_count = config->cluster_bootstrap.count,
         .peers = daemon->peers,
@@ -277,6 +285,7 @@ static int stop(struct daemon *daemon)
         _exit(DAEMON_EXIT_RESTART);
     }
     runtime_destroy(&daemon->runtime);
+    process_group_end();
     scheduler_destroy(&daemon->scheduler);
     node_free(&daemon->node);
     daemon->log->ops->close(daemon->log);

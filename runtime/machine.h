@@ -144,6 +144,7 @@ struct runtime {
     char *node;
     uint32_t number;                /* Among the scheduler's runtimes, in order of creation. */
     bool muted;                     /* Crashing (stepper): nothing is sent any more. */
+    bool carried;                   /* Messages are on their way for a while (stepper). */
     uint64_t dropped;               /* Messages for actors that were no more. Atomic. */
     uint64_t names[ACTOR_NAME_MAX]; /* Packed actor ids. Atomic. */
     struct actor *blocks[CELL_BLOCKS];
@@ -163,6 +164,8 @@ struct runtime {
 struct machine {
     /* The caller owns the actor and gives it away: it has something to do. Any thread. */
     void (*ready)(struct scheduler *scheduler, struct actor *actor);
+    /* Where runtime->carried: takes a message that has its credit, and pushes it now or later. */
+    void (*carry)(struct scheduler *scheduler, struct actor *to, struct message *message);
     int64_t (*now_ns)(struct scheduler *scheduler);
     int64_t (*wall_ms)(const struct runtime *runtime);
     uint64_t (*seed)(struct scheduler *scheduler, uint32_t runtime_number);

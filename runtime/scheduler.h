@@ -22,6 +22,10 @@ struct scheduler *pool_create(const struct pool_options *options);
 struct stepper_options {
     uint64_t seed;
     int64_t pinned_delay_max_ns; /* A pinned actor's turn starts up to this much after its message. */
+    /* A message between actors arrives up to this much after it was sent: so what two senders send to one
+     * receiver, or one to two, comes in any order. What one sends another stays in its order (ACT1), what is
+     * already on its way holds its credit (ACT4), and timers are never late. 0: at once. */
+    int64_t message_delay_max_ns;
 };
 struct scheduler *stepper_create(const struct stepper_options *options);
 bool stepper_step(struct scheduler *stepper); /* One turn, or time moves to the next timer; false:

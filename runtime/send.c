@@ -70,8 +70,18 @@ static bool outbox_add(struct message *message, bool credit)
     return true;
 }
 
+/* The stepper's: its way takes a while, and its credit is out from now on. */
+static bool carry(struct actor *actor, struct message *message, bool credit)
+{
+    if (credit && mailbox_reserve(&actor->mailbox, 1) == 0) return false;
+    struct scheduler *scheduler = actor->runtime->scheduler;
+    scheduler->machine->carry(scheduler, actor, message);
+    return true;
+}
+
 static bool push(struct actor *actor, struct message *message, bool credit)
 {
+    if (actor->runtime->carried) return carry(actor, message, credit);
     if (outbox.gathers) {
         if (outbox.to == actor) return outbox_add(message, credit);
         outbox_empty();

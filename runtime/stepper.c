@@ -1,10 +1,11 @@
 /* stepper: the machine for tests and simulation: one thread, virtual time, many nodes, and chance that
- * depends on the seed alone. Which actor is next, how long its batch is and how late a pinned one starts are
- * drawn from three streams of their own, so that one more draw here shifts nothing there. Time moves only
- * when nobody is ready. */
+ * depends on the seed alone. Which actor is next, how long its batch is, how late a pinned one starts and how
+ * long a message travels are drawn from streams of their own, so that one more draw here shifts nothing
+ * there. Time moves only when nobody is ready. */
 #include "runtime/machine.h"
 
 #include "runtime/base/hash.h"
+#include "runtime/base/map.h"
 #include "runtime/base/memory.h"
 
 #include <string.h>
@@ -14,14 +15,29 @@ enum { BATCH_MAX = 8, CAPACITY_MIN = 64, RATE_RIGHT = 1000 };
     INT64_C(1800000000000) /* What the wall clock says at virtual time 0: early in 2027.                     \
                             */
 
-/* Something that happens at a time: a call, or a pinned actor that gets its thread. */
+/* The messages that are on their way from one actor to another: each arrives after those before it. */
+struct pair {
+    uint64_t key;
+    uint32_t travelling;
+    int64_t last_ns; /* When the last of them arrives. */
+};
+
+struct travel { /* A message on its way. */
+    struct message *message;
+    struct actor *to;
+    struct pair *by_sender; /* Of whom it names as its sender, */
+    struct pair *by_runner; /* and of whose turn it was sent in: who forwards keeps his order too. */
+};
+
+/* Something that happens at a time: a call, a pinned actor that gets its thread, a message that arrives. */
 struct event {
     int64_t time_ns;
     uint64_t sequence; /* Ties are settled by who came first. */
     void (*call)(void *context, uint64_t tag);
     void *context;
     uint64_t tag;
-    struct actor *actor; /* Not NULL: ready now, instead of the call. */
+    struct actor *actor;   /* Not NULL: ready now, instead of the call. */
+    struct travel *travel; /* Not NULL: arrives now, instead of the call. */
 };
 
 struct stepper {
@@ -31,11 +47,14 @@ struct stepper {
     uint64_t seed;
     uint64_t choice;       /* Streams. */
     uint64_t pinned_delay; /* . */
-    uint64_t others;       /* stepper_random. */
+    uint64_t message_delay;
+    int64_t message_delay_max_ns;
+    struct map pairs;            /* Of messages that are on their way. */
+    const struct actor *running; /* NULL: what happens now comes from outside, or is a timer. */
+    uint64_t others;             /* stepper_random. */
     uint64_t trace;
     uint32_t runtime_count; /* Ever made. */
-    bool in_turn;
-    struct actor **ready; /* In no meaningful order, but in the same one each time. */
+    struct actor **ready;   /* In no meaningful order, but in the same one each time. */
     uint32_t ready_count;
     uint32_t ready_capacity;
     struct event *heap; /* Binary, earliest first. */
@@ -151,6 +170,82 @@ static void machine_ready(struct scheduler *scheduler, struct actor *actor)
     event_add(stepper, &event);
 }
 
+/* --- messages on their way ---------------------------------------------------------------------------- */
+
+static struct pair *pair_open(struct stepper *stepper, const struct actor *to, uint64_t from)
+{
+    uint64_t place = (uint64_t)to->runtime->number << 32 | to->index;
+    uint64_t key = hash64_mix(hash64_mix(1, from), place); /* Two of one key: more order than was promised. */
+    struct pair *pair = map_get_number(&stepper->pairs, key);
+    if (pair == NULL) {
+        pair = memory_zalloc(sizeof *pair);
+        pair->key = key;
+        (void)map_put_number(&stepper->pairs, key, pair);
+    }
+    pair->travelling++;
+    return pair;
+}
+
+static void pair_close(struct stepper *stepper, struct pair *pair)
+{
+    if (--pair->travelling > 0) return;
+    (void)map_remove_number(&stepper->pairs, pair->key);
+    memory_free(pair);
+}
+
+static void travel_end(struct stepper *stepper, struct travel *travel)
+{
+    pair_close(stepper, travel->by_sender);
+    pair_close(stepper, travel->by_runner);
+    memory_free(travel);
+}
+
+static void arrive(struct stepper *stepper, struct travel *travel)
+{
+    struct actor *to = travel->to;
+    struct message *message = travel->message;
+    travel_end(stepper, travel);
+    if (mailbox_push(&to->mailbox, message, false) == MAILBOX_WOKE) machine_ready(&stepper->base, to);
+}
+
+/* Half of all messages are at once there, unless one of their pair is still on its way. */
+static int64_t draw_delay(struct stepper *stepper)
+{
+    uint64_t drawn = scheduler_random(&stepper->message_delay);
+    return drawn % 2 == 0 ? 0 : (int64_t)((drawn >> 1) % ((uint64_t)stepper->message_delay_max_ns + 1));
+}
+
+static void machine_carry(struct scheduler *scheduler, struct actor *to, struct message *message)
+{
+    struct stepper *stepper = (struct stepper *)scheduler;
+    const struct actor *runner = stepper->running;
+    if (runner == NULL || runner == to) { /* Timers, what comes from outside, and what one tells oneself. */
+        if (mailbox_push(&to->mailbox, message, false) == MAILBOX_WOKE) machine_ready(scheduler, to);
+        return;
+    }
+    struct actor_id runner_id = { runner->index, runner->last_generation };
+    struct travel *travel = memory_zalloc(sizeof *travel);
+    *travel = (struct travel){ .message = message,
+                               .to = to,
+                               .by_sender = pair_open(stepper, to, names_pack(message->sender)),
+                               .by_runner = pair_open(stepper, to, names_pack(runner_id)) };
+    int64_t time_ns = stepper->now_ns + draw_delay(stepper);
+    if (travel->by_sender->last_ns > time_ns) time_ns = travel->by_sender->last_ns;
+    if (travel->by_runner->last_ns > time_ns) time_ns = travel->by_runner->last_ns;
+    travel->by_sender->last_ns = time_ns;
+    travel->by_runner->last_ns = time_ns;
+    struct event event = { .time_ns = time_ns, .travel = travel };
+    event_add(stepper, &event);
+}
+
+/* What was on its way to a node that has crashed. */
+static void lose(struct stepper *stepper, struct travel *travel)
+{
+    struct message *message = travel->message;
+    travel_end(stepper, travel);
+    message_destroy(&message);
+}
+
 static int64_t machine_now_ns(struct scheduler *scheduler)
 {
     return ((struct stepper *)scheduler)->now_ns;
@@ -189,8 +284,9 @@ static uint64_t machine_seed(struct scheduler *scheduler, uint32_t runtime_numbe
 static void machine_attach(struct scheduler *scheduler, struct runtime *runtime)
 {
     struct stepper *stepper = (struct stepper *)scheduler;
-    CHECK(!stepper->in_turn);
+    CHECK(stepper->running == NULL);
     runtime->number = stepper->runtime_count++;
+    runtime->carried = stepper->message_delay_max_ns > 0;
     runtime->host = (struct stepper_host){ .since_ns = stepper->now_ns,
                                            .begin_ns = stepper->now_ns,
                                            .rate_permille = RATE_RIGHT };
@@ -201,7 +297,7 @@ static void machine_attach(struct scheduler *scheduler, struct runtime *runtime)
 static void machine_detach(struct scheduler *scheduler, struct runtime *runtime)
 {
     struct stepper *stepper = (struct stepper *)scheduler;
-    CHECK(!stepper->in_turn);
+    CHECK(stepper->running == NULL);
     runtime->muted = true;
     for (uint32_t i = runtime->cell_count; i > 0; i--) {
         life_crash(runtime_cell_at(runtime, i - 1));
@@ -213,8 +309,10 @@ static void machine_detach(struct scheduler *scheduler, struct runtime *runtime)
     stepper->ready_count = kept;
     kept = 0;
     for (uint32_t i = 0; i < stepper->event_count; i++) {
-        const struct actor *actor = stepper->heap[i].actor;
+        struct travel *travel = stepper->heap[i].travel;
+        const struct actor *actor = travel != NULL ? travel->to : stepper->heap[i].actor;
         if (actor == NULL || actor->runtime != runtime) stepper->heap[kept++] = stepper->heap[i];
+        else if (travel != NULL) lose(stepper, travel);
     }
     stepper->event_count = kept;
     for (uint32_t i = kept / 2; i > 0; i--) {
@@ -230,6 +328,7 @@ static void machine_destroy(struct scheduler *scheduler)
     scheduler_fini(scheduler);
     memory_free(stepper->ready);
     memory_free(stepper->heap);
+    map_fini(&stepper->pairs);
     memory_free(stepper);
 }
 
@@ -245,14 +344,14 @@ static void run_turn(struct stepper *stepper, struct actor *actor, uint32_t batc
     uint64_t who = (uint64_t)actor->runtime->number << 32 | actor->index;
     stepper->trace = hash64_mix(stepper->trace, (uint64_t)stepper->now_ns);
     stepper->trace = hash64_mix(stepper->trace, who);
-    stepper->in_turn = true;
+    stepper->running = actor;
     if (actor->phase == ACTOR_RUNNING && actor->behavior->wait != NULL) {
         actor->turn = &turn;
         actor->behavior->wait(actor, actor->state, 0);
         actor->turn = NULL;
     }
     bool more = turn_run(actor, &turn) && !turn_settle(actor);
-    stepper->in_turn = false;
+    stepper->running = NULL;
     if (more) machine_ready(&stepper->base, actor);
 }
 
@@ -279,7 +378,8 @@ static bool step_time(struct stepper *stepper, int64_t limit_ns)
             continue; /* It was a bound only. */
         }
         struct event event = event_pop(stepper);
-        if (event.actor != NULL) let_run(stepper, event.actor);
+        if (event.travel != NULL) arrive(stepper, event.travel);
+        else if (event.actor != NULL) let_run(stepper, event.actor);
         else event.call(event.context, event.tag);
         return true;
     }
@@ -287,7 +387,7 @@ static bool step_time(struct stepper *stepper, int64_t limit_ns)
 
 static bool step(struct stepper *stepper, int64_t limit_ns)
 {
-    CHECK(!stepper->in_turn);
+    CHECK(stepper->running == NULL);
     if (stepper->ready_count == 0) return step_time(stepper, limit_ns);
     step_ready(stepper);
     return true;
@@ -307,6 +407,7 @@ static bool machine_await_end(struct scheduler *scheduler, struct runtime *runti
 
 static const struct machine stepper_machine = {
     .ready = machine_ready,
+    .carry = machine_carry,
     .now_ns = machine_now_ns,
     .wall_ms = machine_wall_ms,
     .common_ns = machine_common_ns,
@@ -325,7 +426,9 @@ struct scheduler *stepper_create(const struct stepper_options *options)
     stepper->choice = hash64_mix(options->seed, 1);
     stepper->pinned_delay = hash64_mix(options->seed, 2);
     stepper->others = hash64_mix(options->seed, 3);
+    stepper->message_delay = hash64_mix(options->seed, 4);
     stepper->pinned_delay_max_ns = options->pinned_delay_max_ns;
+    stepper->message_delay_max_ns = options->message_delay_max_ns;
     scheduler_init(&stepper->base, &stepper_machine, 0);
     return &stepper->base;
 }
@@ -376,7 +479,7 @@ uint64_t stepper_random(struct scheduler *stepper)
 void stepper_hold(struct scheduler *scheduler, struct runtime *runtime, enum stepper_hold hold)
 {
     struct stepper *stepper = stepper_of(scheduler);
-    CHECK(!stepper->in_turn);
+    CHECK(stepper->running == NULL);
     struct stepper_host *host = &runtime->host;
     host->hold = hold;
     uint32_t kept = 0;
@@ -397,7 +500,7 @@ void stepper_hold(struct scheduler *scheduler, struct runtime *runtime, enum ste
 void stepper_set_rate(struct scheduler *scheduler, struct runtime *runtime, uint32_t rate_permille)
 {
     struct stepper *stepper = stepper_of(scheduler);
-    CHECK(!stepper->in_turn);
+    CHECK(stepper->running == NULL);
     CHECK(rate_permille > 0);
     struct stepper_host *host = &runtime->host;
     int64_t former = host->rate_permille;
@@ -412,6 +515,6 @@ void stepper_set_rate(struct scheduler *scheduler, struct runtime *runtime, uint
 
 void stepper_set_wall_offset(struct scheduler *scheduler, struct runtime *runtime, int64_t offset_ms)
 {
-    CHECK(!stepper_of(scheduler)->in_turn);
+    CHECK(stepper_of(scheduler)->running == NULL);
     runtime->host.wall_offset_ms = offset_ms;
 }

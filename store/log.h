@@ -158,6 +158,7 @@ struct log_batch {
 /* As of the last write that returned OK; at open, of the boot. */
 struct log_live {
     struct log_position base;
+    log_index last;              /* Of the last entry. */
     struct log_position applied; /* Durable: what D7 is bounded by. */
     uint64_t entry_bytes;        /* What the log's entries take, about. */
     uint32_t generation;

@@ -220,6 +220,8 @@ enum kind_flag {
     LOCAL(1234, BACKUP_TICK)                                                                                 \
     LOCAL(1235, STREAM_FEED_TICK)                                                                            \
     LOCAL(1236, STREAM_COMMIT)                                                                               \
+    LOCAL(1237, STREAM_WANTED)                                                                               \
+    LOCAL(1238, OBSERVER_TICK)                                                                               \
     LOCAL(1240, LOG_RECEIVE)                                                                                 \
     LOCAL(1241, LOG_RECEIVED)                                                                                \
     LOCAL(1242, LOG_COPY_READ)                                                                               \
@@ -229,6 +231,7 @@ enum kind_flag {
     LOCAL(1246, LOG_MARK)                                                                                    \
     LOCAL(1247, LOG_MARKED)                                                                                  \
     LOCAL(1248, LOG_SPACE)                                                                                   \
+    LOCAL(1249, LOG_STEP)                                                                                    \
     /* 1300-1399 local: cluster */                                                                           \
     LOCAL(1300, MEMBERSHIP_TICK)                                                                             \
     LOCAL(1301, LEASE_TICK)                                                                                  \

@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-enum { ASKED_MAX = 8192, SERVED_MAX = 8192, PEERS_MAX = 256, WINDOW = 1024 };
+enum { ASKED_MAX = 8192, SERVED_MAX = 8192, PEERS_MAX = 256, WINDOW = 1024, RETIRED_MAX = 32 };
 
 static const int64_t sweep_period_ns = MILLISECONDS(100);
 static const int64_t log_period_ns = SECONDS(1);
@@ -45,6 +45,9 @@ struct window { /* Which numbers of an epoch were seen: the highest, and the WIN
 struct peer {
     struct window current;
     struct window former; /* Its late frames must not pass for news after a restart of the peer. */
+    /* Epochs before that, the newest at retired_count - 1 (modulo RETIRED_MAX): nothing of theirs is news. */
+    uint32_t retired[RETIRED_MAX];
+    uint32_t retired_count;
 };
 
 struct remote {
@@ -358,6 +361,21 @@ static bool window_take(struct window *window, uint32_t number)
     return first;
 }
 
+static bool is_retired(const struct peer *peer, uint32_t epoch)
+{
+    for (uint32_t i = 0; i < peer->retired_count && i < RETIRED_MAX; i++) {
+        if (peer->retired[i] == epoch) return true;
+    }
+    return false;
+}
+
+static void begin_epoch(struct peer *peer, uint32_t epoch)
+{
+    if (peer->former.epoch != 0) peer->retired[peer->retired_count++ % RETIRED_MAX] = peer->former.epoch;
+    peer->former = peer->current;
+    peer->current = (struct window){ .epoch = epoch };
+}
+
 static bool is_news(struct remote *remote, const char *from_node, uint64_t correlation)
 {
     struct peer *peer = map_get(&remote->peers, from_node);
@@ -368,10 +386,8 @@ static bool is_news(struct remote *remote, const char *from_node, uint64_t corre
     }
     uint32_t epoch = (uint32_t)(correlation >> 32);
     if (epoch == peer->former.epoch) return window_take(&peer->former, (uint32_t)correlation);
-    if (epoch != peer->current.epoch) {
-        peer->former = peer->current;
-        peer->current = (struct window){ .epoch = epoch };
-    }
+    if (is_retired(peer, epoch)) return false; /* A frame that the network kept for very long. */
+    if (epoch != peer->current.epoch) begin_epoch(peer, epoch);
     return window_take(&peer->current, (uint32_t)correlation);
 }
 

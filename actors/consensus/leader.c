@@ -77,10 +77,15 @@ void leader_fail(struct actor *self, enum status status, const char *what)
 /* To a neighbour that must not miss it: a full or absent mailbox there is the end (C3). */
 void leader_hand_over(struct actor *self, uint32_t name, struct message **message)
 {
-    if (actor_send(self, actor_find(self, name), message) == STATUS_OK) return;
+    enum status status = actor_send(self, actor_find(self, name), message);
+    if (status == STATUS_OK) return;
     message_destroy(message);
-    leader_fail(self, STATUS_OVERLOADED,
-                name == TO_STATE ? "the state actor takes no more" : "the log writer takes no more");
+    bool is_state = name == TO_STATE;
+    if (status == STATUS_NOT_FOUND) /* By a fault of its own, of which the supervisor is about to hear. */
+        leader_fail(self, STATUS_IO, is_state ? "the state actor has ended" : "the log writer has ended");
+    else
+        leader_fail(self, STATUS_OVERLOADED,
+                    is_state ? "the state actor takes no more" : "the log writer takes no more");
 }
 
 static bool has_configuration(const struct core_persist *persist)
@@ -406,6 +411,7 @@ static const struct behavior_row rows[] = {
     { KIND_SNAPSHOT_RECEIVED, leader_on_snapshot_received },
     { KIND_SNAP_ASK, leader_on_snap_ask },
     { KIND_STATE_HASH, leader_on_state_hash },
+    { KIND_STREAM_WANTED, leader_on_stream_wanted },
     { KIND_LOG_COMPACTED, leader_on_compacted },
     { KIND_LOG_PERSISTED, on_persisted },
     { KIND_LOG_ENTRIES, on_log_entries },

@@ -119,6 +119,7 @@ void leader_on_applied(struct actor *self, void *state, const struct message *me
     leader_step(self, leader, &(struct core_event){ .type = CORE_EVENT_APPLIED, .index = applied->index });
     leader_snapshots_applied(self, leader, applied->index);
     leader_checkpoint_applied(self, leader, applied);
+    leader_tell_stream(self, leader);
     leader_publish_role(self, leader);
 }
 

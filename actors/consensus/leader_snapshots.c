@@ -2,7 +2,6 @@
  * (sections 9, 12; D7, T5, T6). A part of the leader actor: the streams themselves are snapshot_sender's and
  * snapshot_receiver's, the flip is the log writer's. */
 #include "actors/consensus/leader_state.h"
-#include "actors/consensus/snapshot_messages.h"
 #include "runtime/base/text.h"
 #include "wire/kinds.h"
 #include "wire/proto/consensus.pb-c.h"
@@ -243,6 +242,8 @@ void leader_checkpoint_applied(struct actor *self, struct leader *leader, const 
     struct checkpoint checkpoint;
     const struct bytes *payload = applied->checkpoint_payload;
     if (applied->checkpoint == 0) return;
+    leader->snapshots.told.checkpoint = applied->checkpoint;
+    memcpy(leader->snapshots.told.hash, applied->checkpoint_hash, HASH_BYTES);
     if (payload != NULL && checkpoint_unpack(payload->data, payload->size, &checkpoint) == STATUS_OK) {
         leader_step(self, leader,
                     &(struct core_event){ .type = CORE_EVENT_CHECKPOINT, .checkpoint = &checkpoint });
@@ -266,6 +267,27 @@ void leader_on_state_hash(struct actor *self, void *state, const struct message 
     hash_exchange_add(&leader->snapshots.hashes, &leader->configuration, message->from_replica, said->index,
                       said->hash.data);
     judge(self, leader, said->index);
+}
+
+/* --- workers --- */
+
+void leader_tell_stream(struct actor *self, struct leader *leader)
+{
+    struct leader_snapshots *snapshots = &leader->snapshots;
+    if (!actor_id_is_set(snapshots->stream_feed)) return;
+    snapshots->told.applied = leader->applied;
+    snapshots->told.cluster_id = leader->founder.founding.cluster_id;
+    struct message *message = messages_create(KIND_STREAM_COMMIT, sizeof(struct stream_commit));
+    *(struct stream_commit *)message->body = snapshots->told;
+    actor_tell(self, snapshots->stream_feed, &message);
+}
+
+void leader_on_stream_wanted(struct actor *self, void *state, const struct message *message)
+{
+    struct leader *leader = state;
+    const struct stream_wanted *wish = message->body;
+    leader->snapshots.stream_feed = wish->wanted ? message->sender : (struct actor_id){ 0 };
+    leader_tell_stream(self, leader);
 }
 
 /* --- doubt (T2) --- */

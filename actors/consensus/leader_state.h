@@ -9,6 +9,7 @@
 #include "actors/consensus/leader.h"
 #include "actors/consensus/messages.h"
 #include "actors/consensus/role_feed.h"
+#include "actors/consensus/snapshot_messages.h"
 #include "actors/consensus/transfers.h"
 #include "runtime/base/map.h"
 #include "store/snapshot.h"
@@ -39,7 +40,9 @@ struct leader_snapshots {
     bool checkpoint_due;             /* T5 */
     log_index compacted_at;          /* Applied when the log writer was last asked (D7). */
     struct hash_exchange hashes;
-    bool marking; /* F4: the copy is being marked damaged, then this process ends. */
+    struct stream_commit told;   /* To stream_feed, while there are workers. */
+    struct actor_id stream_feed; /* Not set: nobody wants it. */
+    bool marking;                /* F4: the copy is being marked damaged, then this process ends. */
 };
 
 struct leader_clock {
@@ -117,6 +120,8 @@ actor_handler leader_on_snapshot_received;
 actor_handler leader_on_snap_ask;
 actor_handler leader_on_state_hash;
 actor_handler leader_on_compacted;
+actor_handler leader_on_stream_wanted;
+void leader_tell_stream(struct actor *self, struct leader *leader); /* More was applied. */
 void leader_carry_out_snapshot(struct actor *self, struct leader *leader, const struct core_action *action);
 void leader_stop_sending(struct actor *self); /* The lead is lost. */
 void leader_propose_checkpoint(struct actor *self, struct leader *leader);

@@ -1,41 +1,167 @@
 /* log_writer: executes the leader's PERSIST batches in order, on a thread of its own that may block.
- * Learns  LOG_PERSIST and LOG_READ from the leader, LOG_COPY from the state.
- * Owns    what waits for the next transaction. All that one turn brought goes into as few transactions as the
- *         bounds allow (group commit), and is answered only after it is durable (C2, R5).
- * Limits  GROUP_BYTES_MAX and GROUP_ENTRIES_MAX a transaction. The leader bounds how much it has under way
- *         (R1, R10), the state has one LOG_COPY at a time. An error of the log ends the actor (F1). */
+ * Learns  LOG_PERSIST and LOG_READ from the leader, LOG_COPY and LOG_COPY_READ from the state, LOG_RECEIVE
+ * from the receiver of a snapshot; from the disk, how much room it has. Owns    what waits for the next
+ * transaction. All that one turn brought goes into as few transactions as the bounds allow (group commit),
+ * and is answered only after it is durable (C2, R5). Drops the log's start beside other writes, and clears
+ * the inactive generation, both in steps (D7, N6). On a full disk it holds what it has and acknowledges
+ * nothing until there is room (F2). Limits  GROUP_BYTES_MAX and GROUP_ENTRIES_MAX a transaction; BATCHES_MAX
+ * batches held. The leader bounds how much it has under way (R1, R10), the state has one LOG_COPY at a time.
+ * An error of the log ends the actor (F1). */
 #include "actors/consensus/log_writer.h"
 
+#include "actors/consensus/compaction.h"
 #include "actors/consensus/messages.h"
+#include "runtime/base/failpoint.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/planted.h"
 #include "wire/kinds.h"
 
 #include <string.h>
 
-enum { GROUP_ENTRIES_MAX = 1024, GROUP_BATCHES_MAX = 1024 };
+enum { GROUP_ENTRIES_MAX = 1024, BATCHES_MAX = 1024 };
 static const size_t group_bytes_max = (size_t)4 * 1024 * 1024;
+static const size_t page_bytes_max = (size_t)1024 * 1024; /* D6 */
 static const int64_t copy_idle_ns = MILLISECONDS(50);
+static const int64_t step_idle_ns = MILLISECONDS(20); /* Between steps when nothing else is written. */
+static const int64_t space_age_ns = SECONDS(1);
 
 struct log_writer {
     struct log *log;
-    struct log_batch batches[GROUP_BATCHES_MAX]; /* Borrow from `messages`. */
-    struct message *messages[GROUP_BATCHES_MAX];
+    struct log_batch batches[BATCHES_MAX]; /* Borrow from `messages`. */
+    struct message *messages[BATCHES_MAX];
     uint32_t batch_count;
     uint32_t entry_count;
     size_t bytes;
     struct message *copy; /* A LOG_COPY that waits for a batch to travel with. */
     struct timer_id copy_timer;
     struct actor_id leader; /* Who sent the last PERSIST. */
+
+    struct message *clearing; /* A LOG_RECEIVE that is owed an answer once all is cleared. */
+    struct compaction_limits limits;
+    log_index needed_from; /* Of the last LOG_COMPACT. */
+    bool compacting;       /* There was one. */
+    log_index told_base;   /* By the last LOG_COMPACTED. */
+    bool step_due;         /* The timer for the next step runs. */
+
+    struct log_space space;
+    int64_t space_at_ns; /* When that was looked up. */
+    size_t space_bytes;  /* Written since. */
 };
 
 static void drop_batches(struct log_writer *writer)
 {
-    for (uint32_t i = 0; i < writer->batch_count; i++)
-        message_destroy(&writer->messages[i]);
+    for (uint32_t i = 0; i < writer->batch_count; i++) {
+        if (writer->messages[i] != NULL) message_destroy(&writer->messages[i]); /* A step has none. */
+    }
     writer->batch_count = 0;
     writer->entry_count = 0;
     writer->bytes = 0;
 }
+
+static void add_batch(struct log_writer *writer, const struct log_batch *batch, struct message *message)
+{
+    CHECK(writer->batch_count < BATCHES_MAX);
+    writer->batches[writer->batch_count] = *batch;
+    writer->messages[writer->batch_count] = message;
+    writer->batch_count++;
+}
+
+static void fail(struct actor *self, struct error *error, const char *what)
+{
+    (void)error_wrap(error, "%s", what);
+    log_error(self, "consensus.log_failed", "%s%s%s", error->message, error->hint[0] == '\0' ? "" : "; ",
+              error->hint);
+    actor_fail(self, error);
+}
+
+/* --- room on the disk (F2) ------------------------------------------------------------------------------ */
+
+static void look_at_space(struct actor *self, struct log_writer *writer)
+{
+    struct log_space before = writer->space;
+    writer->log->ops->space(writer->log, &writer->space);
+    writer->space_at_ns = actor_now_ns(self);
+    writer->space_bytes = 0;
+    if (before.low == writer->space.low && before.full == writer->space.full) return;
+    log_warn(self, "consensus.disk_space", "%s disk_free=%llu map_free=%llu",
+             writer->space.full  ? "full: nothing is acknowledged until there is room"
+             : writer->space.low ? "low"
+                                 : "there is room again",
+             (unsigned long long)writer->space.disk_free, (unsigned long long)writer->space.map_free);
+    struct message *message = messages_create(KIND_LOG_SPACE, sizeof(struct log_space));
+    *(struct log_space *)message->body = writer->space;
+    actor_tell_name(self, TO_LEADER, &message);
+}
+
+/* What was counted on is used up, or old. */
+static bool must_hold(struct actor *self, struct log_writer *writer)
+{
+    bool stale = writer->space.full || actor_now_ns(self) - writer->space_at_ns >= space_age_ns ||
+                 writer->space_bytes + writer->bytes >= group_bytes_max;
+    if (stale) look_at_space(self, writer);
+    return writer->space.full || writer->space.disk_free < writer->bytes * 2;
+}
+
+/* --- steps beside other writes -------------------------------------------------------------------------- */
+
+static log_index compact_to(const struct log_writer *writer)
+{
+    const struct log_live *live = &writer->log->live;
+    if (!writer->compacting) return 0;
+    log_index target = compaction_target(live, &writer->limits, writer->needed_from);
+    return target > live->base.index ? target : 0;
+}
+
+static bool has_steps(const struct log_writer *writer)
+{
+    return writer->clearing != NULL || compact_to(writer) != 0;
+}
+
+static void step_later(struct actor *self, struct log_writer *writer, int64_t delay_ns)
+{
+    if (writer->step_due) return;
+    writer->step_due = true;
+    (void)actor_after(self, delay_ns, KIND_LOG_STEP, 0);
+}
+
+/* The next step of each travels with whatever is written. */
+static void add_step(struct log_writer *writer)
+{
+    struct log_batch step = { .compact_to = compact_to(writer), .clear_inactive = writer->clearing != NULL };
+    if (step.compact_to == 0 && !step.clear_inactive) return;
+    if (writer->batch_count < BATCHES_MAX) add_batch(writer, &step, NULL);
+}
+
+static void tell_compacted(struct actor *self, struct log_writer *writer)
+{
+    const struct log_live *live = &writer->log->live;
+    if (!writer->compacting || live->base.index == writer->told_base) return;
+    writer->told_base = live->base.index;
+    struct message *message = messages_create(KIND_LOG_COMPACTED, sizeof(struct log_compacted));
+    ((struct log_compacted *)message->body)->base = live->base;
+    actor_tell_name(self, TO_LEADER, &message);
+}
+
+static void answer_received(struct actor *self, const struct log_writer *writer, const struct message *asked)
+{
+    struct message *reply = messages_create(KIND_LOG_RECEIVED, sizeof(struct log_received));
+    struct log_received *received = reply->body;
+    received->receiving = writer->log->live.receiving;
+    received->generation = writer->log->live.generation;
+    actor_reply(self, asked, &reply);
+}
+
+static void after_steps(struct actor *self, struct log_writer *writer)
+{
+    tell_compacted(self, writer);
+    if (writer->clearing != NULL && writer->log->live.inactive_empty) {
+        answer_received(self, writer, writer->clearing);
+        message_destroy(&writer->clearing);
+    }
+    if (has_steps(writer)) step_later(self, writer, step_idle_ns);
+}
+
+/* --- one transaction ------------------------------------------------------------------------------------ */
 
 static void put_copy(struct log_batch *batch, const struct kv_copy *copy)
 {
@@ -49,16 +175,27 @@ static void put_copy(struct log_batch *batch, const struct kv_copy *copy)
     batch->copy_count = copy->count;
 }
 
+static void take_copy(struct actor *self, struct log_writer *writer)
+{
+    if (writer->copy == NULL || writer->batch_count == BATCHES_MAX) return;
+    struct log_batch batch = { 0 };
+    put_copy(&batch, writer->copy->body);
+    add_batch(writer, &batch, writer->copy);
+    writer->copy = NULL;
+    actor_cancel(self, &writer->copy_timer);
+}
+
+/* To whoever asked for one of the batches; one PERSISTED stands for all before it. */
 static void answer(struct actor *self, struct log_writer *writer)
 {
     uint64_t persisted = 0;
     for (uint32_t i = 0; i < writer->batch_count; i++) {
         const struct message *message = writer->messages[i];
-        if (message->kind == KIND_LOG_PERSIST) {
-            persisted = ((const struct log_persist *)message->body)->sequence;
-            continue;
-        }
-        struct message *reply = messages_create(KIND_LOG_COPY, 0);
+        uint32_t kind = message == NULL ? 0 : message->kind;
+        if (kind == KIND_LOG_PERSIST) persisted = ((const struct log_persist *)message->body)->sequence;
+        if (kind == KIND_LOG_RECEIVE) answer_received(self, writer, message);
+        if (kind != KIND_LOG_COPY && kind != KIND_LOG_MARK) continue;
+        struct message *reply = messages_create(kind == KIND_LOG_COPY ? KIND_LOG_COPY : KIND_LOG_MARKED, 0);
         actor_reply(self, message, &reply);
     }
     if (persisted == 0) return;
@@ -67,35 +204,44 @@ static void answer(struct actor *self, struct log_writer *writer)
     actor_tell(self, writer->leader, &reply);
 }
 
-static void take_copy(struct actor *self, struct log_writer *writer)
-{
-    if (writer->copy == NULL) return;
-    CHECK(writer->batch_count < GROUP_BATCHES_MAX);
-    struct log_batch *batch = &writer->batches[writer->batch_count];
-    *batch = (struct log_batch){ 0 };
-    put_copy(batch, writer->copy->body);
-    writer->messages[writer->batch_count] = writer->copy;
-    writer->batch_count++;
-    writer->copy = NULL;
-    actor_cancel(self, &writer->copy_timer);
-}
-
 /* One transaction for all that waits. */
 static void commit(struct actor *self, struct log_writer *writer)
 {
     if (writer->batch_count == 0) return;
+    if (must_hold(self, writer)) {
+        MARK("log_writer.holds_on_a_full_disk");
+        step_later(self, writer, space_age_ns / 4);
+        return;
+    }
     take_copy(self, writer);
+    add_step(writer);
     struct error error = { 0 };
     enum status status = writer->log->ops->write(writer->log, writer->batches, writer->batch_count, &error);
     if (status == STATUS_OK || PLANTED("log_writer.sync_error_is_ignored")) {
+        FAILPOINT("writer.before_reply");
         answer(self, writer);
+        writer->space_bytes += writer->bytes;
     } else { /* Nothing of it leaves, and nothing is tried again. */
-        error_wrap(&error, "write the log");
-        log_error(self, "consensus.log_failed", "%s", error.message);
-        actor_fail(self, &error);
+        fail(self, &error, "write the log");
     }
     drop_batches(writer);
+    if (status == STATUS_OK) after_steps(self, writer);
 }
+
+/* Room for one more batch, beside the copy and a step; false: the actor has failed. */
+static bool make_room(struct actor *self, struct log_writer *writer, uint32_t entry_count, size_t bytes)
+{
+    bool fits = writer->batch_count + 2 < BATCHES_MAX && writer->bytes + bytes <= group_bytes_max &&
+                writer->entry_count + entry_count <= GROUP_ENTRIES_MAX;
+    if (!fits) commit(self, writer);
+    if (writer->batch_count + 2 < BATCHES_MAX) return true;
+    struct error error = { 0 };
+    (void)error_set(&error, STATUS_OVERLOADED, "the disk is full, and more waits for it than can be held");
+    fail(self, &error, "write the log");
+    return false;
+}
+
+/* --- what is asked -------------------------------------------------------------------------------------- */
 
 static void on_persist(struct actor *self, void *state, const struct message *message)
 {
@@ -105,12 +251,9 @@ static void on_persist(struct actor *self, void *state, const struct message *me
     for (uint32_t i = 0; i < persist->entry_count; i++) {
         if (persist->entries[i].payload != NULL) bytes += persist->entries[i].payload->size;
     }
-    bool fits = writer->batch_count + 1 < GROUP_BATCHES_MAX && writer->bytes + bytes <= group_bytes_max &&
-                writer->entry_count + persist->entry_count <= GROUP_ENTRIES_MAX;
-    if (!fits) commit(self, writer);
+    if (!make_room(self, writer, persist->entry_count, bytes)) return;
     writer->leader = message->sender;
-    struct log_batch *batch = &writer->batches[writer->batch_count];
-    *batch = (struct log_batch){
+    struct log_batch batch = {
         .hard = persist->has_hard && !PLANTED("log_writer.vote_is_left_out") ? &persist->hard : NULL,
         .install = persist->install,
         .truncate_from = persist->truncate_from,
@@ -118,8 +261,7 @@ static void on_persist(struct actor *self, void *state, const struct message *me
         .entry_count = persist->entry_count,
         .cluster_id = persist->cluster_id,
     };
-    writer->messages[writer->batch_count] = actor_keep(self);
-    writer->batch_count++;
+    add_batch(writer, &batch, actor_keep(self));
     writer->entry_count += persist->entry_count;
     writer->bytes += bytes;
     if (PLANTED("log_writer.answers_before_it_writes")) answer(self, writer);
@@ -130,6 +272,7 @@ static void on_copy(struct actor *self, void *state, const struct message *messa
     (void)message;
     struct log_writer *writer = state;
     if (writer->copy != NULL) { /* The state gave up waiting for the last one: both, in order. */
+        if (!make_room(self, writer, 0, 0)) return;
         take_copy(self, writer);
         commit(self, writer);
     }
@@ -144,6 +287,57 @@ static void on_idle(struct actor *self, void *state, const struct message *messa
     struct log_writer *writer = state;
     writer->copy_timer = (struct timer_id){ 0 };
     take_copy(self, writer); /* turn_end writes it. */
+}
+
+static void on_receive(struct actor *self, void *state, const struct message *message)
+{
+    struct log_writer *writer = state;
+    const struct log_receive *receive = message->body;
+    if (receive->clear) {
+        if (writer->clearing != NULL) { /* Who asked before has given up waiting. */
+            actor_refuse(self, writer->clearing, STATUS_CANCELLED);
+            message_destroy(&writer->clearing);
+        }
+        commit(self, writer); /* What was received before is cleared too. */
+        writer->clearing = actor_keep(self);
+        step_later(self, writer, 0);
+        return;
+    }
+    if (receive->chunk == NULL) { /* Where do we stand? */
+        commit(self, writer);
+        answer_received(self, writer, message);
+        return;
+    }
+    if (!make_room(self, writer, 0, 0)) return;
+    struct log_batch batch = { .chunk = receive->chunk };
+    add_batch(writer, &batch, actor_keep(self));
+}
+
+static void on_mark(struct actor *self, void *state, const struct message *message)
+{
+    struct log_writer *writer = state;
+    const struct log_mark *mark = message->body;
+    if (!make_room(self, writer, 0, 0)) return;
+    struct log_batch batch = { .copy_damaged = mark->copy_damaged,
+                               .doubt = mark->doubt[0] == '\0' ? NULL : mark->doubt };
+    add_batch(writer, &batch, actor_keep(self));
+}
+
+static void on_compact(struct actor *self, void *state, const struct message *message)
+{
+    struct log_writer *writer = state;
+    writer->needed_from = ((const struct log_compact *)message->body)->needed_from;
+    writer->compacting = true;
+    if (has_steps(writer)) step_later(self, writer, step_idle_ns);
+}
+
+static void on_step(struct actor *self, void *state, const struct message *message)
+{
+    (void)message;
+    struct log_writer *writer = state;
+    writer->step_due = false;
+    if (writer->batch_count == 0) add_step(writer);
+    else look_at_space(self, writer); /* turn_end tries again. */
 }
 
 static void emit_entry(void *context, const struct raft_entry *entry)
@@ -165,10 +359,38 @@ static void on_read(struct actor *self, void *state, const struct message *messa
         return;
     }
     message_destroy(&reply);
-    error_wrap(&error, "read the log from %llu", (unsigned long long)read->from);
-    log_error(self, "consensus.log_failed", "%s", error.message);
-    actor_fail(self, &error);
+    (void)error_wrap(&error, "from %llu", (unsigned long long)read->from);
+    fail(self, &error, "read the log");
 }
+
+static enum status emit_record(void *context, const struct log_copy_record *record, struct error *error)
+{
+    (void)error;
+    messages_add_record(context, record);
+    return STATUS_OK;
+}
+
+static void on_copy_read(struct actor *self, void *state, const struct message *message)
+{
+    struct log_writer *writer = state;
+    const struct log_copy_read *read = message->body;
+    size_t bytes = read->max_bytes < page_bytes_max ? read->max_bytes : page_bytes_max;
+    struct message *reply = messages_create(KIND_LOG_COPY_PAGE, sizeof(struct log_copy_page));
+    struct log_copy_page *page = reply->body;
+    struct error error = { 0 };
+    page->cursor = read->cursor;
+    commit(self, writer); /* What was sent before is seen. */
+    enum status status = writer->log->ops->read_copy(writer->log, read->generation, &page->cursor, bytes,
+                                                     emit_record, reply, &error);
+    if (status == STATUS_OK) {
+        actor_reply(self, message, &reply);
+        return;
+    }
+    message_destroy(&reply);
+    fail(self, &error, "read the state copy");
+}
+
+/* --- life ----------------------------------------------------------------------------------------------- */
 
 static void on_turn_end(struct actor *self, void *state)
 {
@@ -177,11 +399,19 @@ static void on_turn_end(struct actor *self, void *state)
 
 static enum status on_init(struct actor *self, void *state, const void *options, struct error *error)
 {
-    (void)self, (void)error;
+    (void)error;
     const struct log_writer_options *given = options;
     struct log_writer *writer = state;
     CHECK(given->log != NULL);
     writer->log = given->log;
+    writer->limits = (struct compaction_limits){
+        .entries = given->keep_entries == 0 ? LOG_KEEP_ENTRIES : given->keep_entries,
+        .bytes = given->keep_bytes == 0 ? LOG_KEEP_BYTES : given->keep_bytes,
+        .follower_bytes = LOG_KEEP_BYTES_FOR_FOLLOWER,
+    };
+    writer->told_base = given->log->live.base.index;
+    writer->log->ops->space(writer->log, &writer->space);
+    writer->space_at_ns = actor_now_ns(self);
     return STATUS_OK;
 }
 
@@ -197,13 +427,13 @@ static void on_fini(void *state)
     struct log_writer *writer = state;
     drop_batches(writer);
     if (writer->copy != NULL) message_destroy(&writer->copy);
+    if (writer->clearing != NULL) message_destroy(&writer->clearing);
 }
 
 static const struct behavior_row rows[] = {
-    { KIND_LOG_PERSIST, on_persist },
-    { KIND_LOG_READ, on_read },
-    { KIND_LOG_COPY, on_copy },
-    { KIND_LOG_IDLE, on_idle },
+    { KIND_LOG_PERSIST, on_persist },     { KIND_LOG_READ, on_read },       { KIND_LOG_COPY, on_copy },
+    { KIND_LOG_COPY_READ, on_copy_read }, { KIND_LOG_RECEIVE, on_receive }, { KIND_LOG_COMPACT, on_compact },
+    { KIND_LOG_MARK, on_mark },           { KIND_LOG_IDLE, on_idle },       { KIND_LOG_STEP, on_step },
 };
 
 const struct behavior log_writer_behavior = {

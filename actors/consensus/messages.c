@@ -113,6 +113,23 @@ void messages_add_entry(struct message *message, const struct raft_entry *entry)
     body->entry_count++;
 }
 
+void messages_add_record(struct message *page, const struct log_copy_record *record)
+{
+    struct log_copy_page *body = page->body;
+    if (body->record_count == body->record_room) {
+        body->record_room = body->record_room == 0 ? 64 : body->record_room * 2;
+        struct log_copy_record *grown = arena_array(&page->arena, body->record_room, sizeof *grown);
+        if (body->record_count > 0) memcpy(grown, body->records, body->record_count * sizeof *grown);
+        body->records = grown;
+    }
+    body->records[body->record_count++] = (struct log_copy_record){
+        .space = record->space,
+        .key = arena_strdup(&page->arena, record->key),
+        .value = arena_memdup(&page->arena, record->value, record->value_size),
+        .value_size = record->value_size,
+    };
+}
+
 struct message *messages_applied(uint32_t result_max)
 {
     struct message *message = messages_create(KIND_APPLIED, sizeof(struct applied));

@@ -55,8 +55,8 @@ struct log_entries { /* KIND_LOG_ENTRIES */
 /* KIND_LOG_RECEIVE (ask TO_LOG_WRITER) -> KIND_LOG_RECEIVED, once durable: one step of receiving a snapshot
  * (N2; store/log.h tells the rules of both). The flip itself is the core's: log_persist.install. */
 struct log_receive {
-    bool clear;                    /* Forget what was received; repeated by the writer until that is empty. */
-    const struct log_chunk *chunk; /* NULL: none. Records, note and keys in the message's arena. */
+    bool clear;                    /* Forget what was received; answered once the generation is empty. */
+    const struct log_chunk *chunk; /* Records, note and keys in the message's arena. NULL: only asks. */
 };
 struct log_received {
     struct log_receiving receiving; /* What is durable now. */
@@ -71,9 +71,10 @@ struct log_copy_read {
     size_t max_bytes;              /* At most 1 MiB (D6). */
 };
 struct log_copy_page {
-    struct log_copy_cursor cursor;         /* .done: this was the last one. */
-    const struct log_copy_record *records; /* In the message's arena. */
+    struct log_copy_cursor cursor;   /* .done: this was the last one. */
+    struct log_copy_record *records; /* All of it in the message's arena. */
     uint32_t record_count;
+    uint32_t record_room; /* Private. */
 };
 
 /* KIND_LOG_COMPACT, leader -> TO_LOG_WRITER, whenever it likes (each second, each 1,024 entries): the writer
@@ -135,6 +136,8 @@ struct message *messages_apply(const struct raft_entry *entries, uint32_t count,
 /* Empty, to be filled by messages_add_entry. */
 struct message *messages_entries(uint64_t tag, log_index from);
 void messages_add_entry(struct message *message, const struct raft_entry *entry);
+void messages_add_record(struct message *page,
+                         const struct log_copy_record *record); /* To a LOG_COPY_PAGE. */
 /* With room for result_max results. */
 struct message *messages_applied(uint32_t result_max);
 /* Any other local kind between these actors, body zeroed. */

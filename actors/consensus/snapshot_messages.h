@@ -71,6 +71,20 @@ struct snapshot_received {
     bool failed;
 };
 
+/* --- leader and stream_feed ----------------------------------------------------------------------------- */
+
+/* KIND_STREAM_WANTED, tell TO_LEADER: from now on, or no longer, the sender is told by KIND_STREAM_COMMIT
+ * what was applied here, now and again and again. */
+struct stream_wanted {
+    bool wanted;
+};
+struct stream_commit {
+    log_index applied;
+    uint64_t cluster_id;
+    log_index checkpoint; /* The newest one, and the state's hash after it (F4); 0: none since the start. */
+    uint8_t hash[16];
+};
+
 /* --- leader and state ---------------------------------------------------------------------------------- */
 
 /* KIND_STATE_RELOAD -> TO_STATE: the copy was flipped to this snapshot (N6). The state reads the new

@@ -253,6 +253,8 @@ static void on_copied(struct actor *self, void *actor_state, void *context, cons
     /* Slow is not lost: the writer has it, and takes the next one after it. */
     if (result->status == STATUS_OK || result->status == STATUS_DEADLINE) return;
     struct error error = *result->error;
+    /* It has ended, by a fault of its own, of which the supervisor may hear only after ours. */
+    if (error.status == STATUS_CRASHED || error.status == STATUS_NOT_FOUND) error.status = STATUS_IO;
     (void)error_wrap(&error, "the log writer did not take the state's copy");
     actor_fail(self, &error);
 }

@@ -321,6 +321,9 @@ static void write_resolved(struct actor *self, struct cluster_deployment_manager
 {
     const struct view_blueprint *before = deployment_view_blueprint(&manager->view, publication->name);
     publication->changed = before == NULL || !blueprint_equal(&before->blueprint, &publication->blueprint);
+    for (uint32_t i = 0; i < publication->blueprint.slice_count; i++)
+        failures_pardon(&manager->failures, &manager->view, publication->blueprint.slices[i].artifact,
+                        actor_now_ns(self));
     if (before != NULL) {
         publication->previous = arena_strdup(&publication->arena, before->text);
         publication->previous_revision = before->revision;
@@ -331,9 +334,6 @@ static void write_resolved(struct actor *self, struct cluster_deployment_manager
         return;
     }
     publication->revision = before->revision;
-    for (uint32_t i = 0; i < publication->blueprint.slice_count; i++)
-        failures_pardon(&manager->failures, &manager->view, publication->blueprint.slices[i].artifact,
-                        actor_now_ns(self));
     if (publication->detach) {
         finish(self, manager, publication, false);
         return;

@@ -8,12 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PLACE_SIZE = COORDINATES_TEXT_MAX + SLICE_NODE_MAX + 1 };
+enum { PLACE_SIZE = COORDINATES_TEXT_MAX + SLICE_NODE_MAX + 1, WHY_SIZE = 256 };
 static const int64_t excluded_ns = SECONDS(60);
 
 struct failure {
     int64_t until_ns; /* Excluded that long; then whatever still failed there tries anew. */
     bool over;
+    char why[WHY_SIZE]; /* For people. */
 };
 
 static void write_place(char *place, const char *artifact, const char *node)
@@ -44,9 +45,9 @@ void failures_fini(struct failures *failures)
     map_fini(&failures->by_place);
 }
 
-/* FAILED under its present assignment, with no retry of its own to come. */
-static bool failed_for_good(const struct deployment_view *view, const struct view_record *record,
-                            bool fatal_too)
+/* FAILED under its present assignment, with no retry of its own to come. NULL: none is. */
+static const struct slice_instance *failed_for_good(const struct deployment_view *view,
+                                                    const struct view_record *record, bool fatal_too)
 {
     const struct view_allocation *allocation =
         deployment_view_allocation(view, record->artifact, record->node);
@@ -56,16 +57,18 @@ static bool failed_for_good(const struct deployment_view *view, const struct vie
             slice_allocation_find(&allocation->allocation, instance->instance);
         if (instance->state != SLICE_FAILED || assigned == NULL || assigned->rev != instance->rev) continue;
         /* The same bytes would fail the same way elsewhere: a fatal failure excludes no node. */
-        if (instance->fatal ? fatal_too : instance->attempt >= SLICE_ATTEMPTS_MAX) return true;
+        if (instance->fatal ? fatal_too : instance->attempt >= SLICE_ATTEMPTS_MAX) return instance;
     }
-    return false;
+    return NULL;
 }
 
-static struct failure *note(struct failures *failures, const struct view_record *record, int64_t until_ns)
+static struct failure *note(struct failures *failures, const struct view_record *record,
+                            const struct slice_instance *instance, int64_t until_ns)
 {
     char place[PLACE_SIZE];
     struct failure *failure = memory_zalloc(sizeof(*failure));
     failure->until_ns = until_ns;
+    (void)snprintf(failure->why, sizeof failure->why, "it failed there five times: %s", instance->text);
     write_place(place, record->artifact, record->node);
     (void)map_put(&failures->by_place, place, failure);
     return failure;
@@ -87,7 +90,7 @@ static bool expire(struct failures *failures, const struct deployment_view *view
         const struct view_record *record = deployment_view_record(view, place + length + 1, artifact);
         changed |= !failure->over;
         failure->over = true;
-        if (record != NULL && failed_for_good(view, record, true)) continue;
+        if (record != NULL && failed_for_good(view, record, true) != NULL) continue;
         (void)map_remove(&failures->by_place, place);
         memory_free(failure);
     }
@@ -99,9 +102,9 @@ bool failures_update(struct failures *failures, const struct deployment_view *vi
     const struct view_record *record = NULL;
     bool changed = expire(failures, view, now_ns);
     for (const char *key = ""; (record = deployment_view_next_record(view, &key)) != NULL;) {
-        if (!failed_for_good(view, record, false)) continue;
-        if (find(failures, record->artifact, record->node) != NULL) continue;
-        (void)note(failures, record, now_ns + excluded_ns);
+        const struct slice_instance *instance = failed_for_good(view, record, false);
+        if (instance == NULL || find(failures, record->artifact, record->node) != NULL) continue;
+        (void)note(failures, record, instance, now_ns + excluded_ns);
         changed = true;
     }
     return changed;
@@ -111,10 +114,19 @@ void failures_pardon(struct failures *failures, const struct deployment_view *vi
                      int64_t now_ns)
 {
     const struct view_record *record = NULL;
+    const char *place = NULL;
+    void *value = NULL;
+    size_t length = strlen(artifact);
     for (const char *key = ""; (record = deployment_view_next_record(view, &key)) != NULL;) {
-        if (strcmp(record->artifact, artifact) != 0 || !failed_for_good(view, record, true)) continue;
-        struct failure *failure = find(failures, artifact, record->node);
-        if (failure == NULL) failure = note(failures, record, now_ns);
+        const struct slice_instance *instance =
+            strcmp(record->artifact, artifact) == 0 ? failed_for_good(view, record, true) : NULL;
+        if (instance != NULL && find(failures, artifact, record->node) == NULL)
+            (void)note(failures, record, instance, now_ns);
+    }
+    /* Also where nothing is left of it: it was withdrawn meanwhile. */
+    for (size_t i = 0; map_next(&failures->by_place, &i, &place, &value);) {
+        struct failure *failure = value;
+        if (strncmp(place, artifact, length) != 0 || place[length] != '/') continue;
         failure->until_ns = now_ns;
         failure->over = true;
     }
@@ -123,7 +135,7 @@ void failures_pardon(struct failures *failures, const struct deployment_view *vi
 const char *failures_excluded(const struct failures *failures, const char *artifact, const char *node)
 {
     const struct failure *failure = find(failures, artifact, node);
-    return failure != NULL && !failure->over ? "it failed there five times" : NULL;
+    return failure != NULL && !failure->over ? failure->why : NULL;
 }
 
 bool failures_renews(const struct failures *failures, const char *artifact, const char *node)

@@ -17,6 +17,8 @@
 struct slice_adapters {
     const char *node;         /* This node's name. */
     const char *host_program; /* Path of aether-slice-host. */
+    uint32_t host_user;       /* Whom its processes become where the node is root; 0: they stay root. */
+    uint32_t host_group;
     const struct process_port *processes;
     const struct library_port *libraries;
     void *context; /* For other backends. */

@@ -174,7 +174,10 @@ static void on_ended(struct actor *self, void *state, const struct message *mess
     host->ended = true;
     if (host->desk.phase == DESK_DESTROYED) return; /* As it should. */
     drain(self, host);                              /* What it said before still counts. */
-    if (ended->by_signal)
+    bool out_of_memory = host->processes->ran_out_of_memory(host->processes->context, &host->process);
+    if (ended->by_signal && out_of_memory)
+        snprintf(text, sizeof text, "killed: it needs more memory than its limit");
+    else if (ended->by_signal)
         snprintf(text, sizeof text, "killed by signal %d (%s)", ended->code, strsignal(ended->code));
     else snprintf(text, sizeof text, "ended by itself with exit code %d", ended->code);
     fail_crashed(self, host, text);
@@ -222,10 +225,18 @@ static enum status host_init(struct actor *self, void *state, const void *option
     const struct slice_instance_options *instance = options;
     const struct slice_adapters *adapters = instance->adapters;
     const struct process_port *processes = adapters->processes;
-    char memory[24];
+    char memory[24], user[16], group[16];
     snprintf(memory, sizeof memory, "%llu", (unsigned long long)instance->memory_bytes);
-    const char *arguments[] = { adapters->host_program, "--serve", memory, NULL };
-    struct process_spec spec = { adapters->host_program, arguments, SLICE_HOST_SHARED_SIZE };
+    snprintf(user, sizeof user, "%u", adapters->host_user);
+    snprintf(group, sizeof group, "%u", adapters->host_group);
+    const char *arguments[] = { adapters->host_program, "--serve", memory, user, group, NULL };
+    struct process_spec spec = {
+        .program = adapters->host_program,
+        .arguments = arguments,
+        .shared_size = SLICE_HOST_SHARED_SIZE,
+        .object = instance->path,
+        .limits = { .cpu_millis = instance->cpu_millis, .memory_bytes = instance->memory_bytes },
+    };
     struct process_watch watch;
     enum status status = processes->start(processes->context, &spec, &host->process, &watch, error);
     if (status != STATUS_OK) return status;
@@ -238,8 +249,13 @@ static enum status host_init(struct actor *self, void *state, const void *option
     }
     slice_ring_init(&host->to, host->process.shared);
     slice_ring_init(&host->from, (char *)host->process.shared + SLICE_RING_SIZE);
-    slice_desk_init(&host->desk, instance, send_frame);
+    struct slice_instance_options inside = *instance;
+    inside.path = PROCESS_OBJECT_PATH;
+    slice_desk_init(&host->desk, &inside, send_frame);
     host->desk.pid = host->process.pid;
+    if (instance->cpu_millis != 0 || instance->memory_bytes != 0)
+        log_info(self, "slice.limited", "%s#%u: pid %d, limits held by %s", instance->key.artifact,
+                 instance->key.instance, host->process.pid, host->process.limited_by);
     return STATUS_OK;
 }
 

@@ -35,6 +35,7 @@ enum status world_start_actors(struct sim_node *node, struct error *error)
     if (sim->options.bootstrap != NULL) {
         options->bootstrap = sim->options.bootstrap(node->index, &options->bootstrap_count);
     }
+    options->worker = node->index >= sim->node_count;
     for (uint32_t i = 0; i < sim->node_count; i++) {
         if (i == node->index) continue;
         node->peers[options->peer_count++] =

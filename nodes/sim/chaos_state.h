@@ -97,6 +97,7 @@ struct chaos {
     struct trouble troubles[CHAOS_FAMILIES_MAX]; /* By enum fault_id. */
     int64_t start_ns[SIM_NODES_MAX];             /* Of a dead node; 0: it lives, or starts by itself. */
     int64_t go_on_ns[SIM_NODES_MAX];             /* Of one that stands still; 0: it does not. */
+    int64_t empty_ns[SIM_NODES_MAX];             /* Of one whose disk is full; 0: it is not. */
     int64_t thaw_ns[SIM_NODES_MAX];              /* Of one whose clock stands still; 0: it does not. */
     int64_t unclog_ns[SIM_NODES_MAX];            /* Of one whose links are clogged; 0: they are not. */
     uint32_t rate_permille[SIM_NODES_MAX];       /* Of its clock while it goes; 0: right. */

@@ -28,6 +28,8 @@ const struct fault_family *fault_family(enum fault_id id)
         [FAULT_TRANSFER] = &fault_transfer,
         [FAULT_TINY] = &fault_tiny,
         [FAULT_SLICES] = &fault_slices,
+        [FAULT_FULL] = &fault_full,
+        [FAULT_ROT] = &fault_rot,
     };
     return families[id];
 }

@@ -31,6 +31,8 @@ enum fault_id {
     FAULT_TRANSFER,   /* FLT21 */
     FAULT_TINY,       /* Bounds so small that what is rare at the defaults is not. */
     FAULT_SLICES,     /* FLT27 */
+    FAULT_FULL,       /* FLT14 */
+    FAULT_ROT,        /* FLT15: T6 */
     FAULT_COUNT,
 };
 
@@ -57,6 +59,7 @@ void fault_heal(struct chaos *chaos, uint64_t nodes);
 uint32_t fault_any_node(struct chaos *chaos, struct chance *chance);
 /* Exponential with this mean, cut at `max_ns`. */
 int64_t fault_span(struct chance *chance, int64_t mean_ns, int64_t max_ns);
+void fault_revive(struct chaos *chaos, struct trouble *trouble); /* Who is dead until now starts: a look. */
 void fault_kill(struct chaos *chaos, uint32_t node, struct chance *chance, int64_t dead_max_ns);
 
 extern const struct fault_family fault_loss, fault_duplicates, fault_replay, fault_stragglers, fault_latency,
@@ -64,6 +67,7 @@ extern const struct fault_family fault_loss, fault_duplicates, fault_replay, fau
 extern const struct fault_family fault_cut, fault_flapping, fault_one_way, fault_topology; /* fault_links.c */
 extern const struct fault_family fault_kills, fault_pause, fault_slices;                   /* fault_nodes.c */
 extern const struct fault_family fault_write, fault_hang, fault_slow_disk;                 /* fault_disks.c */
+extern const struct fault_family fault_full, fault_rot;                      /* fault_storage.c */
 extern const struct fault_family fault_drift, fault_freeze, fault_wall;      /* fault_clocks.c */
 extern const struct fault_family fault_carousel, fault_transfer, fault_tiny; /* fault_leaders.c */
 

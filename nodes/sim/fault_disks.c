@@ -6,7 +6,7 @@
 static void strike_write(struct chaos *chaos, struct trouble *trouble)
 {
     static const enum log_memory_fault faults[] = { LOG_MEMORY_FAIL, LOG_MEMORY_LOSE, LOG_MEMORY_GUARD_ONLY,
-                                                    LOG_MEMORY_KEEP };
+                                                    LOG_MEMORY_TEAR_GUARD, LOG_MEMORY_KEEP };
     struct chance *chance = &trouble->chance;
     uint32_t node = fault_any_node(chaos, chance);
     sim_kill_at_write(chaos->sim, node, faults[chance_next(chance) % ARRAY_COUNT(faults)]);

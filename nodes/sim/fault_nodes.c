@@ -30,7 +30,7 @@ static void strike_kill(struct chaos *chaos, struct trouble *trouble)
     }
 }
 
-static void revive(struct chaos *chaos, struct trouble *trouble)
+void fault_revive(struct chaos *chaos, struct trouble *trouble)
 {
     (void)trouble;
     for (uint32_t i = 0; i < sim_node_count(chaos->sim); i++) {
@@ -53,7 +53,7 @@ const struct fault_family fault_kills = { .name = "kill",
                                           .permille = 600,
                                           .pause_max_ns = SECONDS(3),
                                           .strike = strike_kill,
-                                          .look = revive,
+                                          .look = fault_revive,
                                           .heal = heal_deaths };
 
 /* --- pauses: one node, the leader, all --- */

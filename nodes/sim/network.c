@@ -59,6 +59,13 @@ uint32_t network_add(struct network *network, const char *node)
     return network->node_count++;
 }
 
+uint32_t network_add_worker(struct network *network, const char *node)
+{
+    uint32_t index = network_add(network, node);
+    network->nodes[index].worker = true;
+    return index;
+}
+
 static void review_all(struct network *network, uint32_t node)
 {
     for (uint32_t i = 0; i < network->node_count; i++) {

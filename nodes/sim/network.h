@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { NETWORK_NODES_MAX = 16 };
+enum { NETWORK_NODES_MAX = 264 };
 
 struct network_options {
     struct scheduler *stepper;
@@ -28,7 +28,8 @@ struct network;
 struct network *network_create(const struct network_options *options);
 void network_destroy(struct network **network); /* After the nodes' runtimes; drops what is on its way. */
 
-uint32_t network_add(struct network *network, const char *node); /* Its index, from 0. */
+uint32_t network_add(struct network *network, const char *node);        /* Its index, from 0. */
+uint32_t network_add_worker(struct network *network, const char *node); /* Connects to no other worker. */
 
 /* The options of the node's transport: give &network_transport_behavior these. Borrowed by its runtime. */
 struct network_transport_options {

@@ -99,6 +99,7 @@ static bool is_silent(const struct network *network, uint32_t from, uint32_t to)
 
 void network_review(struct network *network, uint32_t a, uint32_t b)
 {
+    if (network->nodes[a].worker && network->nodes[b].worker) return;
     struct network_link *link = network_link_between(network, a, b);
     link->epoch++; /* Whatever was planned before no longer holds. */
     bool cut = is_silent(network, a, b) || is_silent(network, b, a);

@@ -16,6 +16,7 @@ struct network_node {
     uint64_t life;           /* Counts its starts: what was meant for an earlier one is dropped. */
     uint64_t replica;        /* As its leader actor said. */
     bool silent;
+    bool worker; /* Connects to no other worker. */
 };
 
 /* Between two nodes. `epoch` rises with each change of its circumstances: plans made before no longer hold.

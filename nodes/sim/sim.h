@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SIM_NODES_MAX = 9, SIM_NOBODY = UINT32_MAX };
+enum { SIM_NODES_MAX = 9, SIM_WORKERS_MAX = 240, SIM_NOBODY = UINT32_MAX };
 
 /* What the repositories of a simulation hold, each with the entry point "quote" (nodes/sim/slices.h). */
 #define SIM_PRICING "org.sim:pricing:1.0.0"
@@ -32,6 +32,7 @@ struct sim_slice_faults {
 struct sim_options {
     uint64_t seed;
     uint32_t voters; /* 0 = 3. */
+    uint32_t workers;
     int64_t latency_min_ns;
     int64_t latency_max_ns;
     uint32_t loss_permille;
@@ -70,14 +71,20 @@ void sim_start(struct sim *sim, uint32_t index);
 void sim_kill(struct sim *sim, uint32_t index); /* SIGKILL. Its disk keeps what was committed. */
 /* Dies at its next write, before, within or after the transaction. */
 void sim_kill_at_write(struct sim *sim, uint32_t index, enum log_memory_fault fault);
-bool sim_stop(struct sim *sim, uint32_t node);  /* Ordered; false: not within 10 s. */
-void sim_wipe(struct sim *sim, uint32_t index); /* A new, empty disk. The node is down. */
+struct log_memory_disk *sim_disk(struct sim *sim, uint32_t node); /* To damage and to fill. */
+bool sim_stop(struct sim *sim, uint32_t node);                    /* Ordered; false: not within 10 s. */
+void sim_wipe(struct sim *sim, uint32_t index);                   /* A new, empty disk. The node is down. */
 
 /* --- machines --- */
 /* It stands still, or only its disk does, until told otherwise or it dies. Nothing if it is down. */
 void sim_hold(struct sim *sim, uint32_t node, enum stepper_hold hold);
 /* Its clocks, over restarts: the monotonic one's rate (1000 is right), how wrong the wall clock is. */
 void sim_set_clock(struct sim *sim, uint32_t node, uint32_t rate_permille, int64_t wall_offset_ms);
+
+/* --- workers: numbered behind the voters, named worker-1...; faults of chance leave them alone --- */
+uint32_t sim_worker(const struct sim *sim, uint32_t number); /* The node of the worker 0, 1... */
+/* Every worker that lives has applied what the leader's log ends with. */
+bool sim_workers_are_level(struct sim *sim, int64_t timeout_ns);
 
 /* --- network --- */
 void sim_cut(struct sim *sim, uint64_t nodes); /* Those of the mask from all others, both ways. */

@@ -137,7 +137,7 @@ void sim_start(struct sim *sim, uint32_t index)
     }
     node->life++;
     node->restarting = false;
-    checkers_on_start(sim->checkers, index, &node->log->boot);
+    if (index < sim->node_count) checkers_on_start(sim->checkers, index, &node->log->boot);
     node->applied = node->log->boot.applied.index;
     node->runtime = runtime_create(&(struct runtime_options){
         .scheduler = sim->stepper,
@@ -170,6 +170,11 @@ void sim_kill(struct sim *sim, uint32_t index)
 void sim_kill_at_write(struct sim *sim, uint32_t index, enum log_memory_fault fault)
 {
     log_memory_disk_set_fault(sim->nodes[index].disk, fault);
+}
+
+struct log_memory_disk *sim_disk(struct sim *sim, uint32_t index)
+{
+    return sim->nodes[index].disk;
 }
 
 bool sim_stop(struct sim *sim, uint32_t index)
@@ -230,7 +235,10 @@ struct sim *sim_create(const struct sim_options *options)
     CHECK(sim->node_count <= SIM_NODES_MAX);
     sim->identities = chance_of(options->seed, 100);
     sim->stepper = stepper_create(&(struct stepper_options){
-        .seed = options->seed, .pinned_delay_max_ns = sim->options.disk_delay_max_ns });
+        .seed = options->seed,
+        .pinned_delay_max_ns = sim->options.disk_delay_max_ns,
+        .message_delay_max_ns = options->seed % 2 == 0 ? MICROSECONDS(200) : 0, /* Half of the seeds. */
+    });
     sim->checkers = checkers_create();
     sim->history = history_create();
     sim->network_options = (struct network_options){
@@ -247,15 +255,11 @@ struct sim *sim_create(const struct sim_options *options)
     sim->network = network_create(&sim->network_options);
     stock(sim);
     for (uint32_t i = 0; i < sim->node_count; i++) {
-        struct sim_node *node = &sim->nodes[i];
-        node->sim = sim;
-        node->index = i;
-        node->clock_permille = 1000;
-        (void)snprintf(node->name, sizeof node->name, "node-%u", i + 1);
-        sim->names[i] = node->name;
-        node->disk = log_memory_disk_create();
-        (void)network_add(sim->network, node->name);
+        world_add_node(sim, i, "node", i + 1);
+        sim->names[i] = sim->nodes[i].name;
+        (void)network_add(sim->network, sim->names[i]);
     }
+    world_add_workers(sim);
     for (uint32_t i = 0; i < sim->node_count && !options->no_start; i++)
         sim_start(sim, i);
     return sim;
@@ -266,7 +270,7 @@ void sim_destroy(struct sim **sim)
     struct sim *taken = *sim;
     *sim = NULL;
     if (taken == NULL) return;
-    for (uint32_t i = 0; i < taken->node_count; i++) {
+    for (uint32_t i = 0; i < taken->node_count + taken->worker_count; i++) {
         sim_kill(taken, i);
         log_memory_disk_destroy(&taken->nodes[i].disk);
     }

@@ -67,9 +67,10 @@ struct sim {
     struct chance identities; /* Replica ids. */
     struct sim_slices slices;
     struct sim_artifact_store_options artifacts;
-    struct sim_node nodes[SIM_NODES_MAX];
+    struct sim_node nodes[SIM_NODES_MAX + SIM_WORKERS_MAX]; /* Workers behind the voters. */
     const char *names[SIM_NODES_MAX];
-    uint32_t node_count;
+    uint32_t node_count; /* Without workers. */
+    uint32_t worker_count;
     uint64_t expected; /* Nodes that must settle. */
     struct sim_request **requests;
     uint32_t request_count;
@@ -82,6 +83,10 @@ bool world_await(struct sim *sim, bool (*done)(void *context), void *context, in
 /* actors.c: the set of actors that every node has. */
 MUST_CHECK enum status world_start_actors(struct sim_node *node, struct error *error);
 void world_free_actors(struct sim_node *node);
+
+/* workers.c */
+void world_add_node(struct sim *sim, uint32_t index, const char *kind, uint32_t number);
+void world_add_workers(struct sim *sim);
 
 /* calls.c */
 bool world_has_open_calls(const struct sim *sim);

@@ -5,6 +5,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
+#include "runtime/os/process_group.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +17,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -25,8 +24,6 @@
 
 enum {
     FD_ABOVE_CHILDS = 16, /* Descriptors to inherit lie above those that they become. */
-    CHILD_FILES_MAX = 256,
-    CHILD_BASE_BYTES = 64 * 1024 * 1024, /* Program, C library, stack: before the slice maps anything. */
 };
 
 /* The child's ends. All -1 when closed. */
@@ -35,6 +32,7 @@ struct ends {
     int bell_of_child_fd;
     int bell_of_parent_fd;
     int output_fd;
+    int object_fd;
 };
 
 static void close_fd(int *fd)
@@ -57,6 +55,7 @@ static void close_all(struct ends *ends, struct process *process, struct process
     close_fd(&ends->bell_of_child_fd);
     close_fd(&ends->bell_of_parent_fd);
     close_fd(&ends->output_fd);
+    close_fd(&ends->object_fd);
     if (process->shared != NULL) (void)munmap(process->shared, process->shared_size);
     process->shared = NULL;
     close_fd(&process->bell_fd);
@@ -104,8 +103,10 @@ static int add_file_actions(posix_spawn_file_actions_t *actions, const struct en
     };
     for (size_t i = 0; number == 0 && i < ARRAY_COUNT(pairs); i++)
         number = posix_spawn_file_actions_adddup2(actions, pairs[i][0], pairs[i][1]);
-    if (number == 0)
-        number = posix_spawn_file_actions_addclosefrom_np(actions, PROCESS_FD_BELL_OF_PARENT + 1);
+    int last = PROCESS_FD_BELL_OF_PARENT;
+    if (number == 0 && ends->object_fd >= 0)
+        number = posix_spawn_file_actions_adddup2(actions, ends->object_fd, last = PROCESS_FD_OBJECT);
+    if (number == 0) number = posix_spawn_file_actions_addclosefrom_np(actions, last + 1);
     return number;
 }
 
@@ -150,8 +151,13 @@ static enum status start(void *context, const struct process_spec *spec, struct 
                          struct process_watch *out_watch, struct error *error)
 {
     (void)context;
-    struct ends ends = { -1, -1, -1, -1 };
+    struct ends ends = { -1, -1, -1, -1, -1 };
     struct process process = { .control_fd = -1, .bell_fd = -1, .shared_size = spec->shared_size };
+    if (spec->object != NULL) {
+        ends.object_fd = lift(open(spec->object, O_RDONLY | O_CLOEXEC));
+        if (ends.object_fd < 0)
+            return error_set(error, STATUS_IO, "open %s: %s", spec->object, strerror(errno));
+    }
     struct process_watch watch = { -1, -1, -1 };
     pid_t pid = 0;
     if (!share_memory(&ends, &process) || !make_bells_and_pipe(&ends, &process, &watch)) {
@@ -179,6 +185,8 @@ static enum status start(void *context, const struct process_spec *spec, struct 
     close_fd(&ends.bell_of_child_fd);
     close_fd(&ends.bell_of_parent_fd);
     close_fd(&ends.output_fd);
+    close_fd(&ends.object_fd);
+    process.group = process_group_enter(&spec->limits, pid, &process.limited_by);
     *out_process = process;
     *out_watch = watch;
     return STATUS_OK;
@@ -210,6 +218,14 @@ static void close_process(void *context, struct process *process)
     process->shared = NULL;
     close_fd(&process->bell_fd);
     close_fd(&process->control_fd);
+    process_group_leave(process->group);
+    process->group = 0;
+}
+
+static bool ran_out_of_memory(void *context, const struct process *process)
+{
+    (void)context;
+    return process_group_ran_out_of_memory(process->group);
 }
 
 /* --- waiting ------------------------------------------------------------------------------------------- */
@@ -336,6 +352,7 @@ const struct process_port process_os = {
     .ring = ring,
     .kill = kill_process,
     .close = close_process,
+    .ran_out_of_memory = ran_out_of_memory,
     .waiter_create = waiter_create,
     .waiter_destroy = waiter_destroy,
     .watch = watch_process,
@@ -347,37 +364,6 @@ const struct process_port process_os = {
 };
 
 /* --- the child's side ---------------------------------------------------------------------------------- */
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = 1 };
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-enum { SANITIZED = 1 };
-#else
-enum { SANITIZED = 0 };
-#endif
-#else
-enum { SANITIZED = 0 };
-#endif
-
-static bool limit(__rlimit_resource_t resource, uint64_t value)
-{
-    struct rlimit limits = { value, value };
-    return setrlimit(resource, &limits) == 0;
-}
-
-enum status process_child_confine(uint64_t memory_bytes, struct error *error)
-{
-    bool fine = prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-                limit(RLIMIT_CORE, 0) && limit(RLIMIT_NOFILE, CHILD_FILES_MAX);
-    if (fine && memory_bytes != 0 && !SANITIZED) fine = limit(RLIMIT_AS, memory_bytes + CHILD_BASE_BYTES);
-    if (!fine) return error_set(error, STATUS_IO, "confine the process: %s", strerror(errno));
-    /* Had it died before the prctl, no signal would ever come; but nobody would read our output either. */
-    struct pollfd output = { .fd = STDOUT_FILENO };
-    if (poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0)
-        return error_set(error, STATUS_NOT_FOUND, "the node is gone");
-    return STATUS_OK;
-}
 
 enum status process_child_map(void **out_shared, size_t *out_size, struct error *error)
 {

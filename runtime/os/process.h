@@ -6,12 +6,8 @@
 
 extern const struct process_port process_os;
 
-/* --- the child's side ---------------------------------------------------------------------------------- */
+/* --- the child's side (what it gives up: runtime/os/confine.h) ------------------------------------------ */
 
-/* Dies with its parent, gains no privileges, leaves no core, opens few files, and maps at most memory_bytes
- * (0 = no limit; not enforced in a build with a sanitizer, whose shadow needs terabytes of addresses).
- * NOT_FOUND: the parent is gone already. */
-MUST_CHECK enum status process_child_confine(uint64_t memory_bytes, struct error *error);
 MUST_CHECK enum status process_child_map(void **out_shared, size_t *out_size, struct error *error);
 void process_child_ring(void);
 void process_child_wait(int64_t timeout_ns); /* Until our bell rang, or the timeout (< 0: none). */

@@ -17,20 +17,32 @@ enum process_fd {
     PROCESS_FD_MEMORY = 3,
     PROCESS_FD_BELL_OF_CHILD = 4,  /* The child waits for it. */
     PROCESS_FD_BELL_OF_PARENT = 5, /* The child rings it. */
+    PROCESS_FD_OBJECT = 6,         /* The file that it may read, if one was named. */
+};
+#define PROCESS_OBJECT_PATH "/proc/self/fd/6" /* By this name the child opens it, whoever it has become. */
+
+struct process_limits {
+    uint32_t cpu_millis;   /* Thousandths of a core; 0 = none. */
+    uint64_t memory_bytes; /* 0 = none. */
 };
 
 struct process_spec {
     const char *program;
     const char *const *arguments; /* argv as the child sees it; NULL-terminated. */
     size_t shared_size;           /* Zeroed memory; the child can neither shrink nor grow it. */
+    const char *object;           /* A file that it may read; NULL: none. */
+    struct process_limits limits; /* Held by a control group where we may make one. */
 };
 
 struct process {
     int32_t pid;
     void *shared;
     size_t shared_size;
-    int control_fd; /* Private. */
+    const char *limited_by; /* "cgroup v2", "cgroup v1", "rlimits" (those that the child sets for itself);
+                               constant. */
+    int control_fd;         /* Private. */
     int bell_fd;
+    uint32_t group; /* Of its limits; 0 = none. */
 };
 
 struct process_watch { /* Private descriptors; closed by `unwatch`. */
@@ -60,6 +72,8 @@ struct process_port {
     void (*ring)(void *context, const struct process *process);
     void (*kill)(void *context, const struct process *process); /* SIGKILL; gone already is fine. */
     void (*close)(void *context, struct process *process);      /* Kills it, gives memory and bell back. */
+    /* Has the kernel killed something of it for want of memory within its limits? */
+    bool (*ran_out_of_memory)(void *context, const struct process *process);
     /* --- whoever waits; one thread, but for wake --- */
     enum status (*waiter_create)(void *context, struct process_waiter **out_waiter, struct error *error);
     void (*waiter_destroy)(void *context, struct process_waiter **waiter);

@@ -47,6 +47,7 @@ static enum status look(struct lmdb_step *step, struct log_live *live)
     live->entry_bytes =
         (uint64_t)stat.ms_psize * (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages);
     live->base = step->system.base;
+    live->last = step->last;
     live->applied = step->system.applied;
     live->generation = step->system.generation;
     live->receiving = step->system.receiving;

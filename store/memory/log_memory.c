@@ -182,6 +182,7 @@ static void refresh(struct log_memory *memory)
     const struct log_memory_disk *disk = memory->disk;
     struct log_live *live = &memory->log.live;
     live->base = disk->base;
+    live->last = log_memory_disk_last(disk);
     live->applied = disk->applied;
     live->entry_bytes = disk->entry_bytes;
     live->generation = disk->generation;

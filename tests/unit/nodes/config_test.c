@@ -121,7 +121,7 @@ static void wrong_content(void **unused)
     refused("- a\n", "not a map", "");
     refused("", "node.id is missing", "--node-id");
     refused("node: a\n", ":1: node wants its keys", "");
-    refused("node: {id: a, role: worker}\n", "workers are not supported", "");
+    refused("node: {id: a, role: worker}\n", "needs cluster.peers", "cluster: {peers:");
     refused("node: {id: a}\nclient: {listen: nonsense}\n", "client.listen: \"nonsense\" is no address",
             "HOST:PORT");
     refused("node: {id: a}\nclient: {listen: \"tcp://127.0.0.1:70000\"}\n", "is no address", "1 to 65535");

@@ -29,7 +29,9 @@ struct run {
 static struct run run_seed(uint64_t seed)
 {
     struct scheduler *stepper =
-        stepper_create(&(struct stepper_options){ .seed = seed, .pinned_delay_max_ns = MILLISECONDS(1) });
+        stepper_create(&(struct stepper_options){ .seed = seed,
+                                                  .pinned_delay_max_ns = MILLISECONDS(1),
+                                                  .message_delay_max_ns = seed % 2 * MICROSECONDS(300) });
     struct model models[NODES] = { { .judges_time = true }, { .judges_time = true } };
     struct runtime *runtimes[NODES];
     for (uint32_t i = 0; i < NODES; i++) {
@@ -127,7 +129,9 @@ static void crashes_in_the_middle(void **unused)
     (void)unused;
     for (uint64_t seed = 1; seed <= 50; seed++) {
         struct scheduler *stepper =
-            stepper_create(&(struct stepper_options){ .seed = seed, .pinned_delay_max_ns = MILLISECONDS(1) });
+            stepper_create(&(struct stepper_options){ .seed = seed,
+                                                      .pinned_delay_max_ns = MILLISECONDS(1),
+                                                      .message_delay_max_ns = seed % 2 * MICROSECONDS(300) });
         struct model models[NODES] = { { .judges_time = true }, { .judges_time = true } };
         struct runtime *runtimes[NODES];
         for (uint32_t i = 0; i < NODES; i++) {
