@@ -59,7 +59,8 @@ static void add(struct node *node, struct child_spec child)
 
 static void add_store(struct node *node, const struct node_options *options)
 {
-    node->log_writer = (struct log_writer_options){ .log = options->log };
+    node->log_writer =
+        (struct log_writer_options){ .log = options->log, .keep_entries = options->log_keep_entries };
     node->state =
         (struct state_options){ .log = options->log, .rules = &schema_rules, .probe = options->probe };
     node->leader = (struct leader_options){ .node = options->node,

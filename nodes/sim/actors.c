@@ -20,6 +20,7 @@ enum status world_start_actors(struct sim_node *node, struct error *error)
         .incarnation = node->life,
         .log = node->log,
         .core = sim->options.core,
+        .log_keep_entries = sim->options.log_keep_entries,
         .probe = &node->probe,
         .transport = { .behavior = &network_transport_behavior,
                        .options = &node->transport,

@@ -81,7 +81,9 @@ static void break_node(struct chaos *chaos, uint32_t node, uint64_t majority, st
     switch (chance_next(chance) % 4) {
     case 0: sim_kill(sim, node); return;
     case 1: sim_hold(sim, node, STEPPER_HOLD_ALL); return;
-    case 2: sim_hold(sim, node, STEPPER_HOLD_PINNED); break; /* F3 */
+    case 2: /* F3. Not beside another broken one: see docs/as_built.md on followers whose disk hangs. */
+        if (sim_node_count(sim) == 3) sim_hold(sim, node, STEPPER_HOLD_PINNED);
+        break;
     default: break;
     }
     for (uint32_t peer = 0; peer < sim_node_count(sim); peer++) {
