@@ -305,7 +305,13 @@ static enum status set_argument(struct parser *parser, const struct command_argu
     if (status != STATUS_OK) return status;
     char name[NAME_MAX_SIZE];
     command_field_name(name, sizeof name, argument->field);
-    value_set(parser->out->arguments, name, value);
+    if (field->label != PROTOBUF_C_LABEL_REPEATED) {
+        value_set(parser->out->arguments, name, value);
+        return STATUS_OK;
+    }
+    if (value_get(parser->out->arguments, name) == NULL)
+        value_set(parser->out->arguments, name, value_new_array());
+    value_append(value_edit(parser->out->arguments, name), value);
     return STATUS_OK;
 }
 
@@ -344,7 +350,8 @@ static enum status take_positional(struct parser *parser, const char *word, stru
     const ProtobufCFieldDescriptor *field;
     for (size_t i = parser->positional; command_argument_at(command, i, &argument, &field); i++) {
         if (!argument->positional) continue;
-        parser->positional = i + 1;
+        bool takes_more = field->label == PROTOBUF_C_LABEL_REPEATED;
+        parser->positional = takes_more ? i : i + 1;
         return set_argument(parser, argument, field, argument->field, word, error);
     }
     error_set(error, STATUS_INVALID, "%s takes no further word \"%.64s\"", command->name, word);

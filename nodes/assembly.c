@@ -39,6 +39,7 @@ struct node {
     struct proposer_options proposer;
     struct membership_options membership;
     struct telemetry_options telemetry;
+    struct voter_keeper_options voter_keeper;
     struct slice_call_options slice_call;
     struct slice_store_options slice_store;
     struct node_deployment_manager_options node_deployment_manager;
@@ -65,6 +66,7 @@ static void add_store(struct node *node, const struct node_options *options)
         (struct state_options){ .log = options->log, .rules = &schema_rules, .probe = options->probe };
     node->leader = (struct leader_options){ .node = options->node,
                                             .log = options->log,
+                                            .address = options->address,
                                             .bootstrap = options->bootstrap,
                                             .bootstrap_count = options->bootstrap_count,
                                             .peers = node->peers,
@@ -106,6 +108,13 @@ static void add_cluster(struct node *node, const struct node_options *options)
     node->telemetry = (struct telemetry_options){ .node = options->node };
     add(node,
         (struct child_spec){ &telemetry_behavior, &node->telemetry, NULL, TO_TELEMETRY, CHILD_PERMANENT });
+    node->voter_keeper = (struct voter_keeper_options){ .node = options->node,
+                                                        .peers = node->peers,
+                                                        .peer_count = options->peer_count,
+                                                        .end = options->end,
+                                                        .end_context = options->end_context };
+    add(node, (struct child_spec){ &voter_keeper_behavior, &node->voter_keeper, NULL, TO_VOTER_KEEPER,
+                                   CHILD_PERMANENT });
     add(node, (struct child_spec){ &lease_keeper_behavior, NULL, NULL, TO_LEASE_KEEPER, CHILD_PERMANENT });
 }
 

@@ -4,6 +4,7 @@
 #ifndef AETHER_NODES_ASSEMBLY_H
 #define AETHER_NODES_ASSEMBLY_H
 
+#include "actors/cluster/voter_keeper.h"
 #include "actors/consensus/probe.h"
 #include "runtime/scheduler.h"
 #include "runtime/supervisor.h"
@@ -39,6 +40,9 @@ struct node_options { /* All borrowed until node_stop has returned. */
     struct child_spec fetcher;        /* TO_FETCHER; behavior NULL: none. */
     struct child_spec artifact_store; /* TO_ARTIFACT_STORE; behavior NULL: none. */
     struct child_spec doorbell;       /* TO_DOORBELL; behavior NULL: none. */
+    void (*end)(void *context,
+                enum node_end how); /* Told to end (actors/cluster/voter_keeper.h). NULL: can't be. */
+    void *end_context;
     const struct slice_adapters *slice_adapters;
     const struct slice_backend *slice_backend; /* NULL: real processes and libraries. */
 };

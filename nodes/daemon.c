@@ -51,6 +51,7 @@ struct daemon {
     struct artifact_repository repositories[CONFIG_REPOSITORIES_MAX];
     struct artifact_store_options artifacts;
     struct signature_public_key artifact_keys[CONFIG_LIST_MAX];
+    int exit_code; /* Of an ordered stop; set by any thread. */
 };
 
 static void say(const struct daemon *daemon, int level, const char *event, const char *text)
@@ -68,7 +69,19 @@ static void say(const struct daemon *daemon, int level, const char *event, const
 static void on_runtime_failure(void *context, const struct error *error)
 {
     say(context, 3, "daemon.failed", error->message);
-    _exit(DAEMON_EXIT_RESTART);
+    /* Removed from the cluster: a start would only end the same way. */
+    _exit(error->status == STATUS_DENIED ? DAEMON_EXIT_OPERATOR : DAEMON_EXIT_RESTART);
+}
+
+/* Any thread: told by the cluster to end. The main thread waits for the signal that this sends. */
+static void on_end(void *context, enum node_end how)
+{
+    struct daemon *daemon = context;
+    static const int codes[] = { [NODE_END_STOP] = DAEMON_EXIT_OK,
+                                 [NODE_END_RESTART] = DAEMON_EXIT_RESTART,
+                                 [NODE_END_REMOVED] = DAEMON_EXIT_OPERATOR };
+    __atomic_store_n(&daemon->exit_code, codes[how], __ATOMIC_RELEASE);
+    (void)kill(getpid(), SIGTERM);
 }
 
 static void on_check_failure(const char *text)
@@ -263,6 +276,8 @@ static enum status start(struct daemon *daemon, struct error *error)
         .artifact_store = { &artifact_store_behavior, &daemon->artifacts, NULL, TO_ARTIFACT_STORE,
                             CHILD_PERMANENT },
         .doorbell = { &doorbell_behavior, &daemon->doorbell, NULL, TO_DOORBELL, CHILD_NEVER },
+        .end = on_end,
+        .end_context = daemon,
         .slice_adapters = &daemon->adapters,
     };
     return node_start(daemon->runtime, &options, &daemon->node, error);
@@ -289,8 +304,12 @@ static int stop(struct daemon *daemon)
     scheduler_destroy(&daemon->scheduler);
     node_free(&daemon->node);
     daemon->log->ops->close(daemon->log);
-    say(daemon, 1, "daemon.stopped", "everything is on disk");
-    return DAEMON_EXIT_OK;
+    int code = __atomic_load_n(&daemon->exit_code, __ATOMIC_ACQUIRE);
+    say(daemon, 1, "daemon.stopped",
+        code == DAEMON_EXIT_OPERATOR
+            ? "this node was removed from the cluster; to let it join again, empty node.data"
+            : "everything is on disk");
+    return code;
 }
 
 static int refuse(const struct daemon *daemon, const struct error *error)

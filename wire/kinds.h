@@ -124,20 +124,21 @@ enum kind_flag {
     PB(329, METRIC_LIST_REPLY, metric_list_reply, NOBODY, 0)                                                 \
     PB(330, NODE_TREE_REQUEST, node_tree_request, TELEMETRY, 0)                                              \
     PB(331, NODE_TREE_REPLY, node_tree_reply, NOBODY, 0)                                                     \
-    PB(336, NODE_PROMOTE_REQUEST, node_promote_request, VOTER_KEEPER, 0)                                     \
-    PB(337, NODE_DEMOTE_REQUEST, node_demote_request, VOTER_KEEPER, 0)                                       \
-    PB(338, NODE_REMOVE_REQUEST, node_remove_request, VOTER_KEEPER, 0)                                       \
-    PB(339, NODE_DRAIN_REQUEST, node_drain_request, VOTER_KEEPER, 0)                                         \
-    PB(340, NODE_RESUME_REQUEST, node_resume_request, VOTER_KEEPER, 0)                                       \
-    PB(341, NODE_STOP_REQUEST, node_stop_request, VOTER_KEEPER, 0)                                           \
-    PB(342, NODE_RESTART_REQUEST, node_restart_request, VOTER_KEEPER, 0)                                     \
-    PB(343, NODE_LABEL_REQUEST, node_label_request, VOTER_KEEPER, 0)                                         \
+    PB(336, NODE_PROMOTE_REQUEST, node_promote_request, VOTER_KEEPER, KIND_FROM_CLIENT)                      \
+    PB(337, NODE_DEMOTE_REQUEST, node_demote_request, VOTER_KEEPER, KIND_FROM_CLIENT)                        \
+    PB(338, NODE_REMOVE_REQUEST, node_remove_request, VOTER_KEEPER, KIND_FROM_CLIENT)                        \
+    PB(339, NODE_DRAIN_REQUEST, node_drain_request, VOTER_KEEPER, KIND_FROM_CLIENT)                          \
+    PB(340, NODE_RESUME_REQUEST, node_resume_request, VOTER_KEEPER, KIND_FROM_CLIENT)                        \
+    PB(341, NODE_STOP_REQUEST, node_stop_request, VOTER_KEEPER, KIND_FROM_CLIENT)                            \
+    PB(342, NODE_RESTART_REQUEST, node_restart_request, VOTER_KEEPER, KIND_FROM_CLIENT)                      \
+    PB(343, NODE_LABEL_REQUEST, node_label_request, VOTER_KEEPER, KIND_FROM_CLIENT)                          \
     PB(344, NODE_CHANGE_REPLY, node_change_reply, NOBODY, 0)                                                 \
-    PB(345, CLUSTER_TRANSFER_LEADERSHIP_REQUEST, cluster_transfer_leadership_request, VOTER_KEEPER, 0)       \
+    PB(345, CLUSTER_TRANSFER_LEADERSHIP_REQUEST, cluster_transfer_leadership_request, VOTER_KEEPER,          \
+       KIND_FROM_CLIENT)                                                                                     \
     PB(346, CLUSTER_TRANSFER_LEADERSHIP_REPLY, cluster_transfer_leadership_reply, NOBODY, 0)                 \
     PB(347, JOIN, join, VOTER_KEEPER, KIND_BEFORE_CLUSTER)                                                   \
     PB(348, JOIN_REPLY, join_reply, NOBODY, 0)                                                               \
-    PB(349, NODE_HALT, node_halt, MEMBERSHIP, 0)                                                             \
+    PB(349, NODE_HALT, node_halt, VOTER_KEEPER, 0)                                                           \
     PB(350, KV_TXN_REQUEST, kv_txn_request, PROPOSER, KIND_FROM_CLIENT)                                      \
     PB(351, KV_TXN_REPLY, kv_txn_reply, NOBODY, 0)                                                           \
     PB(352, LEASE_GRANT_REQUEST, lease_grant_request, PROPOSER, KIND_FROM_CLIENT)                            \
@@ -238,7 +239,9 @@ enum kind_flag {
     LOCAL(1302, PRESENCE_TICK)                                                                               \
     LOCAL(1303, MEMBERSHIP_FENCE)                                                                            \
     LOCAL(1310, VOTER_KEEPER_TICK)                                                                           \
-    LOCAL(1311, MEMBERSHIP_HALT)                                                                             \
+    LOCAL(1311, NODE_END)                                                                                    \
+    LOCAL(1312, CONFIGURE)                                                                                   \
+    LOCAL(1313, MEMBER_NEWS)                                                                                 \
     /* 1400-1499 local: slice (actors/slice/messages.h) */                                                   \
     LOCAL(1400, INSTANCE_LOAD)                                                                               \
     LOCAL(1401, INSTANCE_ACTIVATE)                                                                           \

@@ -41,8 +41,10 @@ enum consensus_role { CONSENSUS_FOUNDING, CONSENSUS_FOLLOWER, CONSENSUS_CANDIDAT
 struct consensus_member {
     char node[NODE_NAME_MAX];
     uint64_t replica_id;
-    bool voter;     /* Else a learner. */
-    uint64_t match; /* Durable there, as far as the leader knows; on others: our own, else 0. */
+    bool voter;         /* Else a learner, or (in a joint configuration) on its way out. */
+    bool caught_up;     /* M3; known on the leader only, of itself too. */
+    uint64_t match;     /* Durable there, as far as the leader knows; on others: our own, else 0. */
+    uint32_t silent_ms; /* Since it was last heard; our own: 0. */
 };
 
 struct consensus_status_reply { /* KIND_CONSENSUS_STATUS_REPLY */
@@ -56,8 +58,38 @@ struct consensus_status_reply { /* KIND_CONSENSUS_STATUS_REPLY */
     uint64_t applied;
     uint64_t durable;
     uint64_t configuration_index;
+    bool joint;    /* A change of voters is under way (M2). */
+    uint64_t last; /* Index of the newest entry. */
     const struct consensus_member *members;
     uint32_t member_count;
+};
+
+/* KIND_CONFIGURE (ask TO_LEADER): all members that there shall be; the core finds the way there (M2).
+ * Answered by the same kind without a body once that is under way. CONFLICT: a change is under way already,
+ * or it was planned from another configuration; NOT_LEADER, NO_LEADER, NOT_READY, INVALID: as the core says.
+ */
+enum { CONFIGURE_MEMBERS_MAX = 16 };
+struct configure_member {
+    char node[NODE_NAME_MAX];
+    uint64_t replica_id;
+    bool voter;
+};
+struct configure {
+    uint64_t based_on; /* configuration_index that it was planned from. */
+    uint32_t member_count;
+    struct configure_member members[CONFIGURE_MEMBERS_MAX];
+};
+
+/* KIND_MEMBER_NEWS: the leader's voter_keeper tells TO_MEMBERSHIP what the wishes wait for (M5); the list is
+ * in the message's arena and replaces the former one. */
+struct member_reason {
+    char node[NODE_NAME_MAX];
+    char text[96];
+};
+struct member_news {
+    uint64_t term;
+    const struct member_reason *reasons;
+    uint32_t reason_count;
 };
 
 /* KIND_TRANSFER_LEADERSHIP (ask TO_LEADER): answered with a message of the same kind without a body once this

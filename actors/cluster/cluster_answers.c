@@ -65,33 +65,80 @@ struct message *cluster_answers_status(const struct cluster_view *view, const ch
     return message;
 }
 
-static Pb__ClusterMember *member_of(struct message *message, const struct cluster_view *view,
-                                    const struct consensus_status_reply *consensus,
-                                    const struct consensus_member *replica)
+static const char *reason_of(const struct member_news *news, const char *node)
+{
+    for (uint32_t i = 0; news != NULL && i < news->reason_count; i++) {
+        if (strcmp(news->reasons[i].node, node) == 0) return news->reasons[i].text;
+    }
+    return "";
+}
+
+static Pb__ClusterMember *new_member(struct message *message, const struct cluster_view *view,
+                                     const char *name)
 {
     Pb__ClusterMember *member = arena_alloc(&message->arena, sizeof *member);
     pb__cluster_member__init(member);
-    member->node = wire_string(message, replica->node);
-    member->replica_id = hex_of(message, replica->replica_id);
-    member->role = wire_string(message, replica->voter ? "voter" : "learner");
-    bool leads = strcmp(replica->node, consensus->leader) == 0;
-    member->raft = wire_string(message, leads ? "leader" : "follower");
-    member->presence = wire_string(message, presence_of(view, replica->node));
-    const struct value *node = cluster_view_node(view, replica->node);
+    member->node = wire_string(message, name);
+    member->presence = wire_string(message, presence_of(view, name));
+    const struct value *node = cluster_view_node(view, name);
     member->address = wire_string(message, value_get_string(node, "address", ""));
-    member->match_index = replica->match;
     return member;
 }
 
+static Pb__ClusterMember *member_of(struct message *message, const struct cluster_view *view,
+                                    const struct consensus_status_reply *consensus,
+                                    const struct consensus_member *replica, const struct member_news *news)
+{
+    Pb__ClusterMember *member = new_member(message, view, replica->node);
+    bool leads = strcmp(replica->node, consensus->leader) == 0;
+    bool known = consensus->role == CONSENSUS_LEADER;
+    member->replica_id = hex_of(message, replica->replica_id);
+    member->role = wire_string(message, replica->voter ? "voter" : "learner");
+    member->raft = wire_string(message, leads ? "leader" : "follower");
+    member->match_index = replica->match;
+    member->lag = known && consensus->last > replica->match ? consensus->last - replica->match : 0;
+    member->wish = wire_string(message, cluster_view_wish(view, replica->node));
+    member->waiting = wire_string(message, reason_of(news, replica->node));
+    return member;
+}
+
+static bool takes_part(const struct consensus_status_reply *consensus, const char *node)
+{
+    for (uint32_t i = 0; i < consensus->member_count; i++) {
+        if (strcmp(consensus->members[i].node, node) == 0) return true;
+    }
+    return false;
+}
+
+/* Workers follow the committed entries from outside of the configuration. */
+static void add_workers(struct message *message, const struct cluster_view *view,
+                        const struct consensus_status_reply *consensus)
+{
+    Pb__ClusterMembersReply *reply = message->body;
+    const struct value *record = NULL;
+    for (const char *name = NULL; (record = cluster_view_next(&view->nodes, &name)) != NULL;) {
+        bool worker = strcmp(value_get_string(record, "role", ""), "worker") == 0;
+        if (!worker || takes_part(consensus, name)) continue;
+        Pb__ClusterMember *member = new_member(message, view, name);
+        member->role = wire_string(message, "worker");
+        member->wish = wire_string(message, cluster_view_wish(view, name));
+        reply->members[reply->n_members++] = member;
+    }
+}
+
 struct message *cluster_answers_members(const struct cluster_view *view,
-                                        const struct consensus_status_reply *consensus)
+                                        const struct consensus_status_reply *consensus,
+                                        const struct member_news *news)
 {
     struct message *message = wire_message_create(KIND_CLUSTER_MEMBERS_REPLY);
     Pb__ClusterMembersReply *reply = message->body;
-    reply->members = arena_array(&message->arena, consensus->member_count, sizeof(Pb__ClusterMember *));
+    size_t room = consensus->member_count + view->nodes.count;
+    reply->members = arena_array(&message->arena, room, sizeof(Pb__ClusterMember *));
     for (uint32_t i = 0; i < consensus->member_count; i++) {
-        reply->members[reply->n_members++] = member_of(message, view, consensus, &consensus->members[i]);
+        reply->members[reply->n_members++] =
+            member_of(message, view, consensus, &consensus->members[i], news);
     }
+    add_workers(message, view, consensus);
     reply->configuration_index = consensus->configuration_index;
     return message;
 }
@@ -125,8 +172,9 @@ static void count_instance(void *context, const char *artifact, const struct val
 }
 
 static Pb__NodeView *node_view(struct message *message, const struct cluster_view *view, const char *leader,
-                               const char *name, const struct value *record)
+                               const char *name, const struct member_news *news)
 {
+    const struct value *record = cluster_view_node(view, name);
     Pb__NodeView *node = arena_alloc(&message->arena, sizeof *node);
     pb__node_view__init(node);
     node->node = wire_string(message, name);
@@ -141,17 +189,19 @@ static Pb__NodeView *node_view(struct message *message, const struct cluster_vie
     node->labels = dump_into(message, value_get(record, "labels"));
     node->capacity = dump_into(message, value_get(record, "capacity"));
     node->protocol = protocol_text(message, value_get(record, "protocol"));
+    node->wish = wire_string(message, cluster_view_wish(view, name));
+    node->waiting = wire_string(message, reason_of(news, name));
     return node;
 }
 
-struct message *cluster_answers_nodes(const struct cluster_view *view, const char *leader)
+struct message *cluster_answers_nodes(const struct cluster_view *view, const char *leader,
+                                      const struct member_news *news)
 {
     struct message *message = wire_message_create(KIND_NODE_LIST_REPLY);
     Pb__NodeListReply *reply = message->body;
     reply->nodes = arena_array(&message->arena, view->nodes.count, sizeof(Pb__NodeView *));
-    const struct value *record = NULL;
-    for (const char *name = NULL; (record = cluster_view_next(&view->nodes, &name)) != NULL;) {
-        reply->nodes[reply->n_nodes++] = node_view(message, view, leader, name, record);
+    for (const char *name = NULL; cluster_view_next(&view->nodes, &name) != NULL;) {
+        reply->nodes[reply->n_nodes++] = node_view(message, view, leader, name, news);
     }
     return message;
 }
@@ -170,13 +220,13 @@ static void add_instance_line(void *context, const char *artifact, const struct 
     lines->reply->instances[lines->reply->n_instances++] = line;
 }
 
-struct message *cluster_answers_node(const struct cluster_view *view, const char *leader, const char *node)
+struct message *cluster_answers_node(const struct cluster_view *view, const char *leader, const char *node,
+                                     const struct member_news *news)
 {
     struct message *message = wire_message_create(KIND_NODE_SHOW_REPLY);
     Pb__NodeShowReply *reply = message->body;
-    const struct value *record = cluster_view_node(view, node);
-    CHECK(record != NULL);
-    reply->node = node_view(message, view, leader, node, record);
+    CHECK(cluster_view_node(view, node) != NULL);
+    reply->node = node_view(message, view, leader, node, news);
     reply->instances = arena_array(&message->arena, reply->node->instances, sizeof(char *));
     struct instance_lines lines = { message, reply };
     cluster_view_instances(view, node, add_instance_line, &lines);

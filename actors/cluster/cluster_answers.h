@@ -10,10 +10,14 @@
 
 struct message *cluster_answers_status(const struct cluster_view *view, const char *cluster_name,
                                        const struct consensus_status_reply *consensus);
+/* news: for what wishes wait; NULL: not known here. */
 struct message *cluster_answers_members(const struct cluster_view *view,
-                                        const struct consensus_status_reply *consensus);
-struct message *cluster_answers_nodes(const struct cluster_view *view, const char *leader);
-struct message *cluster_answers_node(const struct cluster_view *view, const char *leader, const char *node);
+                                        const struct consensus_status_reply *consensus,
+                                        const struct member_news *news);
+struct message *cluster_answers_nodes(const struct cluster_view *view, const char *leader,
+                                      const struct member_news *news);
+struct message *cluster_answers_node(const struct cluster_view *view, const char *leader, const char *node,
+                                     const struct member_news *news);
 
 /* Events come in pages of records; the reply gathers them. `from` 0: the last ones; limit 0: no limit. */
 struct message *cluster_answers_events(void);

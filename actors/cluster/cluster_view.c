@@ -46,11 +46,17 @@ void cluster_view_fini(struct cluster_view *view)
     clear(&view->nodes);
     clear(&view->slices);
     clear(&view->blueprints);
+    clear(&view->wishes);
 }
 
 const struct value *cluster_view_node(const struct cluster_view *view, const char *node)
 {
     return tree_get(&view->nodes, node);
+}
+
+const char *cluster_view_wish(const struct cluster_view *view, const char *node)
+{
+    return value_get_string(tree_get(&view->wishes, node), "wish", "");
 }
 
 const struct value *cluster_view_next(const struct tree *documents, const char **key)

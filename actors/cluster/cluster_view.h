@@ -1,5 +1,5 @@
-/* cluster_view: what nodes/, slices/ and blueprints/ say, as followed: the source of the cluster's tables and
- * counts. Pure. */
+/* cluster_view: what nodes/, slices/, blueprints/ and config/wishes/ say, as followed: the source of the
+ * cluster's tables and counts. Pure. */
 #ifndef AETHER_ACTORS_CLUSTER_CLUSTER_VIEW_H
 #define AETHER_ACTORS_CLUSTER_CLUSTER_VIEW_H
 
@@ -11,6 +11,7 @@ struct cluster_view { /* A zeroed view is empty and valid. Each: key after its p
     struct tree nodes;
     struct tree slices;
     struct tree blueprints;
+    struct tree wishes;
 };
 
 /* One event of a follow (NULL: all records come anew) of `prefix`, into one of the trees. What is no JSON
@@ -19,6 +20,8 @@ void cluster_view_accept(struct tree *documents, const char *prefix, const Pb__K
 void cluster_view_fini(struct cluster_view *view);
 
 const struct value *cluster_view_node(const struct cluster_view *view, const char *node); /* NULL: unknown. */
+/* "voter", "learner", "removed"; "": nothing is wished of it. */
+const char *cluster_view_wish(const struct cluster_view *view, const char *node);
 /* for (const char *key = NULL; (document = cluster_view_next(&view->nodes, &key)) != NULL;) in key order. */
 const struct value *cluster_view_next(const struct tree *documents, const char **key);
 

@@ -9,6 +9,7 @@
 #include "actors/cluster/membership.h"
 
 #include "actors/cluster/cluster_answers.h"
+#include "actors/cluster/cluster_proposal.h"
 #include "actors/cluster/cluster_view.h"
 #include "actors/cluster/presence.h"
 #include "runtime/base/memory.h"
@@ -26,11 +27,13 @@
 #define NODES_PREFIX      "nodes/"
 #define SLICES_PREFIX     "slices/"
 #define BLUEPRINTS_PREFIX "blueprints/"
+#define WISHES_PREFIX     "config/wishes/"
 
 enum {
     WATCH_NODES = 1,
     WATCH_SLICES = 2,
     WATCH_BLUEPRINTS = 3,
+    WATCH_WISHES = 4,
     WAITING_MAX = 1024,
     RENEWING_MAX = WAITING_MAX + 512
 };
@@ -64,6 +67,9 @@ struct membership {
     struct follow nodes;
     struct follow slices;
     struct follow blueprints;
+    struct follow wishes;
+    struct message
+        *news; /* MEMBER_NEWS: for what wishes wait, as the leader's voter_keeper said; NULL: nothing. */
     struct cluster_view view;
     struct presence presence;
     struct timer_id judge_timer;
@@ -119,36 +125,6 @@ static void wait_refuse(struct actor *self, struct membership *membership, struc
     wait_end(membership, waiting);
 }
 
-/* --- proposals ------------------------------------------------------------------------------------------ */
-
-/* A command with one operation, whose case and body the caller sets. */
-static struct message *new_proposal(Pb__Origin origin, Pb__Operation **out_operation)
-{
-    struct message *message = wire_message_create(KIND_PROPOSE_REQUEST);
-    Pb__ProposeRequest *request = message->body;
-    Pb__Command *command = codec_create(&message->arena, &pb__command__descriptor);
-    Pb__Operation **list = arena_array(&message->arena, 1, sizeof(Pb__Operation *));
-    list[0] = codec_create(&message->arena, &pb__operation__descriptor);
-    command->origin = origin;
-    command->success = list;
-    command->n_success = 1;
-    request->command = command;
-    *out_operation = list[0];
-    return message;
-}
-
-static Pb__Command *command_of(struct message *proposal)
-{
-    return ((Pb__ProposeRequest *)proposal->body)->command;
-}
-
-/* What came of a proposal: the application's status, or the refusal's. */
-static enum status proposal_status(const struct ask_result *result)
-{
-    if (result->status != STATUS_OK) return result->status;
-    return status_from_number((int)((const Pb__ProposeReply *)result->message->body)->status);
-}
-
 /* --- our own incarnation -------------------------------------------------------------------------------- */
 
 /* Strictly newer than any that was ours or is recorded. */
@@ -198,7 +174,7 @@ static void on_start_done(struct actor *self, void *state, void *context, const 
     struct membership *membership = state;
     struct waiting *waiting = context;
     uint64_t tried = waiting->incarnation;
-    enum status status = proposal_status(result);
+    enum status status = cluster_proposal_status(result);
     wait_end(membership, &waiting);
     if (membership->starting == tried) membership->starting = 0;
     if (membership->started || tried != membership->incarnation)
@@ -218,14 +194,14 @@ static void start(struct actor *self, struct membership *membership)
 {
     if (membership->started || membership->starting == membership->incarnation) return;
     Pb__Operation *operation = NULL;
-    struct message *message = new_proposal(PB__ORIGIN__ORIGIN_NODE, &operation);
+    struct message *message = cluster_proposal(PB__ORIGIN__ORIGIN_NODE, &operation);
     Pb__OpNodeStarted *begins = codec_create(&message->arena, &pb__op_node_started__descriptor);
     begins->node = wire_string(message, membership->options->node);
     begins->incarnation = membership->incarnation;
     set_facts(membership->options, message, begins);
     operation->op_case = PB__OPERATION__OP_NODE_STARTED;
     operation->node_started = begins;
-    Pb__Command *command = command_of(message);
+    Pb__Command *command = cluster_proposal_command(message);
     command->node = begins->node;
     command->incarnation = membership->incarnation;
     membership->starting = membership->incarnation;
@@ -398,7 +374,7 @@ static void on_decided(struct actor *self, void *state, void *context, const str
 {
     struct membership *membership = state;
     struct waiting *waiting = context;
-    enum status status = proposal_status(result);
+    enum status status = cluster_proposal_status(result);
     const char *to = presence_name(waiting->to);
     presence_decided(&membership->presence, waiting->node);
     if (status == STATUS_OK) log_info(self, "cluster.presence", "node=%s presence=%s", waiting->node, to);
@@ -430,12 +406,13 @@ static void decide(struct actor *self, struct membership *membership,
                    const struct presence_decision *decision)
 {
     Pb__Operation *operation = NULL;
-    struct message *message = new_proposal(PB__ORIGIN__ORIGIN_MANAGER, &operation);
+    struct message *message = cluster_proposal(PB__ORIGIN__ORIGIN_MANAGER, &operation);
     struct waiting *waiting = wait_add(membership);
     (void)text_copy(waiting->node, sizeof waiting->node, decision->name);
     waiting->to = decision->to;
     set_operation(message, operation, decision);
-    command_of(message)->leader_term = membership->role.term; /* A5: nobody acts for a former leader. */
+    cluster_proposal_command(message)->leader_term =
+        membership->role.term; /* A5: nobody acts for a former leader. */
     actor_ask_name(self, TO_PROPOSER, &message, decide_timeout_ns, on_decided, waiting);
 }
 
@@ -515,18 +492,41 @@ static void visit_blueprint(void *context, const Pb__KvEvent *event)
     cluster_view_accept(&membership->view.blueprints, BLUEPRINTS_PREFIX, event);
 }
 
+static void visit_wish(void *context, const Pb__KvEvent *event)
+{
+    struct membership *membership = context;
+    cluster_view_accept(&membership->view.wishes, WISHES_PREFIX, event);
+}
+
 static void on_changed(struct actor *self, void *state, const struct message *message)
 {
     struct membership *membership = state;
     struct visit visit = { membership, actor_now_ns(self) };
     if (follow_accept(self, &membership->slices, message, visit_slice, membership)) return;
     if (follow_accept(self, &membership->blueprints, message, visit_blueprint, membership)) return;
+    if (follow_accept(self, &membership->wishes, message, visit_wish, membership)) return;
     if (!follow_accept(self, &membership->nodes, message, visit_node, &visit)) return;
     presence_sweep(&membership->presence);
     check_own_record(self, membership);
 }
 
 /* --- commands ------------------------------------------------------------------------------------------- */
+
+static void on_news(struct actor *self, void *state, const struct message *message)
+{
+    struct membership *membership = state;
+    (void)message;
+    message_destroy(&membership->news);
+    membership->news = actor_keep(self);
+}
+
+/* NULL: nothing is known, or another leads by now. */
+static const struct member_news *news_of(const struct membership *membership)
+{
+    const struct member_news *news = membership->news == NULL ? NULL : membership->news->body;
+    bool current = news != NULL && membership->role.leading && news->term == membership->role.term;
+    return current ? news : NULL;
+}
 
 static void on_consensus(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
@@ -540,7 +540,7 @@ static void on_consensus(struct actor *self, void *state, void *context, const s
     bool status = waiting->request->kind == KIND_CLUSTER_STATUS_REQUEST;
     struct message *reply =
         status ? cluster_answers_status(&membership->view, membership->options->cluster_name, consensus)
-               : cluster_answers_members(&membership->view, consensus);
+               : cluster_answers_members(&membership->view, consensus, news_of(membership));
     actor_reply(self, waiting->request, &reply);
     wait_end(membership, &waiting);
 }
@@ -557,7 +557,8 @@ static void on_cluster(struct actor *self, void *state, const struct message *me
 static void on_node_list(struct actor *self, void *state, const struct message *message)
 {
     const struct membership *membership = state;
-    struct message *reply = cluster_answers_nodes(&membership->view, membership->role.leader);
+    struct message *reply =
+        cluster_answers_nodes(&membership->view, membership->role.leader, news_of(membership));
     actor_reply(self, message, &reply);
 }
 
@@ -577,7 +578,8 @@ static void on_node_show(struct actor *self, void *state, const struct message *
         actor_forward(self, actor_find(self, TO_TELEMETRY), &kept);
         return;
     }
-    struct message *reply = cluster_answers_node(&membership->view, membership->role.leader, request->node);
+    struct message *reply =
+        cluster_answers_node(&membership->view, membership->role.leader, request->node, news_of(membership));
     actor_reply(self, message, &reply);
 }
 
@@ -648,7 +650,9 @@ static enum status membership_init(struct actor *self, void *state, const void *
     membership->blueprints = (struct follow){ .prefix = BLUEPRINTS_PREFIX, .watch_id = WATCH_BLUEPRINTS };
     follow_start(self, &membership->nodes);
     follow_start(self, &membership->slices);
+    membership->wishes = (struct follow){ .prefix = WISHES_PREFIX, .watch_id = WATCH_WISHES };
     follow_start(self, &membership->blueprints);
+    follow_start(self, &membership->wishes);
     struct message *subscribe = message_create(KIND_ROLE_SUBSCRIBE, 0);
     actor_tell_name(self, TO_LEADER, &subscribe);
     membership->confirmed_ns = actor_now_ns(self); /* The grace of a start. */
@@ -667,6 +671,7 @@ static void membership_fini(void *state)
     }
     presence_fini(&membership->presence);
     cluster_view_fini(&membership->view);
+    message_destroy(&membership->news);
 }
 
 static const struct behavior_row rows[] = {
@@ -677,6 +682,7 @@ static const struct behavior_row rows[] = {
     { KIND_ROLE_CHANGED, on_role },
     { KIND_PEER_DOWN, on_peer_down },
     { KIND_STATE_CHANGED, on_changed },
+    { KIND_MEMBER_NEWS, on_news },
     { KIND_NODE_INCARNATION_REQUEST, on_incarnation },
     { KIND_CLUSTER_STATUS_REQUEST, on_cluster },
     { KIND_CLUSTER_MEMBERS_REQUEST, on_cluster },

@@ -196,10 +196,24 @@ static bool votes(const struct planning *planning, const char *node)
     return false;
 }
 
+/* A candidate is on its way: what waits for one more waits for nobody's command. */
+static bool candidate_comes(const struct planning *planning)
+{
+    const struct voter_plan_input *input = planning->input;
+    for (uint32_t i = 0; i < input->replica_count; i++) {
+        const struct voter_plan_replica *replica = &input->replicas[i];
+        if (replica->voter || wished(input, replica->node) != CLUSTER_WISH_VOTER) continue;
+        bool ready = is_alive(replica) && replica->caught_up;
+        if (!ready && find(input, replica->node, true) == NULL) return true;
+    }
+    return false;
+}
+
 /* Why each wish that this change does not carry out waits. */
 static void explain(struct planning *planning)
 {
     const struct voter_plan_input *input = planning->input;
+    bool person = !candidate_comes(planning);
     for (uint32_t i = 0; i < input->wish_count; i++) {
         const char *node = input->wishes[i].node;
         bool will_vote = votes(planning, node);
@@ -207,13 +221,13 @@ static void explain(struct planning *planning)
             if (find(input, node, false) == NULL) because(planning, node, true, "it has not joined");
             else if (planning->kept_count >= VOTER_PLAN_VOTERS_MAX)
                 because(planning, node, true, "there are %d voters already", VOTER_PLAN_VOTERS_MAX);
-            else because(planning, node, true, "waiting for a second candidate");
+            else because(planning, node, person, "waiting for a second candidate");
         } else if (is_wished_away(input, node) && will_vote) {
             bool quorum = voters_to_be(planning) != 0;
             if (planning->kept_count == 0) because(planning, node, true, "it is the last voter");
             else if (quorum)
                 because(planning, node, false, "most of the voters that would be left are silent");
-            else because(planning, node, true, "waiting for a candidate in its place");
+            else because(planning, node, person, "waiting for a candidate in its place");
         }
     }
 }

@@ -1,35 +1,37 @@
-/* founder: asks, answers and hands on index 1 (I2). */
+/* founder: asks, answers, hands on index 1, and asks to be let in (I2). */
 #include "actors/consensus/founder.h"
 
 #include "actors/consensus/codec.h"
 #include "runtime/base/text.h"
 #include "wire/kinds.h"
+#include "wire/proto/cluster.pb-c.h"
 #include "wire/remote.h"
 
 #include <string.h>
 
 enum { FOUNDING_TERM = 1 }; /* Of index 1. Nobody leads in it: the first campaign is for term 2. */
 
-enum status founder_init(struct founder *founder, const struct founding_options *options, uint64_t cluster_id,
-                         const struct raft_entry *held, struct error *error)
+static const int64_t join_timeout_ns = SECONDS(5);
+
+enum status founder_init(struct founder *founder, const struct founding_options *options, struct error *error)
 {
     memset(founder, 0, sizeof *founder);
-    enum status status = founding_init(&founder->founding, options, error);
-    if (status != STATUS_OK || held == NULL) return status;
+    founder->address = "";
+    return founding_init(&founder->founding, options, error);
+}
+
+enum status founder_init_held(struct founder *founder, const struct founding_options *options,
+                              uint64_t cluster_id, const struct raft_entry *held, struct error *error)
+{
     struct founding *founding = &founder->founding;
+    enum status status = founder_init(founder, options, error);
+    if (status != STATUS_OK) return status;
     if (cluster_id == 0) return error_set(error, STATUS_CORRUPT, "a log without a cluster id");
-    status = configuration_unpack(held->payload->data, held->payload->size, &founding->configuration);
-    if (status != STATUS_OK) return error_set(error, STATUS_CORRUPT, "entry 1 is no configuration");
-    const struct configuration_member *member =
-        configuration_find(&founding->configuration, options->replica);
-    if (member != NULL && strcmp(member->name, options->node) != 0) {
-        status = error_set(error, STATUS_CONFLICT, "this data belongs to node %s, not to %s", member->name,
-                           options->node);
-        error_hint(error, "set node.id to %s, or node.data to another directory", member->name);
-        return status;
-    }
     founding->cluster_id = cluster_id;
     founding->phase = FOUNDING_DONE;
+    if (held == NULL) return STATUS_OK;
+    status = configuration_unpack(held->payload->data, held->payload->size, &founding->configuration);
+    if (status != STATUS_OK) return error_set(error, STATUS_CORRUPT, "entry 1 is no configuration");
     founder->first = *held;
     bytes_ref(founder->first.payload);
     return STATUS_OK;
@@ -92,6 +94,35 @@ static void post_founded_reply(struct actor *self, const struct founding *foundi
     wire_post(self, node, CHANNEL_CONSENSUS, &message);
 }
 
+static void ask_to_join(struct actor *self, const struct founder *founder,
+                        const struct founding_contact *contact, ask_completion *joined)
+{
+    struct message *message = wire_message_create(KIND_JOIN);
+    Pb__Join *join = message->body;
+    join->node = wire_string(message, founder->founding.self);
+    join->replica_id = founder->founding.replica;
+    join->cluster_id = contact->cluster_id;
+    join->address = wire_string(message, founder->address);
+    if (founder->retired != 0) {
+        join->retired = arena_memdup(&message->arena, &founder->retired, sizeof founder->retired);
+        join->n_retired = 1;
+    }
+    wire_ask(self, contact->name, CHANNEL_CONSENSUS, &message, join_timeout_ns, joined, NULL);
+}
+
+static void log_divided(struct actor *self, const struct founding *founding)
+{
+    struct text text = { 0 };
+    for (uint32_t i = 0; i < founding->contact_count; i++) {
+        const struct founding_contact *contact = &founding->contacts[i];
+        if (contact->cluster_id == 0) continue;
+        text_printf(&text, " %s=%016llx", contact->name, (unsigned long long)contact->cluster_id);
+    }
+    log_error(self, "consensus.peers_differ", "not joining: the peers belong to different clusters:%s",
+              text_string(&text));
+    text_fini(&text);
+}
+
 static void log_differing(struct actor *self, const struct founding *founding,
                           const struct founding_contact *contact, const struct founding_answer *answer)
 {
@@ -140,10 +171,38 @@ static enum founder_next carry_out(struct actor *self, struct founder *founder,
     return step->done ? FOUNDER_STARTS : FOUNDER_WAITS;
 }
 
-enum founder_next founder_on_tick(struct actor *self, struct founder *founder)
+enum founder_next founder_on_tick(struct actor *self, struct founder *founder, ask_completion *joined)
 {
     struct founding_step step = founding_on_tick(&founder->founding, actor_random(self) | 1);
+    if (step.divided) log_divided(self, &founder->founding);
+    if (step.join != NULL) ask_to_join(self, founder, step.join, joined);
     return carry_out(self, founder, &step);
+}
+
+/* Repeated each half second until it works: at the level of what a person can do something about. */
+static void log_not_joined(struct actor *self, const struct error *error)
+{
+    bool passes = error->status == STATUS_NO_LEADER || error->status == STATUS_NOT_READY ||
+                  error->status == STATUS_NODE_LOST || error->status == STATUS_DEADLINE;
+    if (passes) log_debug(self, "consensus.not_joined", "%s", error->message);
+    else log_warn(self, "consensus.not_joined", "%s; %s", error->message, error->hint);
+}
+
+enum status founder_on_join_reply(struct actor *self, struct founder *founder,
+                                  const struct ask_result *result, enum founder_next *out_next)
+{
+    *out_next = FOUNDER_WAITS;
+    bool joined = result->status == STATUS_OK && result->message->kind == KIND_JOIN_REPLY;
+    if (!joined) {
+        if (result->status != STATUS_OK) log_not_joined(self, result->error);
+        founding_on_not_joined(&founder->founding);
+        return result->status == STATUS_DENIED ? STATUS_DENIED : STATUS_OK;
+    }
+    uint64_t cluster_id = ((const Pb__JoinReply *)result->message->body)->cluster_id;
+    if (!founding_on_joined(&founder->founding, cluster_id)) return STATUS_OK;
+    log_info(self, "consensus.joined", "cluster=%016llx as a learner", (unsigned long long)cluster_id);
+    *out_next = FOUNDER_STORES;
+    return STATUS_OK;
 }
 
 void founder_on_peer_up(struct actor *self, struct founder *founder, const char *node)

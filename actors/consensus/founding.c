@@ -1,4 +1,5 @@
-/* founding: who asks whom, and when the lowest name may found (consensus.md I2).
+/* founding: who asks whom, when the lowest name may found, and when a node asks to be let in (consensus.md
+ * I2).
  *
  * Why it happens once: only the lowest name of a list founds, only after everybody listed said that it is
  * empty and has the same list, and it stores index 1 before anybody hears of it. A founder that dies before
@@ -107,7 +108,7 @@ static bool may_found(const struct founding *founding)
     if (!lists_self(founding) || strcmp(founding->list[0], founding->self) != 0) return false;
     for (uint32_t i = 0; i < founding->contact_count; i++) {
         const struct founding_contact *contact = &founding->contacts[i];
-        if (contact->differs || contact->occupied) return false;
+        if (contact->differs || contact->cluster_id != 0) return false;
         if (contact->listed && !contact->answered) return false;
     }
     return true;
@@ -133,6 +134,34 @@ static void found(struct founding *founding, uint64_t cluster_id, struct foundin
     step->store = true;
 }
 
+/* I2: who is not empty is joined, and I3: no other cluster than our own. */
+static bool may_join(struct founding *founding, const struct founding_contact *contact,
+                     struct founding_step *step)
+{
+    if (contact->cluster_id == 0 || founding->joining) return false;
+    if (founding->member_of != 0) return contact->cluster_id == founding->member_of;
+    for (uint32_t i = 0; i < founding->contact_count; i++) {
+        uint64_t other = founding->contacts[i].cluster_id;
+        if (other == 0 || other == contact->cluster_id) continue;
+        step->divided = !founding->divided;
+        founding->divided = true;
+        return false;
+    }
+    return true;
+}
+
+/* It is asked again first: who belongs to a cluster that was founded with us hands us index 1 then. */
+static void ask_or_join(struct founding *founding, uint32_t at, struct founding_step *step)
+{
+    struct founding_contact *contact = &founding->contacts[at];
+    if (!may_join(founding, contact, step)) {
+        step->ask |= UINT32_C(1) << at;
+        return;
+    }
+    founding->joining = true;
+    step->join = contact;
+}
+
 struct founding_step founding_on_tick(struct founding *founding, uint64_t random)
 {
     struct founding_step step = { 0 };
@@ -148,7 +177,7 @@ struct founding_step founding_on_tick(struct founding *founding, uint64_t random
             continue;
         }
         contact->ticks_left = FOUNDING_PERIOD_TICKS - 1;
-        if (founding->phase == FOUNDING_ASKING) step.ask |= UINT32_C(1) << i;
+        if (founding->phase == FOUNDING_ASKING) ask_or_join(founding, i, &step);
         if (founding->phase == FOUNDING_SPREADING && contact->listed && !contact->holds) {
             step.hand |= UINT32_C(1) << i;
         }
@@ -174,9 +203,11 @@ struct founding_step founding_on_answer(struct founding *founding, const struct 
     struct founding_step step = { 0 };
     struct founding_contact *contact = find_contact(founding, answer->node);
     if (contact == NULL || founding->phase != FOUNDING_ASKING) return step;
-    contact->occupied = answer->cluster_id != 0;
-    if (contact->occupied) { /* It hands us index 1 if we are in it; we can't found any more. */
+    bool news = contact->cluster_id != answer->cluster_id;
+    contact->cluster_id = answer->cluster_id;
+    if (contact->cluster_id != 0) { /* It hands us index 1 if we are in it; we can't found any more. */
         contact->answered = false;
+        if (news) contact->ticks_left = FOUNDING_PERIOD_TICKS; /* Else we ask to be let in. */
         return step;
     }
     bool differs = !founding_lists_agree(founding, answer->list, answer->list_count);
@@ -210,6 +241,28 @@ enum status founding_on_handed(struct founding *founding, uint64_t cluster_id,
     return STATUS_OK;
 }
 
+bool founding_on_joined(struct founding *founding, uint64_t cluster_id)
+{
+    founding->joining = false;
+    if (founding->phase != FOUNDING_ASKING || cluster_id == 0) return false;
+    if (founding->member_of != 0 && founding->member_of != cluster_id) return false;
+    founding->cluster_id = cluster_id;
+    founding->joined = true;
+    founding->phase = FOUNDING_ENTERING;
+    return true;
+}
+
+void founding_on_not_joined(struct founding *founding)
+{
+    founding->joining = false;
+    for (uint32_t i = 0; i < founding->contact_count; i++) {
+        struct founding_contact *contact = &founding->contacts[i];
+        if (contact->cluster_id == 0) continue;
+        contact->cluster_id = 0; /* Things may have changed: first it is asked again who it is. */
+        contact->ticks_left = FOUNDING_REJOIN_TICKS;
+    }
+}
+
 static uint32_t holder_count(const struct founding *founding)
 {
     uint32_t count = 1; /* Ourselves. */
@@ -230,7 +283,7 @@ static void finish_if_majority(struct founding *founding, struct founding_step *
 struct founding_step founding_on_stored(struct founding *founding)
 {
     struct founding_step step = { 0 };
-    if (founding->phase == FOUNDING_ADOPTING) {
+    if (founding->phase == FOUNDING_ADOPTING || founding->phase == FOUNDING_ENTERING) {
         founding->phase = FOUNDING_DONE;
         step.done = true;
         return step;

@@ -145,11 +145,11 @@ static void carry_out_apply(struct actor *self, struct leader *leader, const str
     read_log(self, leader->replay.tag, apply->from, apply->to, replay_bytes);
 }
 
-/* The replies to those whom our configuration doesn't know (E5) find no name and are dropped: such a replica
- * is not connected to anything of ours. */
+/* Whom our configuration doesn't know is answered under the name that it sent as (E5). */
 static void carry_out_send(struct actor *self, struct leader *leader, const struct core_message *send)
 {
     const char *node = leader_name_of(leader, send->to);
+    if (node[0] == '\0') node = strangers_name(&leader->strangers, send->to);
     if (node[0] == '\0') return;
     struct message *message = codec_encode(send);
     wire_post(self, node, CHANNEL_CONSENSUS, &message);
@@ -167,11 +167,12 @@ static void carry_out_role(struct actor *self, struct leader *leader, const stru
     leader_publish_role(self, leader);
 }
 
-/* T2: only what others know of our log counts against this directory; anything else may pass. */
+/* T2: only what others know of our log counts against this directory. A removed replica's end is no failure:
+ * nothing that a new start could mend (exit 75). Anything else may pass. */
 static void carry_out_stop(struct actor *self, enum core_stop stop)
 {
     if (stop == CORE_STOP_LOST) leader_doubt(self, core_stop_text(stop));
-    else leader_fail(self, STATUS_CORRUPT, core_stop_text(stop));
+    else leader_fail(self, stop == CORE_STOP_REMOVED ? STATUS_DENIED : STATUS_CORRUPT, core_stop_text(stop));
 }
 
 static void carry_out(struct actor *self, struct leader *leader, const struct core_action *action)
@@ -269,6 +270,7 @@ static void on_protocol(struct actor *self, void *state, const struct message *m
                  message->from_node, (unsigned long long)message->from_replica, member->name);
         return;
     }
+    if (member == NULL) strangers_note(&leader->strangers, message->from_replica, message->from_node);
     struct codec_received received;
     if (codec_decode(message, &received) != STATUS_OK) {
         log_warn(self, "consensus.malformed", "%s from %s", kind_name(message->kind), message->from_node);
@@ -276,6 +278,17 @@ static void on_protocol(struct actor *self, void *state, const struct message *m
     }
     leader_step(self, leader, &(struct core_event){ .type = CORE_EVENT_RECEIVE, .message = &received.core });
     codec_fini(&received);
+}
+
+static void on_state_changed(struct actor *self, void *state, const struct message *message)
+{
+    struct leader *leader = state;
+    struct retired *retired = &leader->retired;
+    if (!retired_accept(self, retired, message)) return;
+    struct core_event event = { .type = CORE_EVENT_RETIRED };
+    event.retired.ids = retired->ids;
+    event.retired.count = retired->count;
+    leader_step(self, leader, &event);
 }
 
 static void on_peer_up(struct actor *self, void *state, const struct message *message)
@@ -312,36 +325,11 @@ static enum status on_init(struct actor *self, void *state, const void *options,
 {
     const struct leader_options *given = options;
     struct leader *leader = state;
-    const struct log_boot *from = &given->log->boot;
     (void)text_copy(leader->node, sizeof leader->node, given->node);
-    leader->replica = from->identity.replica_id;
+    leader->replica = given->log->boot.identity.replica_id;
     leader->core_options = given->core;
     leader->probe = given->probe;
-    struct boot boot;
-    enum status status = boot_read(given->log, &boot, error);
-    if (status != STATUS_OK) return status;
-    bool empty = from->last.index == 0;
-    status = founder_init(&leader->founder,
-                          &(struct founding_options){
-                              .node = given->node,
-                              .replica = leader->replica,
-                              .member_of = empty ? from->identity.cluster_id : 0,
-                              .bootstrap = given->bootstrap,
-                              .bootstrap_count = given->bootstrap_count,
-                              .peers = given->peers,
-                              .peer_count = given->peer_count,
-                          },
-                          from->identity.cluster_id, empty ? NULL : &boot.first, error);
-    if (status == STATUS_OK) {
-        leader_clock_start(self, leader);
-        leader_tell_identity(self, leader);
-        if (empty) leader_log_waiting(self, given);
-        else leader_start_from_log(self, leader, from, &boot);
-    } else {
-        founder_fini(&leader->founder);
-    }
-    boot_fini(&boot);
-    return status;
+    return leader_start(self, leader, given, error);
 }
 
 /* E9: a stopping leader transfers first. What it takes to wait for a lagging target is asked for before the
@@ -380,6 +368,7 @@ static void on_fini(void *state)
         struct message *request = value;
         message_destroy(&request);
     }
+    message_destroy(&leader->configure);
     transfers_fini(&leader->transfers);
     map_fini(&leader->pending);
     map_fini(&leader->reads);
@@ -420,10 +409,12 @@ static const struct behavior_row rows[] = {
     { KIND_READ_POINT, leader_on_read_point },
     { KIND_ROLE_SUBSCRIBE, on_role_subscribe },
     { KIND_DOWN, on_follower_down },
+    { KIND_STATE_CHANGED, on_state_changed },
     { KIND_PEER_UP, on_peer_up },
     { KIND_PEER_DOWN, on_peer_down },
     { KIND_CONSENSUS_STATUS, leader_on_status },
     { KIND_TRANSFER_LEADERSHIP, leader_on_transfer },
+    { KIND_CONFIGURE, leader_on_configure },
 };
 
 const struct behavior leader_behavior = {

@@ -11,6 +11,7 @@ struct leader_options {
     const char *node;
     /* Opened; read by init only (the whole log, once). */
     struct log *log;
+    const char *address;          /* Where others reach this node: for JOIN. NULL: nowhere. */
     const char *const *bootstrap; /* I2; none: this node waits to be handed a cluster. */
     uint32_t bootstrap_count;
     const char *const *peers; /* Names of nodes to ask besides. */

@@ -48,7 +48,7 @@ void leader_on_tick(struct actor *self, void *state, const struct message *messa
     struct leader *leader = state;
     (void)message;
     if (leader->core == NULL) {
-        leader_go_on_founding(self, leader, founder_on_tick(self, &leader->founder));
+        leader_founding_tick(self, leader);
         return;
     }
     leader->clock.armed_ns = 0;

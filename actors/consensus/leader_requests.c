@@ -11,6 +11,8 @@
 
 /* --- proposals --- */
 
+static const uint64_t configure_tag = UINT64_MAX - 1; /* Beside that of checkpoints. */
+
 static void refuse_proposal(struct actor *self, struct message **request, enum status status)
 {
     actor_refuse(self, *request, status);
@@ -35,9 +37,20 @@ void leader_lose_proposals(struct actor *self, struct leader *leader)
     }
 }
 
+static void answer_configure(struct actor *self, struct leader *leader)
+{
+    struct message *reply = messages_create(KIND_CONFIGURE, 0);
+    actor_reply(self, leader->configure, &reply);
+    message_destroy(&leader->configure);
+}
+
 void leader_proposed(struct actor *self, struct leader *leader, const struct core_proposed *proposed)
 {
     if (proposed->tag == leader_checkpoint_tag) return;
+    if (proposed->tag == configure_tag) {
+        answer_configure(self, leader);
+        return;
+    }
     CHECK(proposed->tag < CORE_PROPOSALS_MAX);
     struct pending *pending = memory_zalloc(sizeof *pending);
     pending->request = leader->proposals[proposed->tag];
@@ -77,7 +90,11 @@ void leader_on_forward(struct actor *self, void *state, const struct message *me
 {
     struct leader *leader = state;
     const struct bytes *command = message->attachment;
-    if (actor_refuse_if_late(self, message)) return; /* A1 */
+    if (actor_refuse_if_late(self, message)) return;            /* A1 */
+    if (retired_has(&leader->retired, message->from_replica)) { /* E5, S12 */
+        actor_refuse(self, message, STATUS_DENIED);
+        return;
+    }
     if (command == NULL || command->size == 0 || command->size > ENTRY_PAYLOAD_MAX) {
         struct error error;
         error_set(&error, STATUS_INVALID, "a change of %zu bytes; one is at least 1 and at most %d",
@@ -157,7 +174,10 @@ void leader_answer_read(struct actor *self, struct leader *leader, const struct 
 void leader_refuse(struct actor *self, struct leader *leader, const struct core_reject *reject)
 {
     struct message *request = NULL;
-    if (reject->tag < CORE_PROPOSALS_MAX) {
+    if (reject->tag == configure_tag) {
+        request = leader->configure;
+        leader->configure = NULL;
+    } else if (reject->tag < CORE_PROPOSALS_MAX) {
         request = leader->proposals[reject->tag];
         leader->proposals[reject->tag] = NULL;
     } else {
@@ -219,4 +239,33 @@ void leader_on_transfer(struct actor *self, void *state, const struct message *m
     }
     transfers_keep(self, &leader->transfers);
     leader_step(self, leader, &(struct core_event){ .type = CORE_EVENT_TRANSFER, .replica = target });
+}
+
+/* --- the configuration (M2) --- */
+
+/* The core is stepped with it; its answer is PROPOSED or REJECT, at once. */
+void leader_on_configure(struct actor *self, void *state, const struct message *message)
+{
+    struct leader *leader = state;
+    const struct configure *wish = message->body;
+    struct configuration wanted = { 0 };
+    enum status status = leader->core == NULL ? STATUS_NO_LEADER : STATUS_OK;
+    if (status == STATUS_OK && (leader->configure != NULL || wish->based_on != leader->configuration_index))
+        status = STATUS_CONFLICT; /* Planned from another one. */
+    for (uint32_t i = 0; i < wish->member_count && status == STATUS_OK; i++) {
+        const struct configure_member *member = &wish->members[i];
+        status = configuration_add(&wanted, member->replica_id, member->node, member->voter);
+    }
+    if (status != STATUS_OK) {
+        actor_refuse(self, message, status);
+        return;
+    }
+    leader->configure = actor_keep(self);
+    struct core_event event = { .type = CORE_EVENT_CONF };
+    event.conf.tag = configure_tag;
+    event.conf.wanted = &wanted;
+    leader_step(self, leader, &event);
+    if (leader->configure == NULL) return;
+    actor_refuse(self, leader->configure, STATUS_NOT_LEADER); /* Only a core that has stopped says nothing. */
+    message_destroy(&leader->configure);
 }

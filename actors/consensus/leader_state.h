@@ -8,8 +8,10 @@
 #include "actors/consensus/hash_exchange.h"
 #include "actors/consensus/leader.h"
 #include "actors/consensus/messages.h"
+#include "actors/consensus/retired.h"
 #include "actors/consensus/role_feed.h"
 #include "actors/consensus/snapshot_messages.h"
+#include "actors/consensus/strangers.h"
 #include "actors/consensus/transfers.h"
 #include "runtime/base/map.h"
 #include "store/snapshot.h"
@@ -59,7 +61,8 @@ struct leader {
     struct core_options core_options;
     const struct consensus_probe *probe;
     struct founder founder;
-    struct core *core;                  /* NULL until founded. */
+    struct hard_state hard;             /* As the log had it at the start. */
+    struct core *core;                  /* NULL until founded, or let in. */
     struct configuration configuration; /* The core's active one. */
     log_index configuration_index;
     log_index applied; /* By the state, as it said. */
@@ -73,6 +76,9 @@ struct leader {
     uint64_t replay_tags;
     struct leader_snapshots snapshots;
     struct transfers transfers;
+    struct message *configure; /* KIND_CONFIGURE that the core has not answered; NULL: none. */
+    struct retired retired;
+    struct strangers strangers;
 
     struct core_role_changed role; /* As the core last said. */
     struct role_feed feed;         /* Those who follow it. */
@@ -105,6 +111,7 @@ actor_handler leader_on_applied;
 actor_handler leader_on_read_point;
 actor_handler leader_on_status;
 actor_handler leader_on_transfer;
+actor_handler leader_on_configure;
 void leader_propose(struct actor *self, struct leader *leader); /* What this turn has brought. */
 void leader_proposed(struct actor *self, struct leader *leader, const struct core_proposed *proposed);
 void leader_lose_proposals(struct actor *self, struct leader *leader);
@@ -139,9 +146,9 @@ actor_handler leader_on_who_reply;
 actor_handler leader_on_founded;
 actor_handler leader_on_founded_reply;
 void leader_tell_identity(struct actor *self, const struct leader *leader);
+void leader_founding_tick(struct actor *self, struct leader *leader);
 void leader_go_on_founding(struct actor *self, struct leader *leader, enum founder_next next);
-void leader_start_from_log(struct actor *self, struct leader *leader, const struct log_boot *from,
-                           const struct boot *boot);
-void leader_log_waiting(struct actor *self, const struct leader_options *given);
+MUST_CHECK enum status leader_start(struct actor *self, struct leader *leader,
+                                    const struct leader_options *given, struct error *error);
 
 #endif

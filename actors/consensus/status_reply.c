@@ -10,6 +10,15 @@ static enum consensus_role status_role(enum core_role role)
     return role == CORE_FOLLOWER ? CONSENSUS_FOLLOWER : CONSENSUS_CANDIDATE;
 }
 
+static void put_peer(struct consensus_member *member, const struct core_status *status,
+                     const struct core_peer_status *peer)
+{
+    member->silent_ms = peer->silent_ticks * CORE_TICK_MS;
+    if (status->role != CORE_LEADER) return;
+    member->match = peer->match;
+    member->caught_up = peer->caught_up;
+}
+
 static void put_members(struct message *message, struct consensus_status_reply *reply,
                         const struct core_status *status)
 {
@@ -22,9 +31,9 @@ static void put_members(struct message *message, struct consensus_status_reply *
         members[i].replica_id = from->id;
         members[i].voter = from->voter;
         if (from->id == reply->replica_id) members[i].match = status->durable;
-        if (status->role != CORE_LEADER) continue;
+        members[i].caught_up = status->role == CORE_LEADER && from->id == reply->replica_id;
         for (uint32_t p = 0; p < status->peer_count; p++) {
-            if (status->peers[p].id == from->id) members[i].match = status->peers[p].match;
+            if (status->peers[p].id == from->id) put_peer(&members[i], status, &status->peers[p]);
         }
     }
     reply->members = members;
@@ -44,5 +53,7 @@ void status_reply_put_core(struct message *message, const struct core *core, log
     reply->applied = applied;
     reply->durable = status.durable;
     reply->configuration_index = status.configuration_index;
+    reply->joint = status.configuration.joint;
+    reply->last = status.last.index;
     put_members(message, reply, &status);
 }

@@ -15,7 +15,7 @@ enum status world_start_actors(struct sim_node *node, struct error *error)
         .labels_json = "{}",
         .zone = "",
         .bootstrap = sim->names,
-        .bootstrap_count = sim->node_count,
+        .bootstrap_count = node->index < sim->options.voters ? sim->options.voters : 0,
         .peers = node->peers,
         .incarnation = node->life,
         .log = node->log,
@@ -30,6 +30,8 @@ enum status world_start_actors(struct sim_node *node, struct error *error)
                             .options = &sim->artifacts,
                             .name = TO_ARTIFACT_STORE,
                             .restart = CHILD_PERMANENT },
+        .end = world_on_end,
+        .end_context = node,
         .slice_adapters = &node->adapters,
         .slice_backend = &sim_slice_backend,
     };

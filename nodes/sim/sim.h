@@ -31,7 +31,8 @@ struct sim_slice_faults {
 
 struct sim_options {
     uint64_t seed;
-    uint32_t voters; /* 0 = 3. */
+    uint32_t voters;  /* 0 = 3: the founding ones. */
+    uint32_t joiners; /* Nodes beyond them, which sim_start lets join: they know all others as peers. */
     uint32_t workers;
     int64_t latency_min_ns;
     int64_t latency_max_ns;

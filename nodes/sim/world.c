@@ -85,6 +85,7 @@ static void on_exit(void *context, uint64_t life)
     if (node->runtime == NULL || node->life != life) return;
     bury(node);
     struct scheduler *stepper = node->sim->stepper;
+    if (node->removed) return;
     node->restarting = true;
     stepper_call_at(stepper, stepper_now_ns(stepper) + restart_ns, on_restart, node, node->life);
 }
@@ -93,10 +94,19 @@ static void on_failure(void *context, const struct error *error)
 {
     struct sim_node *node = context;
     struct scheduler *stepper = node->sim->stepper;
-    /* A fault of the disk ends a node; anything else that does is a bug. */
-    if (error->status != STATUS_IO) {
+    /* A fault of the disk ends a node, or its removal (S12); anything else that does is a bug. */
+    node->removed = error->status == STATUS_DENIED;
+    if (error->status != STATUS_IO && !node->removed) {
         checkers_fail(node->sim->checkers, "%s ended: %s", node->name, error->message);
     }
+    stepper_call_at(stepper, stepper_now_ns(stepper), on_exit, node, node->life);
+}
+
+void world_on_end(void *context, enum node_end how)
+{
+    struct sim_node *node = context;
+    struct scheduler *stepper = node->sim->stepper;
+    node->removed = how != NODE_END_RESTART; /* Nobody starts it again. */
     stepper_call_at(stepper, stepper_now_ns(stepper), on_exit, node, node->life);
 }
 
@@ -137,6 +147,7 @@ void sim_start(struct sim *sim, uint32_t index)
     }
     node->life++;
     node->restarting = false;
+    node->removed = false;
     if (index < sim->node_count) checkers_on_start(sim->checkers, index, &node->log->boot);
     node->applied = node->log->boot.applied.index;
     node->runtime = runtime_create(&(struct runtime_options){
@@ -231,7 +242,7 @@ struct sim *sim_create(const struct sim_options *options)
     sim->options = *options;
     if (sim->options.voters == 0) sim->options.voters = 3;
     if (sim->options.disk_delay_max_ns == 0) sim->options.disk_delay_max_ns = MILLISECONDS(1);
-    sim->node_count = sim->options.voters;
+    sim->node_count = sim->options.voters + sim->options.joiners;
     CHECK(sim->node_count <= SIM_NODES_MAX);
     sim->identities = chance_of(options->seed, 100);
     sim->stepper = stepper_create(&(struct stepper_options){
@@ -260,7 +271,7 @@ struct sim *sim_create(const struct sim_options *options)
         (void)network_add(sim->network, sim->names[i]);
     }
     world_add_workers(sim);
-    for (uint32_t i = 0; i < sim->node_count && !options->no_start; i++)
+    for (uint32_t i = 0; i < sim->options.voters && !options->no_start; i++)
         sim_start(sim, i);
     return sim;
 }

@@ -21,6 +21,7 @@ struct sim_node {
     uint32_t clock_permille;      /* Of its machine, over all its processes. */
     int64_t wall_offset_ms;
     bool restarting; /* It ended by itself, and is about to be started again. */
+    bool removed;    /* It ended by itself, for good (exit 75, or told to stop). */
     /* Of the running process; runtime NULL: there is none. */
     struct runtime *runtime;
     enum stepper_hold hold;
@@ -83,6 +84,7 @@ bool world_await(struct sim *sim, bool (*done)(void *context), void *context, in
 /* actors.c: the set of actors that every node has. */
 MUST_CHECK enum status world_start_actors(struct sim_node *node, struct error *error);
 void world_free_actors(struct sim_node *node);
+void world_on_end(void *context, enum node_end how); /* Told to end; the context is the node. */
 
 /* workers.c */
 void world_add_node(struct sim *sim, uint32_t index, const char *kind, uint32_t number);

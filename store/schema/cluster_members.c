@@ -57,6 +57,7 @@ static void read_member(const struct value *value, struct configuration *configu
         .id = id,
         .voter = strcmp(value_get_string(value, "role", ""), "voter") == 0,
         .outgoing_voter = value_get_boolean(value, "outgoing", false),
+        .leaves = strcmp(value_get_string(value, "role", ""), "leaving") == 0,
     };
     if (!text_copy(member.name, sizeof member.name, node)) return;
     uint32_t at = configuration->member_count++;
@@ -94,7 +95,7 @@ static struct value *member_value(const struct configuration_member *member)
     replica_text(replica, member->id);
     value_set_string(value, "node", member->name);
     value_set_string(value, "replica", replica);
-    value_set_string(value, "role", member->voter ? "voter" : "learner");
+    value_set_string(value, "role", member->voter ? "voter" : member->leaves ? "leaving" : "learner");
     if (member->outgoing_voter) value_set_boolean(value, "outgoing", true);
     return value;
 }

@@ -24,7 +24,7 @@ QUOTE = {"net-cents": 1000, "quantity": 2}
 VOLATILE = {"revision", "create-revision", "next-revision", "index", "next-index", "commit-index", "applied-index",
             "timestamp", "since", "left-ms", "elapsed-us", "request-id", "lag", "match-index", "instance", "fence",
             "handled", "mailbox", "busy-us"}
-EXITS = {"INVALID": 2, "NO_LEADER": 3, "NOT_FOUND": 4, "NO_ENDPOINT": 4, "CONFLICT": 5, "DENIED": 6, "DEADLINE": 7,
+EXITS = {"INVALID": 2, "NOT_READY": 1, "NO_LEADER": 3, "NOT_FOUND": 4, "NO_ENDPOINT": 4, "CONFLICT": 5, "DENIED": 6, "DEADLINE": 7,
          "NODE_LOST": 7}
 META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "parity", "version": "1"},
@@ -173,6 +173,24 @@ class ParityTest(unittest.TestCase):
         self.assertEqual(trees[0], "supervisor[node]")
         self.assertIn("|- leader", trees)
         self.assertEqual([a["state"] for a in shown["actors"] if a["name"] == "state"], ["running"])
+
+    def test_changes_of_nodes(self):
+        one = {"node": "node-1"}
+        same_labels = ["node", "label", "node-1", "gpu=a100", "zone-"]
+        labelled = self.same(same_labels, "node_label", {"node": "node-1", "labels": ["gpu=a100", "zone-"]})
+        self.assertEqual((labelled["labels"], labelled["complete"]), ({"gpu": "a100"}, True))
+        self.same_failure(["node", "label", "node-1", "gpu"], "node_label", {"node": "node-1", "labels": ["gpu"]}, "INVALID")
+        self.assertEqual(self.same(["node", "drain", "node-1", "--detach"], "node_drain", {**one, "detach": True})["state"],
+                         "DRAINING")
+        self.assertEqual(self.same(["node", "resume", "node-1"], "node_resume", one)["state"], "ON_DUTY")
+        promoted = self.same(["node", "promote", "node-1"], "node_promote", one)
+        self.assertEqual((promoted["role"], promoted["complete"]), ("voter", True))
+        for verb in ("demote", "remove"):
+            self.same_failure(["node", verb, "node-1"], f"node_{verb}", one, "CONFLICT")  # The last voter.
+        for verb in ("promote", "demote", "remove", "drain", "resume", "stop", "restart"):
+            self.same_failure(["node", verb, "node-9"], f"node_{verb}", {"node": "node-9"}, "NOT_FOUND")
+        self.same(["cluster", "transfer-leadership", "node-1"], "cluster_transfer_leadership", one)  # It leads already.
+        self.same_failure(["cluster", "transfer-leadership"], "cluster_transfer_leadership", {}, "NOT_READY")
 
     def test_metrics(self):
         listed = self.same(["metric", "list", "aether_d"], "metric_list", {"prefix": "aether_d"})

@@ -61,7 +61,7 @@ void command_tool_name(char *to, size_t size, const struct command *command)
 {
     CHECK(strlen(command->name) < size);
     for (size_t i = 0; i <= strlen(command->name); i++)
-        to[i] = command->name[i] == ' ' ? '_' : command->name[i];
+        to[i] = command->name[i] == ' ' || command->name[i] == '-' ? '_' : command->name[i];
 }
 
 const struct command *command_find_tool(const char *tool)

@@ -90,7 +90,7 @@ struct command_column {
     }
 
 struct command {
-    const char *name;    /* "noun verb", or one word. The MCP tool is the same with '_'. */
+    const char *name;    /* "noun verb", or one word. The MCP tool is the same with '_' for ' ' and '-'. */
     const char *help;    /* One sentence, imperative. */
     const char *details; /* More, for help and for the tool's description; NULL: none. */
     const char *example;

@@ -59,7 +59,8 @@ static void argument_words(char *to, size_t size, const struct command_argument 
     metavar_of(metavar, sizeof metavar, argument);
     command_field_name(name, sizeof name, argument->field);
     struct text words = { 0 };
-    if (argument->positional) text_add(&words, metavar);
+    bool more = field->label == PROTOBUF_C_LABEL_REPEATED;
+    if (argument->positional) text_printf(&words, more ? "%s..." : "%s", metavar);
     else if (field->type == PROTOBUF_C_TYPE_BOOL) text_printf(&words, "--%s", name);
     else text_printf(&words, "--%s %s", name, metavar);
     (void)text_copy(to, size, text_string(&words));

@@ -126,6 +126,7 @@ static void one_grows_to_three_at_once(void **unused)
     assert_string_equal(wanted(&world), "rest");
     assert_string_equal(why(&world, 2), "catching up: 700 entries behind");
     assert_false(voter_plan_reason(&world.plan, "n3")->needs_person);
+    assert_false(voter_plan_reason(&world.plan, "n2")->needs_person); /* The second one is on its way. */
     assert_string_equal(why(&world, 1), "waiting for a second candidate");
     world.replicas[2].caught_up = true;
     world.replicas[2].silent_ms = 5000;

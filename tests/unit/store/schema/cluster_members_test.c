@@ -64,6 +64,7 @@ static void configure(struct fixture *fixture, bool joint, const struct member *
         for (uint32_t m = 0; m < configuration.member_count; m++) {
             if (configuration.members[m].id != members[i].id) continue;
             configuration.members[m].outgoing_voter = members[i].outgoing;
+            configuration.members[m].leaves = members[i].outgoing && !members[i].voter;
         }
     }
     struct raft_entry entry = { .index = ++fixture->index,
@@ -190,6 +191,9 @@ static void members_follow_from_configurations(void **state) /* A5, E5, M2 */
                                     { 9, "node-4", true, false } };
     configure(fixture, true, joint, 4);
     assert_value(fixture, "config/retired/0000000000000003", NULL); /* Not before it has left. */
+    const struct kv_record *members = kv_get(fixture->kv, "config/members");
+    const char *leaving = "\"replica\":\"0000000000000003\",\"role\":\"leaving\",\"outgoing\":true}";
+    assert_non_null(memmem(members->value, members->value_size, leaving, strlen(leaving)));
     const struct member after[] = { { 7, "node-1", true, false },
                                     { 5, "node-3", true, false },
                                     { 9, "node-4", true, false } };
