@@ -45,8 +45,7 @@ static double cpu_seconds(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-/* --- samples
- * ------------------------------------------------------------------------------------------------ */
+/* --- samples ------------------------------------------------------------------------------------- */
 
 struct samples {
     uint32_t *microseconds;
@@ -81,8 +80,7 @@ static void figure(const char *name, double value, const char *unit, const char 
     (void)fflush(stdout);
 }
 
-/* --- requests
- * ----------------------------------------------------------------------------------------------- */
+/* --- requests ------------------------------------------------------------------------------------ */
 
 struct bench {
     void *zmq;
@@ -273,8 +271,7 @@ static int run_fill(const char *endpoint, uint64_t keys, size_t value_size)
     return code;
 }
 
-/* --- through the client library
- * ------------------------------------------------------------------------------ */
+/* --- through the client library ------------------------------------------------------------------ */
 
 static enum status put_once(struct connection *connection, int64_t timeout_ns)
 {

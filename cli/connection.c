@@ -306,8 +306,7 @@ enum status connection_ask(struct connection *connection, struct message **reque
     return status;
 }
 
-/* --- in steps
- * ----------------------------------------------------------------------------------------------- */
+/* --- in steps ------------------------------------------------------------------------------------ */
 
 enum status connection_send(struct connection *connection, struct message **request, int64_t timeout_ns,
                             struct error *error)

@@ -38,8 +38,7 @@ MUST_CHECK enum status connection_ask(struct connection *connection, struct mess
                                       const struct connection_terms *terms, struct message **out_reply,
                                       struct error *error);
 
-/* --- in steps, to the node that we have: for those who do something else meanwhile
- * -------------------------- */
+/* --- in steps, to the node that we have: for those who do something else meanwhile --------------- */
 /* Takes the request always. The node is told the time left, and answers before it is over. */
 MUST_CHECK enum status connection_send(struct connection *connection, struct message **request,
                                        int64_t timeout_ns, struct error *error);

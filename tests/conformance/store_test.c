@@ -46,8 +46,7 @@ struct world {
     struct role_changed role;
 };
 
-/* --- engines
- * ---------------------------------------------------------------------------------------------------- */
+/* --- engines ------------------------------------------------------------------------------------- */
 
 /* A watcher is an actor: it passes on what the test has it say, and keeps what it is told. */
 static void on_watcher(struct actor *self, void *context, const struct message *message)
@@ -145,8 +144,7 @@ static int tear_down(void **state)
     return stopped ? 0 : -1;
 }
 
-/* --- what actors say
- * ---------------------------------------------------------------------------------------------- */
+/* --- what actors say ----------------------------------------------------------------------------- */
 
 /* The answer is the arena's copy: status, revision and results. */
 struct outcome {
@@ -279,8 +277,7 @@ static void expect_event(const Pb__KvEvent *event, const char *key, const char *
     if (previous != NULL) assert_memory_equal(event->previous->value.data, previous, strlen(previous));
 }
 
-/* --- transactions
- * --------------------------------------------------------------------------------------------------- */
+/* --- transactions -------------------------------------------------------------------------------- */
 
 static void a_record_knows_its_revisions(void **state)
 {
@@ -406,9 +403,7 @@ static void a_prefix_is_deleted(void **state)
     assert_string_equal(read_text(world, READ(.key = "q/", .prefix = true)), "q/1=3 ");
 }
 
-/* --- reads
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- reads ------------------------------------------------------------------------------------------- */
 
 static void ranges_are_paged(void **state)
 {
@@ -461,9 +456,7 @@ static void a_barrier_is_fresh(void **state) /* Q1 */
     message_destroy(&result.message);
 }
 
-/* --- watches
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- watches ----------------------------------------------------------------------------------------- */
 
 static void a_watch_tells_all_in_order(void **state) /* K6, A6 */
 {
@@ -519,9 +512,7 @@ static void a_watch_resumes(void **state)
     assert_int_equal(heard(world, 2)->watch_id, 2);
 }
 
-/* --- leases
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- leases ------------------------------------------------------------------------------------------ */
 
 static struct outcome grant(struct world *world, const char *name, const char *holder)
 {

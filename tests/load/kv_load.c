@@ -273,8 +273,7 @@ static void note_end(struct worker *worker, struct operation *operation, enum st
     } /* Else nobody knows. */
 }
 
-/* --- threads
- * ------------------------------------------------------------------------------------------------ */
+/* --- threads ------------------------------------------------------------------------------------- */
 
 static bool is_ending(struct load *load)
 {
@@ -316,8 +315,7 @@ static void *work(void *context)
     return NULL;
 }
 
-/* --- the one who watches
- * ------------------------------------------------------------------------------------ */
+/* --- the one who watches ------------------------------------------------------------------------- */
 
 static uint64_t value_of_record(const Pb__KvRecord *record)
 {
@@ -377,8 +375,7 @@ static void *follow(void *context)
     return NULL;
 }
 
-/* --- what the driver wants
- * ---------------------------------------------------------------------------------- */
+/* --- what the driver wants ----------------------------------------------------------------------- */
 
 static void begin_interval(struct load *load)
 {

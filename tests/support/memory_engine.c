@@ -44,8 +44,7 @@ struct memory_engine {
     uint32_t waiting_count;
 };
 
-/* --- the state
- * ------------------------------------------------------------------------------------------------ */
+/* --- the state ----------------------------------------------------------------------------------- */
 
 /* The last change of a key up to a revision; NULL where it is not there. `before`: only the changes so far.
  */
@@ -121,8 +120,7 @@ static const char **keys_at(const struct memory_engine *engine, uint64_t at, siz
     return keys;
 }
 
-/* --- commands
- * --------------------------------------------------------------------------------------------------- */
+/* --- commands ------------------------------------------------------------------------------------ */
 
 static bool holds(const struct memory_engine *engine, const Pb__Compare *compare)
 {
@@ -294,8 +292,7 @@ static enum status execute(struct memory_engine *engine, const Pb__Command *comm
     return STATUS_OK;
 }
 
-/* --- what goes out
- * ---------------------------------------------------------------------------------------------- */
+/* --- what goes out ------------------------------------------------------------------------------- */
 
 static Pb__KvRecord *record_of(struct message *message, const struct change *change)
 {
@@ -411,8 +408,7 @@ static void answer_read(struct actor *self, const struct memory_engine *engine, 
     actor_reply(self, request, &message);
 }
 
-/* --- actors
- * ------------------------------------------------------------------------------------------------------- */
+/* --- actors -------------------------------------------------------------------------------------- */
 
 static void on_proposer(struct actor *self, void *context, const struct message *message)
 {
