@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-enum { DAMAGED_MAX = 3 };
+enum { DAMAGED_MAX = 3, EARLY_MAX = 24 }; /* Early: what a sender may have under way, about. */
 static const int64_t write_timeout_ns = SECONDS(60);
 
 enum phase {
@@ -43,6 +43,11 @@ struct snapshot_receiver {
     bool ended;                        /* The end block was read, and was right. */
     uint64_t end;                      /* Offset behind it. */
     uint32_t damaged_count;
+    struct early { /* Blocks that overtook others; no two alike. */
+        uint64_t offset;
+        struct bytes *block;
+    } early[EARLY_MAX];
+    uint32_t early_count;
     uint64_t attempt; /* Counts accepted offers: what was asked for an earlier one finds another number. */
 };
 
@@ -75,8 +80,16 @@ static void tell_leader(struct actor *self, const struct snapshot_receiver *rece
     actor_tell_name(self, TO_LEADER, &message);
 }
 
+static void drop_early(struct snapshot_receiver *receiver)
+{
+    for (uint32_t i = 0; i < receiver->early_count; i++)
+        bytes_unref(&receiver->early[i].block);
+    receiver->early_count = 0;
+}
+
 static void rest(struct snapshot_receiver *receiver)
 {
+    drop_early(receiver);
     bytes_unref(&receiver->taken.header_block);
     *receiver = (struct snapshot_receiver){ .attempt = receiver->attempt + 1, .offered = receiver->offered };
 }
@@ -348,16 +361,48 @@ static void take_block(struct actor *self, struct snapshot_receiver *receiver, s
     write_chunk(self, receiver, message, from, collection.records, collection.count);
 }
 
+static void keep_early(struct snapshot_receiver *receiver, uint64_t offset, struct bytes *block)
+{
+    if (offset < receiver->progress.offset || receiver->early_count == EARLY_MAX) return;
+    for (uint32_t i = 0; i < receiver->early_count; i++) {
+        if (receiver->early[i].offset == offset) return;
+    }
+    receiver->early[receiver->early_count++] = (struct early){ offset, bytes_ref(block) };
+}
+
+/* NULL: the next one is not here yet. The caller's. */
+static struct bytes *take_early(struct snapshot_receiver *receiver)
+{
+    for (uint32_t i = 0; i < receiver->early_count; i++) {
+        if (receiver->early[i].offset != receiver->progress.offset) continue;
+        struct bytes *block = receiver->early[i].block;
+        receiver->early[i] = receiver->early[--receiver->early_count];
+        return block;
+    }
+    return NULL;
+}
+
+static bool takes(const struct snapshot_receiver *receiver)
+{
+    return receiver->phase == PHASE_RECEIVING && !receiver->ended;
+}
+
 static void on_chunk(struct actor *self, void *state, const struct message *message)
 {
     struct snapshot_receiver *receiver = state;
     const Pb__SnapChunk *chunk = message->body;
     bool known = receiver->phase >= PHASE_RECEIVING && chunk->snapshot_id == receiver->taken.header.id;
     if (!known || message->attachment == NULL) return;
-    bool continues =
-        receiver->phase == PHASE_RECEIVING && !receiver->ended && chunk->offset == receiver->progress.offset;
-    if (continues) take_block(self, receiver, message->attachment);
-    else if (receiver->durable > 0) tell_where(self, receiver);
+    if (!takes(receiver) || chunk->offset != receiver->progress.offset) {
+        if (takes(receiver)) keep_early(receiver, chunk->offset, message->attachment);
+        if (receiver->durable > 0) tell_where(self, receiver);
+        return;
+    }
+    take_block(self, receiver, message->attachment);
+    for (struct bytes *next; takes(receiver) && (next = take_early(receiver)) != NULL;) {
+        take_block(self, receiver, next);
+        bytes_unref(&next);
+    }
 }
 
 /* --- from the leader actor --- */
@@ -385,6 +430,7 @@ static void on_installed(struct actor *self, void *state, const struct message *
 static void on_fini(void *state)
 {
     struct snapshot_receiver *receiver = state;
+    drop_early(receiver);
     bytes_unref(&receiver->taken.header_block);
     bytes_unref(&receiver->offered.header_block);
 }

@@ -4,7 +4,7 @@
  * Owns    one stream a receiver: blocks that are not acknowledged as durable there, at most WINDOW_BYTES, and
  *         the walk over the state waits for that (N1). Sends again what was not acknowledged in RESEND_NS.
  * Limits  STREAMS_MAX receivers, of whom as many are served at a time as the state has walks. One that
- *         acknowledges nothing for GIVE_UP_NS is given up; whoever wanted it is told, and may want it again.
+ *         makes no progress for GIVE_UP_NS is given up; whoever wanted it is told, and may want it again.
  */
 #include "actors/consensus/snapshot_sender.h"
 
@@ -279,12 +279,10 @@ static void forget_before(struct stream *stream, uint64_t offset)
     memmove(stream->blocks, stream->blocks + gone, stream->block_count * sizeof stream->blocks[0]);
 }
 
-/* Where it stands is before what we still hold: it lost what it had. There is no way back but a new stream.
- */
-static bool is_behind(const struct stream *stream, uint64_t offset)
+/* Where the receiver was last known to stand. */
+static uint64_t first_offset(const struct stream *stream)
 {
-    uint64_t first = stream->block_count > 0 ? stream->blocks[0].offset : stream->end;
-    return offset < first;
+    return stream->block_count > 0 ? stream->blocks[0].offset : stream->end;
 }
 
 static void on_ack(struct actor *self, void *state, const struct message *message)
@@ -294,7 +292,6 @@ static void on_ack(struct actor *self, void *state, const struct message *messag
     struct stream *stream = find(sender, ack->snapshot_id);
     if (stream == NULL || message->from_node == NULL || strcmp(message->from_node, stream->target.node) != 0)
         return;
-    stream->heard_ns = actor_now_ns(self);
     if (ack->state == PB__SNAP_STATE__SNAP_HOLDS) {
         end(self, stream, stream->source.header.position.index, "installed");
         return;
@@ -303,10 +300,9 @@ static void on_ack(struct actor *self, void *state, const struct message *messag
         end(self, stream, 0, "refused");
         return;
     }
-    if (ack->offset > stream->end || is_behind(stream, ack->offset)) {
-        if (stream->accepted) begin_later(self, stream);
-        return;
-    }
+    /* Acknowledgements overtake each other. One that lost what it had is told by making no progress. */
+    if (ack->offset > stream->end || ack->offset < first_offset(stream)) return;
+    if (!stream->accepted || ack->offset > first_offset(stream)) stream->heard_ns = actor_now_ns(self);
     stream->accepted = true;
     forget_before(stream, ack->offset);
     send_new(self, stream);
@@ -326,13 +322,10 @@ static void look_after(struct actor *self, struct stream *stream, int64_t now_ns
         end(self, stream, 0, "no answer");
         return;
     }
-    if (now_ns - stream->sent_ns < resend_ns) return;
-    if (!stream->accepted) {
-        offer(self, stream);
-    } else if (stream->block_count > 0 && now_ns - stream->heard_ns >= resend_ns) {
-        stream->sent_count = 0; /* Back to the first that is not durable there. */
-        send_new(self, stream);
-    }
+    if (now_ns - stream->sent_ns < resend_ns || now_ns - stream->heard_ns < resend_ns) return;
+    offer(self, stream);    /* A receiver that has started again has to be reminded. */
+    stream->sent_count = 0; /* Back to the first that is not durable there. */
+    send_new(self, stream);
 }
 
 static void on_tick(struct actor *self, void *state, const struct message *message)

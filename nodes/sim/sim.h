@@ -115,6 +115,7 @@ uint32_t sim_endpoints_on(const struct sim *sim, uint32_t node); /* As last comm
 void sim_set_slice_faults(struct sim *sim, const struct sim_slice_faults *faults);
 void sim_status(const struct sim *sim, uint32_t node, struct core_status *out_status); /* Zeroed: no core. */
 log_index sim_applied(const struct sim *sim, uint32_t node);
+log_index sim_log_base(const struct sim *sim, uint32_t node); /* What its log begins behind, durably. */
 log_index sim_committed(const struct sim *sim); /* The highest index that anybody knew as committed. */
 bool sim_is_founded(const struct sim *sim, uint32_t node); /* Its disk holds an entry (I2). */
 /* A disk holds an entry with this value (values are unique in a simulation). */

@@ -171,6 +171,11 @@ bool sim_is_founded(const struct sim *sim, uint32_t node)
     return log_memory_disk_last(sim->nodes[node].disk) > 0;
 }
 
+log_index sim_log_base(const struct sim *sim, uint32_t node)
+{
+    return log_memory_disk_base(sim->nodes[node].disk);
+}
+
 bool sim_disk_holds(const struct sim *sim, uint32_t node, const char *value)
 {
     const struct log_memory_disk *disk = sim->nodes[node].disk;
