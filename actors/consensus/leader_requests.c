@@ -238,6 +238,7 @@ void leader_on_transfer(struct actor *self, void *state, const struct message *m
         return;
     }
     transfers_keep(self, &leader->transfers);
+    leader_propose_checkpoint(self, leader); /* T5: a graceful stop begins with a transfer. */
     leader_step(self, leader, &(struct core_event){ .type = CORE_EVENT_TRANSFER, .replica = target });
 }
 

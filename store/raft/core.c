@@ -22,6 +22,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 
 static void or_default(uint32_t *field, uint32_t value)
@@ -141,10 +142,14 @@ static void dispatch_reply(struct core *core, const struct core_message *message
 static void on_receive(struct core *core, const struct core_message *message)
 {
     if (!inlet_accepts(core, message)) {
+        MARK("raft.message_is_damaged");
         core->malformed_count++;
         return;
     }
-    if (!persistence_has_room(core, PERSISTENCE_SPARE_MESSAGE)) return; /* As if the network had lost it. */
+    if (!persistence_has_room(core, PERSISTENCE_SPARE_MESSAGE)) { /* As if the network had lost it. */
+        MARK("raft.message_dropped_for_a_slow_disk");
+        return;
+    }
     if (!gate_admits(core, message)) return;
     if (message->type == CORE_HELLO_REPLY) {
         gate_on_hello_reply(core, message);
@@ -295,6 +300,7 @@ static void tidy(struct core *core)
     while (tail->count > 0 && !tail_has_room(tail, core->options.append_entries, CORE_APPEND_BYTES_MAX)) {
         const struct raft_entry *first = tail_at(tail, tail->before.index + 1);
         if (first->index > core->persistence.durable) break;
+        MARK("raft.tail_lets_uncommitted_entries_go");
         if (first->index > core->commit) core->uncommitted_bytes -= tail_entry_bytes(first);
         tail_drop_first(tail);
     }

@@ -134,7 +134,7 @@ struct core {
                        */
     log_index no_op;  /* Of our term, when we lead. */
     uint64_t heartbeat_due;
-    uint64_t commit_moved; /* Tick at which commit last rose, or had nothing to rise to (E6). */
+    uint64_t commit_moved;    /* Tick at which commit last rose, or had nothing to rise to (E6). */
     size_t uncommitted_bytes; /* Of entries in the tail above commit (R10). */
     uint64_t read_log_tag;
     uint64_t malformed_count;

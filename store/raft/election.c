@@ -105,6 +105,7 @@ void election_follow(struct core *core, log_term term, replica_id leader)
         core->election.heard = false;
         transfer_end(core);
     }
+    if (led) MARK("raft.leader_steps_down");
     if (led || leader == 0) reads_fail(core, led ? STATUS_NOT_LEADER : STATUS_NO_LEADER); /* Q2 */
     if (!was_follower) draw_deadline(core);
 }
@@ -207,7 +208,9 @@ static void count_answers(struct core *core)
         else lead(core);
         return;
     }
-    if (roster_quorum(core, not_refused_by) == 0) election_follow(core, core->hard.term, 0);
+    if (roster_quorum(core, not_refused_by) != 0) return;
+    MARK("raft.election_is_lost");
+    election_follow(core, core->hard.term, 0);
 }
 
 static void start_prevote(struct core *core)
@@ -276,7 +279,10 @@ void election_on_prevote_reply(struct core *core, const struct core_message *mes
 {
     struct progress *peer = roster_peer(core, message->from);
     if (core->role != CORE_PRE_CANDIDATE || peer == NULL) return;
-    if (message->granted && message->term != core->hard.term + 1) return; /* Of an earlier round. */
+    if (message->granted && message->term != core->hard.term + 1) { /* Of an earlier round. */
+        MARK("raft.prevote_of_an_earlier_round");
+        return;
+    }
     peer->answer = message->granted ? PROGRESS_GRANTED : PROGRESS_REFUSED;
     count_answers(core);
 }
@@ -284,8 +290,12 @@ void election_on_prevote_reply(struct core *core, const struct core_message *mes
 void election_on_vote(struct core *core, const struct core_message *message)
 {
     if (!holds_something(core)) return;
-    if (message->term > core->hard.term) return; /* Ignored: E4 made us follow otherwise. */
+    if (message->term > core->hard.term) { /* Ignored: E4 made us follow otherwise. */
+        MARK("raft.vote_of_a_higher_term_ignored");
+        return;
+    }
     bool free = core->hard.vote == 0 || core->hard.vote == message->from;
+    if (!free && message->term == core->hard.term) MARK("raft.second_vote_refused");
     bool granted = message->term == core->hard.term && free && is_as_new(core, &message->position) &&
                    !vote_is_ignored(core, message);
     if (granted) {

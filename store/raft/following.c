@@ -10,6 +10,7 @@
 
 void following_refuse(struct core *core, const struct core_message *message)
 {
+    MARK("raft.deposed_leader_is_told");
     struct core_message refusal = { .to = message->from };
     if (message->type == CORE_HEARTBEAT) {
         refusal.type = CORE_HEARTBEAT_REPLY;
@@ -29,6 +30,7 @@ static void acknowledge(struct core *core, replica_id leader, log_index match)
 /* R2: where the leader should look next: at most one probe a term. */
 static void reject(struct core *core, const struct core_message *message)
 {
+    MARK("raft.append_refused_with_a_hint");
     log_index asked = message->position.index;
     log_index last = tail_last(&core->tail).index;
     log_index limit = asked < last ? asked : last;
@@ -67,6 +69,7 @@ static uint32_t count_held(struct core *core, const struct core_message *message
         if (chain_differs(core, entry->index, entry->term, entry->chain)) break;
         held++;
     }
+    if (held > 0 && held < message->entry_count) MARK("raft.append_half_known");
     return held;
 }
 

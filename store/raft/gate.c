@@ -120,6 +120,7 @@ static void adopt_term(struct core *core, log_term term)
 {
     if (term < core->hard.term) return;
     if (term > core->hard.term) election_follow(core, term, 0);
+    if (core->hard.vote == 0) MARK("raft.vote_is_spent_at_the_gate");
     if (core->hard.vote == 0) persistence_set_hard(core, term, core->options.self);
 }
 
@@ -145,6 +146,7 @@ void gate_on_hello_reply(struct core *core, const struct core_message *message)
     struct progress *peer = roster_peer(core, message->from);
     if (!core->gate.shut || peer == NULL || message->token != core->gate.nonce) return;
     bool lost = message->verdict == CORE_VERDICT_LOST && core->persistence.durable < message->match;
+    if (lost) MARK("raft.old_copy_found_out");
     if (lost && !MUTANT(core, RETIRED_ANSWERS)) {
         core_fail(core, CORE_STOP_LOST);
         return;
@@ -155,6 +157,8 @@ void gate_on_hello_reply(struct core *core, const struct core_message *message)
     }
     adopt_term(core, message->term);
     peer->greeted = asks(core, peer);
+    if (message->leads) MARK("raft.gate_opened_by_the_leader");
+    else if (has_enough_answers(core)) MARK("raft.gate_opened_by_all_others");
     if (message->leads || has_enough_answers(core)) open_gate(core);
 }
 

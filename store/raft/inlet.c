@@ -2,7 +2,7 @@
  * is found here, before anything is stored (D1). */
 #include "store/raft/inlet.h"
 
-#include <string.h>
+#include "runtime/base/mark.h"
 
 static bool entry_follows(const struct core *core, const struct raft_entry *entry,
                           const struct log_position *before, log_term term_max)
@@ -33,6 +33,7 @@ static bool append_is_sound(const struct core *core, const struct core_message *
     struct log_position before = message->position;
     if (before.index > UINT64_MAX - 2 * (uint64_t)CORE_APPEND_ENTRIES_MAX) return false;
     if (before.index == 0 && (before.term != 0 || before.chain != 0)) return false;
+    if (message->entry_count == CORE_APPEND_ENTRIES_MAX) MARK("raft.append_is_full");
     if (before.index > 0 && (before.term == 0 || before.term > message->term)) return false;
     if (message->entry_count > CORE_APPEND_ENTRIES_MAX) return false;
     if (message->entry_count > 0 && message->entries == NULL) return false;

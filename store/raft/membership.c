@@ -32,7 +32,10 @@ static enum status judge(const struct core *core, const struct configuration *wa
 {
     if (core->role != CORE_LEADER) return core->leader == 0 ? STATUS_NO_LEADER : STATUS_NOT_LEADER;
     if (!core_is_ready(core) || core->transfer.target != 0) return STATUS_NOT_READY; /* E7, E9 */
-    if (is_changing(core)) return STATUS_CONFLICT;
+    if (is_changing(core)) {
+        MARK("raft.change_refused_while_changing");
+        return STATUS_CONFLICT;
+    }
     if (names_retired(core, wanted)) return STATUS_INVALID;
     return configuration_toward(roster_active(core), wanted, out_next);
 }
@@ -70,6 +73,7 @@ static void leave_joint(struct core *core)
     bool began = roster_active_index(core) > core->no_op;
     if (!began && MUTANT(core, JOINT_NEVER_LEFT)) return;
     if (!began) MARK("raft.joint_left_by_another_leader");
+    if (!roster_is_incoming_voter(core)) MARK("raft.joint_left_by_who_is_leaving");
     struct configuration left;
     configuration_leave(active, &left);
     (void)append(core, &left); /* No room: at a later step. */

@@ -49,7 +49,10 @@ void reads_on_read_index(struct core *core, const struct core_message *message)
         return;
     }
     struct waiting_read *read = wait(core);
-    if (read == NULL) return;
+    if (read == NULL) {
+        MARK("raft.no_room_for_a_followers_read");
+        return;
+    }
     read->from = message->from;
     read->nonce = message->token;
 }

@@ -146,6 +146,12 @@ bool roster_self_is_voter(const struct core *core)
     return configuration_is_voter(roster_active(core), core->options.self);
 }
 
+bool roster_is_incoming_voter(const struct core *core)
+{
+    const struct configuration_member *self = configuration_find(roster_active(core), core->options.self);
+    return self != NULL && self->voter;
+}
+
 bool roster_self_may_lead(const struct core *core)
 {
     if (roster_self_is_voter(core)) return true;

@@ -19,6 +19,7 @@ void roster_refresh(struct core *core);
 uint64_t roster_quorum(const struct core *core, uint64_t (*value_of)(const void *core, replica_id voter));
 struct progress *roster_peer(struct core *core, replica_id id); /* NULL: not a member, or ourselves. */
 bool roster_self_is_voter(const struct core *core);
+bool roster_is_incoming_voter(const struct core *core); /* We are one that stays. */
 /* E3: a voter, or one until the newest configuration, which is not known to be committed: it may be the only
  * one whose log is new enough (Ongaro's thesis, 4.2.2). */
 bool roster_self_may_lead(const struct core *core);

@@ -30,6 +30,7 @@ void snapshots_on_sent(struct core *core, replica_id replica, log_index index)
 {
     struct progress *peer = roster_peer(core, replica);
     bool waits = core->role == CORE_LEADER && peer != NULL && peer->state == CORE_PEER_SNAPSHOT;
+    if (!waits) MARK("raft.snapshot_outcome_comes_late");
     if (!waits) return; /* Of an earlier term, or it acknowledged the snapshot before its sender knew. */
     bool sent = index != 0 && index <= tail_last(&core->tail).index;
     if (!sent) {
@@ -106,6 +107,7 @@ static bool accept(struct core *core, replica_id from, log_term term, bool asked
         MARK("raft.snapshot_not_wanted");
         return false;
     }
+    if (receiving->stage == RECEIVING_STREAM) MARK("raft.second_snapshot_replaces_the_first");
     receiving->stage = RECEIVING_STREAM; /* N4: in place of what was being received. */
     receiving->from = from;
     receiving->asked = asked;
@@ -174,7 +176,10 @@ static void flip(struct core *core)
 
 void snapshots_on_ready(struct core *core, const struct log_position *position)
 {
-    if (!is_received(core, position)) return; /* It was cancelled meanwhile. */
+    if (!is_received(core, position)) { /* It was cancelled meanwhile. */
+        MARK("raft.cancelled_snapshot_is_ready");
+        return;
+    }
     bool wanted = is_wanted(core, core->receiving.asked, position);
     if (!wanted || !persistence_has_room(core, PERSISTENCE_SPARE_MESSAGE)) {
         MARK("raft.snapshot_came_too_late");
@@ -200,6 +205,7 @@ void snapshots_on_applied(struct core *core)
 {
     struct receiving *receiving = &core->receiving;
     if (receiving->stage != RECEIVING_LOAD || core->applied < receiving->snapshot.position.index) return;
+    if (core->damaged) MARK("raft.damaged_copy_mended");
     receiving->stage = RECEIVING_NOTHING;
     core->damaged = false;
 }

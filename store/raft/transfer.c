@@ -70,6 +70,7 @@ void transfer_bequeath(struct core *core)
 {
     const struct progress *peer = roster_peer(core, best_target(core));
     if (peer == NULL || peer->match != tail_last(&core->tail).index) return;
+    MARK("raft.removed_leader_names_an_heir");
     outbox_send(core, (struct core_message){ .type = CORE_TIMEOUT_NOW, .to = peer->id });
 }
 
@@ -126,6 +127,7 @@ static void move_to_preferred(struct core *core)
     if (core->now < transfer->next_move || !core_is_ready(core)) return;
     replica_id target = preferred(core);
     if (target == 0) return;
+    MARK("raft.moves_to_the_preferred");
     begin(core, target);
     transfer->next_move = core->now + transfer->back_off;
     transfer->back_off *= 2;

@@ -22,7 +22,8 @@ struct world {
     struct core_status status;
     uint64_t issued; /* Newest PERSIST. */
     log_index handed;
-    struct core_read_log read; /* The newest READ_LOG. */
+    struct core_read_log read;   /* The newest READ_LOG. */
+    struct log_position offered; /* Of the snapshot that it accepted. */
     bool stopped;
 };
 
@@ -49,13 +50,24 @@ static uint64_t near(struct input *input, uint64_t centre)
     return how == 255 ? number(input) : centre + how % 8 - 3;
 }
 
+static void mirror_sequence(struct world *world, uint64_t sequence)
+{
+    CHECK(sequence == world->issued + 1);
+    world->issued = sequence;
+}
+
+static void mirror_install(struct world *world, const struct core_install *install)
+{
+    mirror_sequence(world, install->sequence);
+    if (!install->keep_log) raft_log_restart(&world->log, &install->snapshot.position);
+}
+
 static void mirror_persist(struct world *world, const struct core_persist *persist)
 {
-    CHECK(persist->sequence == world->issued + 1);
-    world->issued = persist->sequence;
+    mirror_sequence(world, persist->sequence);
     if (persist->truncate_from != 0) raft_log_truncate(&world->log, persist->truncate_from);
     for (uint32_t i = 0; i < persist->entry_count; i++) {
-        CHECK(persist->entries[i].index == world->log.count + 1);
+        CHECK(persist->entries[i].index == raft_log_last(&world->log).index + 1);
         raft_log_append(&world->log, &persist->entries[i]);
     }
 }
@@ -65,10 +77,16 @@ static void mirror_action(struct world *world, const struct core_action *action)
     switch (action->type) {
     case CORE_ACTION_PERSIST: mirror_persist(world, &action->persist); break;
     case CORE_ACTION_READ_LOG: world->read = action->read_log; break;
+    case CORE_ACTION_INSTALL: mirror_install(world, &action->install); break;
+    case CORE_ACTION_RELOAD:
+        CHECK(action->position.index >= world->handed);
+        world->handed = action->position.index;
+        break;
+    case CORE_ACTION_SNAPSHOT_ACCEPT: world->offered = action->position; break;
     case CORE_ACTION_STOP: world->stopped = true; break;
     case CORE_ACTION_APPLY:
         CHECK(action->apply.from == world->handed + 1);
-        CHECK(action->apply.to <= world->log.count);
+        CHECK(action->apply.to <= raft_log_last(&world->log).index);
         world->handed = action->apply.to;
         break;
     default: break;
@@ -82,7 +100,9 @@ static void step(struct world *world, const struct core_event *event)
         mirror_action(world, &actions->items[i]);
     }
     core_status(world->core, &world->status);
-    if (!world->stopped) CHECK(world->status.last.index == world->log.count);
+    if (world->stopped) return;
+    CHECK(world->status.last.index == raft_log_last(&world->log).index);
+    CHECK(core_next_tick_due(world->core) >= 1);
 }
 
 static void configure(struct configuration *configuration, uint8_t form)
@@ -126,7 +146,7 @@ static void start(struct world *world, struct input *input)
 
 static struct log_position position(struct world *world, struct input *input)
 {
-    log_index index = near(input, world->log.count);
+    log_index index = near(input, raft_log_last(&world->log).index);
     const struct raft_entry *entry = raft_log_at(&world->log, index);
     struct log_position at = { .index = index };
     if (entry != NULL) {
@@ -159,7 +179,7 @@ static void make_entries(struct raft_entry *entries, uint32_t count, struct log_
 
 static void receive(struct world *world, struct input *input)
 {
-    struct core_message message = { .type = (enum core_message_type)(byte(input) % 13) };
+    struct core_message message = { .type = (enum core_message_type)(byte(input) % 15) };
     uint8_t form = byte(input);
     message.from = SELF + form % 5;
     message.to = form > 250 ? 9 : SELF;
@@ -172,6 +192,9 @@ static void receive(struct world *world, struct input *input)
     message.hint.index = near(input, world->status.last.index);
     message.hint.term = near(input, world->status.last.term);
     message.token = near(input, byte(input));
+    message.leads = (form & 32) != 0;
+    message.verdict = (enum core_verdict)(form % 6);
+    message.version = form % 3;
     struct raft_entry entries[ENTRIES_MAX];
     struct bytes *payload = NULL;
     if (message.type == CORE_APPEND) {
@@ -212,7 +235,7 @@ static void log_read(struct world *world, struct input *input)
     log_index from = form > 240 ? near(input, world->read.from) : world->read.from;
     event.log_read.entries = raft_log_at(&world->log, from);
     if (event.log_read.entries != NULL) {
-        uint64_t left = world->log.count - from + 1;
+        uint64_t left = raft_log_last(&world->log).index - from + 1;
         event.log_read.count = (uint32_t)(left < form % 8U ? left : form % 8U);
     }
     step(world, &event);
@@ -225,12 +248,92 @@ static void ticks(struct world *world, uint32_t count)
     }
 }
 
+static void change(struct world *world, struct input *input)
+{
+    struct configuration wanted;
+    uint8_t form = byte(input);
+    configure(&wanted, form & 7);
+    for (uint32_t i = 0; i < wanted.member_count; i++) {
+        wanted.members[i].voter = ((byte(input) >> i) & 1) != 0;
+    }
+    struct core_event event = { .type = CORE_EVENT_CONF };
+    event.conf.tag = form;
+    event.conf.wanted = &wanted;
+    step(world, &event);
+}
+
+static void offer(struct world *world, struct input *input)
+{
+    struct core_snapshot snapshot = { .position = position(world, input) };
+    snapshot.position.index = near(input, snapshot.position.index + 2);
+    uint8_t form = byte(input);
+    snapshot.configuration.index = 1;
+    configure(&snapshot.configuration.configuration, form);
+    struct core_event event = { .type = CORE_EVENT_SNAPSHOT_OFFERED };
+    event.snapshot_offered.from = SELF + form % 4;
+    event.snapshot_offered.term = near(input, world->status.hard.term);
+    event.snapshot_offered.asked = (form & 64) != 0;
+    event.snapshot_offered.snapshot = &snapshot;
+    step(world, &event);
+}
+
+static void recorded(struct world *world, struct input *input)
+{
+    struct checkpoint checkpoint = { .count = byte(input) % 4 };
+    replica_id retired[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        checkpoint.matches[i] = (struct checkpoint_match){ SELF + i, near(input, world->status.commit) };
+        retired[i] = SELF + 1 + byte(input) % 8;
+    }
+    step(world, &(struct core_event){ .type = CORE_EVENT_CHECKPOINT, .checkpoint = &checkpoint });
+    struct core_event event = { .type = CORE_EVENT_RETIRED };
+    event.retired.ids = retired;
+    event.retired.count = byte(input) > 200 ? byte(input) % 4 : 0;
+    if (!world->stopped) step(world, &event);
+}
+
+/* Cuts the mirror of the log as the event says. */
+static void compact(struct world *world, struct input *input)
+{
+    log_index index = near(input, world->status.applied);
+    const struct raft_entry *entry = raft_log_at(&world->log, index);
+    if (entry == NULL) return;
+    struct core_event event = { .type = CORE_EVENT_COMPACTED };
+    event.position =
+        (struct log_position){ .index = entry->index, .term = entry->term, .chain = entry->chain };
+    step(world, &event);
+}
+
+/* Those of membership, snapshots and compaction. */
+static void one_wider_order(struct world *world, struct input *input, uint8_t order)
+{
+    struct core_event event = { 0 };
+    switch (order / 14 % 7) {
+    case 0: change(world, input); return;
+    case 1: offer(world, input); return;
+    case 2: recorded(world, input); return;
+    case 3: compact(world, input); return;
+    case 4:
+        event.type = CORE_EVENT_SNAPSHOT_SENT;
+        event.snapshot_sent.replica = SELF + byte(input) % 4;
+        event.snapshot_sent.index = near(input, world->status.commit);
+        break;
+    case 5:
+        event = (struct core_event){ .type = CORE_EVENT_SNAPSHOT_READY, .position = world->offered };
+        break;
+    default:
+        event = (struct core_event){ .type = CORE_EVENT_SNAPSHOT_FAILED, .position = world->offered };
+        break;
+    }
+    step(world, &event);
+}
+
 static void one_order(struct world *world, struct input *input)
 {
     uint8_t order = byte(input);
     struct core_event event = { 0 };
-    switch (order % 12) {
-    case 0: ticks(world, 1 + order / 12); return;
+    switch (order % 14) {
+    case 0: ticks(world, 1 + order / 14); return;
     case 1:
     case 2:
     case 3: receive(world, input); return;
@@ -250,6 +353,8 @@ static void one_order(struct world *world, struct input *input)
         event.type = CORE_EVENT_APPLIED;
         event.index = order > 230 ? near(input, world->status.applied) : world->handed;
         break;
+    case 11:
+    case 12: one_wider_order(world, input, order); return;
     default: event.type = byte(input) == 0 ? CORE_EVENT_DISK_ERROR : CORE_EVENT_TICK; break;
     }
     bool nothing_new = event.type == CORE_EVENT_PERSISTED && order <= 230 && world->status.hard_durable &&

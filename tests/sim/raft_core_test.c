@@ -2,6 +2,7 @@
  * Method: a swarm of seeds over replicas of the core alone (tests/support/raft_swarm); in builds with planted
  * bugs the unchanged swarm must find each of them. RAFT_SEED=N replays one seed, RAFT_SEEDS=N runs so many.
  */
+#include "runtime/base/mark.h"
 #include "tests/support/raft_swarm.h"
 
 #include <inttypes.h>
@@ -31,6 +32,16 @@ static void print_counts(const struct swarm_counts *sum)
     print_message("\n");
 }
 
+/* Which of the core's rare branches these seeds never took. */
+static void print_marks(void)
+{
+    uint32_t count = 0;
+    const struct mark *marks = mark_all(&count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (marks[i].hits == 0) print_message("mark never hit: %s\n", marks[i].name);
+    }
+}
+
 static void invariants_hold_under_faults(void **unused)
 {
     (void)unused;
@@ -48,6 +59,7 @@ static void invariants_hold_under_faults(void **unused)
         failures++;
     }
     print_counts(&sum);
+    print_marks();
     assert_int_equal(failures, 0);
     if (count < SEEDS) return;
     assert_true(sum.truncations > count); /* The faults were there. */
@@ -59,6 +71,13 @@ static void invariants_hold_under_faults(void **unused)
     assert_true(sum.messages_doubled > count);
     assert_true(sum.reads_answered > count);
     assert_true(sum.isolations > 0);
+    assert_true(sum.joint_changes > count);
+    assert_true(sum.compactions > count);
+    assert_true(sum.snapshots_installed > count / 2);
+    assert_true(sum.snapshots_cancelled > 0);
+    assert_true(sum.damaged_copies > 0);
+    assert_true(sum.old_copies > 0);
+    assert_true(sum.ticks_slept > count);
 }
 
 static void one_seed_gives_one_trace(void **unused)

@@ -36,6 +36,10 @@ void faults_draw_families(struct swarm *swarm)
     }
     swarm->limits.checkpoint_entries = 8 + (uint32_t)draw(swarm, 60);
     swarm->limits.checkpoint_ticks = 50 + (uint32_t)draw(swarm, 400);
+    if (chance(swarm, 30)) { /* E9: the lead moves to the lowest name again and again. */
+        swarm->limits.preference_ticks = 30 + (uint32_t)draw(swarm, 200);
+        swarm->limits.preference_max_ticks = 4 * swarm->limits.preference_ticks;
+    }
     if (!families->small_limits) return;
     swarm->limits.append_entries = 1 + (uint32_t)draw(swarm, 4);
     swarm->limits.window_messages = 1 + (uint32_t)draw(swarm, 4);

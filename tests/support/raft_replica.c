@@ -8,6 +8,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/memory.h"
+#include "store/raft/quorum.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -379,6 +380,10 @@ static void step(struct swarm *swarm, uint32_t at, const struct core_event *even
         if (action->type == CORE_ACTION_PERSIST) persist(swarm, at, &action->persist, &status);
         if (action->type == CORE_ACTION_INSTALL) install(swarm, at, &action->install);
     }
+    const struct core_status *before = &swarm->oracle.replicas[at].before;
+    bool changed = before->role != status.role || before->hard.term != status.hard.term ||
+                   before->configuration_index != status.configuration_index;
+    if (changed) replica->changed_at = swarm->now;
     oracle_step(&swarm->oracle, at, &status, &replica->disk);
     for (uint32_t i = 0; i < actions->count && !oracle_failed(&swarm->oracle); i++) {
         carry_out(swarm, at, &actions->items[i], &status);
@@ -593,6 +598,9 @@ static void on_deliver(struct swarm *swarm, const struct occasion *occasion)
     swarm->replicas[at].granted = 0;
     replica_step(swarm, at,
                  &(struct core_event){ .type = CORE_EVENT_RECEIVE, .message = &occasion->message });
+    const struct core_status *status = &swarm->oracle.replicas[at].before;
+    if (!occasion->fails && status->hard.term == occasion->message.term)
+        swarm->replicas[at].heard_from[from] = swarm->now;
     check_stickiness(swarm, at, &occasion->message, led);
     if (!occasion->fails) note_leader(swarm, at, &occasion->message);
 }
@@ -613,6 +621,32 @@ static void check_isolation(struct swarm *swarm, uint32_t at)
     oracle_fail(&swarm->oracle, "S13: the term of replica %u grows while it is alone", at);
 }
 
+struct hearing {
+    const struct swarm *swarm;
+    uint32_t at;
+};
+
+static uint64_t heard_from(const void *context, replica_id voter)
+{
+    const struct hearing *hearing = context;
+    const struct replica *replica = &hearing->swarm->replicas[hearing->at];
+    if (voter == replica->id) return hearing->swarm->now;
+    uint64_t heard = replica->heard_from[oracle_replica_of(voter)];
+    return heard > replica->changed_at ? heard : replica->changed_at;
+}
+
+/* E6, at its tick: a leader that did not hear a quorum for T_min leads no longer. Three ticks are the
+ * clock's. */
+static void check_hearing(struct swarm *swarm, uint32_t at)
+{
+    const struct core_status *status = &swarm->oracle.replicas[at].before;
+    if (swarm->replicas[at].core == NULL || status->role != CORE_LEADER) return;
+    struct hearing hearing = { .swarm = swarm, .at = at };
+    uint64_t heard = quorum_value(&status->configuration, heard_from, &hearing);
+    if (swarm->now - heard <= T_MIN_US + 3 * TICK_US) return;
+    oracle_fail(&swarm->oracle, "E6: leader %u hears no quorum and leads on", at);
+}
+
 static void on_tick(struct swarm *swarm, uint32_t at)
 {
     struct replica *replica = &swarm->replicas[at];
@@ -624,6 +658,7 @@ static void on_tick(struct swarm *swarm, uint32_t at)
         replica_step(swarm, at, &(struct core_event){ .type = CORE_EVENT_TICK });
     }
     check_isolation(swarm, at);
+    check_hearing(swarm, at);
 }
 
 static void on_own(struct swarm *swarm, const struct occasion *occasion)

@@ -25,6 +25,7 @@ struct script {
     log_index applied;
     log_index base; /* The log's entries up to here are gone. */
     bool damaged;
+    log_index replay_till;
     bool shows_checkpoints; /* CHECKPOINT_DUE is left out unless the script is about it. */
     enum core_start start;
 
@@ -73,6 +74,7 @@ static void on_given(struct script *script, struct notation_line *line)
     else if (is(what, "vote")) script->hard.vote = notation_number(notation_next(line));
     else if (is(what, "applied")) script->applied = notation_number(notation_next(line));
     else if (is(what, "base")) script->base = notation_number(notation_next(line));
+    else if (is(what, "replay-till")) script->replay_till = notation_number(notation_next(line));
     else if (is(what, "damaged")) script->damaged = true;
     else if (is(what, "checkpoints")) script->shows_checkpoints = true;
     else if (is(what, "founder")) script->start = CORE_START_FOUNDER;
@@ -159,6 +161,7 @@ static void begin(struct script *script)
     raft_disk_init(&disk, runs, configurations, &init);
     init.start = script->start;
     init.damaged = script->damaged;
+    init.replay_till = script->replay_till;
     give_base(script, &init);
     step(script, &(struct core_event){ .type = CORE_EVENT_INIT, .init = &init });
 }

@@ -85,9 +85,11 @@ struct replica {
     struct raft_state received;
     replica_id heard; /* Its leader, by message; 0: none since the start, or since PEER_DOWN (E2). */
     uint64_t heard_at;
-    replica_id granted;     /* Whom it granted a (pre-)vote in this step. */
-    bool isolated;          /* Since... */
-    log_term isolated_term; /* ...it had this term, a T_max after it was cut off (S13). */
+    uint64_t heard_from[SWARM_REPLICAS_MAX]; /* In the present term (E6). */
+    uint64_t changed_at;                     /* Its role, term or configuration last changed. */
+    replica_id granted;                      /* Whom it granted a (pre-)vote in this step. */
+    bool isolated;                           /* Since... */
+    log_term isolated_term;                  /* ...it had this term, a T_max after it was cut off (S13). */
     uint64_t isolated_at;
 };
 

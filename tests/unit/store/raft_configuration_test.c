@@ -115,6 +115,81 @@ static void forbidden_forms_are_not_valid(void **unused) /* M4 */
     assert_false(configuration_is_valid(&configuration)); /* A duplicate name. */
 }
 
+/* "abc" and "cL": a voter or, with L, a learner for each id 1, 2, 3... */
+static struct configuration made_of(const char *const *names, uint32_t count)
+{
+    struct configuration made = { 0 };
+    for (uint32_t i = 0; i < count; i++) {
+        if (names[i] == NULL) continue;
+        char name[CONFIGURATION_NAME_MAX] = "";
+        size_t length = strlen(names[i]);
+        bool learner = names[i][length - 1] == 'L';
+        memcpy(name, names[i], learner ? length - 1 : length);
+        assert_int_equal(configuration_add(&made, i + 1, name, !learner), STATUS_OK);
+    }
+    return made;
+}
+#define MADE_OF(...)                                                                                         \
+    made_of((const char *const[]){ __VA_ARGS__ },                                                            \
+            sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+
+static void voters_change_through_a_joint_one(void **unused) /* M2 */
+{
+    (void)unused;
+    struct configuration from = MADE_OF("a", "b", "c", "dL");
+    struct configuration wanted = MADE_OF("a", "bL", NULL, "d");
+    struct configuration joint;
+    assert_int_equal(configuration_toward(&from, &wanted, &joint), STATUS_OK);
+    assert_true(joint.joint);
+    assert_true(configuration_is_valid(&joint));
+    assert_false(configuration_find(&joint, 2)->voter); /* Becomes a learner, */
+    assert_true(configuration_find(&joint, 2)->outgoing_voter);
+    assert_false(configuration_find(&joint, 2)->leaves);
+    assert_true(configuration_find(&joint, 3)->leaves);          /* is gone, */
+    assert_false(configuration_find(&joint, 4)->outgoing_voter); /* and was none. */
+    assert_true(configuration_may_follow(&from, &joint));
+    struct configuration left;
+    configuration_leave(&joint, &left);
+    assert_true(configuration_equal(&left, &wanted));
+    assert_true(configuration_may_follow(&joint, &wanted));
+    assert_false(configuration_may_follow(&from, &wanted)); /* M4: not without the joint one. */
+    assert_false(configuration_may_follow(&joint, &from));
+}
+
+static void learners_come_and_go_in_one_step(void **unused) /* M2 */
+{
+    (void)unused;
+    struct configuration from = MADE_OF("a", "b", "cL");
+    struct configuration wanted = MADE_OF("a", "b", NULL, "dL");
+    struct configuration next;
+    assert_int_equal(configuration_toward(&from, &wanted, &next), STATUS_OK);
+    assert_true(configuration_equal(&next, &wanted));
+    assert_true(configuration_may_follow(&from, &next));
+    assert_int_equal(configuration_toward(&from, &from, &next), STATUS_INVALID); /* Nothing changes. */
+    struct configuration nobody = MADE_OF("aL", "bL");
+    assert_int_equal(configuration_toward(&from, &nobody, &next), STATUS_INVALID);
+}
+
+static void a_replaced_replica_shares_its_name(void **unused) /* M3, M4 */
+{
+    (void)unused;
+    struct configuration both = MADE_OF("a", "b", "c", "cL");
+    struct configuration wanted = MADE_OF("a", "b", NULL, "c");
+    struct configuration joint;
+    assert_true(configuration_is_valid(&both));
+    assert_int_equal(configuration_find_name(&both, "c")->id, 3); /* The voter. */
+    assert_int_equal(configuration_toward(&both, &wanted, &joint), STATUS_OK);
+    assert_true(configuration_is_valid(&joint));
+    assert_int_equal(configuration_find_name(&joint, "c")->id, 4); /* Who comes. */
+    assert_int_equal(configuration_add(&both, 9, "c", true), STATUS_INVALID);
+    assert_int_equal(configuration_add(&both, 9, "c", false), STATUS_INVALID);
+    struct configuration two_learners = MADE_OF("a", "b", "cL", NULL);
+    struct configuration demoted = both;
+    demoted.members[2].voter = false; /* Both would be learners named c. */
+    assert_false(configuration_is_valid(&demoted));
+    assert_int_equal(configuration_toward(&two_learners, &demoted, &joint), STATUS_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +198,9 @@ int main(void)
         cmocka_unit_test(packing_and_unpacking_gives_the_same),
         cmocka_unit_test(damaged_bytes_are_corrupt_or_another_valid_configuration),
         cmocka_unit_test(forbidden_forms_are_not_valid),
+        cmocka_unit_test(voters_change_through_a_joint_one),
+        cmocka_unit_test(learners_come_and_go_in_one_step),
+        cmocka_unit_test(a_replaced_replica_shares_its_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

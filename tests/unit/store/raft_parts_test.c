@@ -198,6 +198,45 @@ static void chain_tells_every_part_apart(void **unused) /* D1 */
     assert_true(chain != entry_chain(5, 1, 1, ENTRY_COMMAND, "ab", 1));
 }
 
+static void checkpoints_come_back_as_they_went(void **unused) /* T5 */
+{
+    (void)unused;
+    struct checkpoint checkpoint = { .count = 2, .matches = { { 7, 100 }, { UINT64_MAX, UINT64_MAX } } };
+    struct bytes *packed = checkpoint_pack(&checkpoint);
+    struct checkpoint read;
+    assert_int_equal(checkpoint_unpack(packed->data, packed->size, &read), STATUS_OK);
+    assert_int_equal(checkpoint_match_of(&read, 7), 100);
+    assert_true(checkpoint_match_of(&read, UINT64_MAX) == UINT64_MAX);
+    assert_int_equal(checkpoint_match_of(&read, 8), 0);
+    for (size_t size = 0; size < packed->size; size++) {
+        assert_int_equal(checkpoint_unpack(packed->data, size, &read), STATUS_CORRUPT);
+    }
+    packed->data[1] = 17; /* More than there can be. */
+    assert_int_equal(checkpoint_unpack(packed->data, packed->size, &read), STATUS_CORRUPT);
+    bytes_unref(&packed);
+}
+
+static void a_restarted_log_begins_behind_its_base(void **unused) /* N3 */
+{
+    (void)unused;
+    struct tail tail = { 0 };
+    tail_init(&tail, 8, 1000);
+    struct log_position base = { .index = 40, .term = 3, .chain = 77 };
+    tail_restart(&tail, &base);
+    struct log_position found;
+    assert_int_equal(tail_last(&tail).index, 40);
+    assert_true(tail_position(&tail, 40, &found) && found.chain == 77);
+    assert_false(tail_position(&tail, 39, &found));
+    assert_int_equal(tail_term_at(&tail, 40), 3);
+    assert_int_equal(tail_term_at(&tail, 39), 0);
+    struct raft_entry entry = { .index = 41, .term = 4, .type = ENTRY_NO_OP };
+    tail_append(&tail, &entry);
+    tail_compact(&tail, &(struct log_position){ .index = 41, .term = 4 });
+    assert_int_equal(tail.count, 0);
+    assert_int_equal(tail_last(&tail).index, 41);
+    tail_fini(&tail);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +247,8 @@ int main(void)
         cmocka_unit_test(tail_keeps_what_is_needed),
         cmocka_unit_test(fitting_takes_at_least_one),
         cmocka_unit_test(chain_tells_every_part_apart),
+        cmocka_unit_test(checkpoints_come_back_as_they_went),
+        cmocka_unit_test(a_restarted_log_begins_behind_its_base),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
