@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-enum { SEEDS = 300, SEEDS_TWICE = 10, SEEDS_TO_FIND_A_BUG = 200 };
+enum { SEEDS = 300, SEEDS_TWICE = 10, SEEDS_TO_FIND_A_BUG = 2000 };
 
 static uint64_t number_from(const char *name, uint64_t otherwise)
 {

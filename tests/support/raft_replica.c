@@ -77,9 +77,9 @@ static void send(struct swarm *swarm, uint32_t from, const struct core_message *
         counts->messages_doubled++;
         post(swarm, to, message, network_delay(swarm));
     }
-    if (faults && swarm->families.replay && swarm_chance(swarm, STREAM_NETWORK, 1)) { /* FLT2: much later. */
+    if (faults && swarm->families.replay && swarm_chance(swarm, STREAM_NETWORK, 4)) { /* FLT2: much later. */
         counts->messages_replayed++;
-        post(swarm, to, message, swarm_draw(swarm, STREAM_NETWORK, 8000 * MILLISECOND));
+        post(swarm, to, message, swarm_draw(swarm, STREAM_NETWORK, 4000 * MILLISECOND));
     }
 }
 
