@@ -81,9 +81,7 @@ static void break_node(struct chaos *chaos, uint32_t node, uint64_t majority, st
     switch (chance_next(chance) % 4) {
     case 0: sim_kill(sim, node); return;
     case 1: sim_hold(sim, node, STEPPER_HOLD_ALL); return;
-    case 2: /* F3. Not beside another broken one: see docs/as_built.md on followers whose disk hangs. */
-        if (sim_node_count(sim) == 3) sim_hold(sim, node, STEPPER_HOLD_PINNED);
-        break;
+    case 2: sim_hold(sim, node, STEPPER_HOLD_PINNED); break; /* F3 */
     default: break;
     }
     for (uint32_t peer = 0; peer < sim_node_count(sim); peer++) {
@@ -148,8 +146,10 @@ static void heal(struct chaos *chaos)
     sim_heal(sim);
     fault_heal(chaos, all_nodes(chaos));
     if (!sim_settles(sim, settle_ns)) {
-        sim_fail(sim, "S14: the cluster did not settle within %d s of its healing",
-                 (int)(settle_ns / SECONDS(1)));
+        char standing[SIM_STANDING_MAX];
+        sim_tell_standing(sim, standing);
+        sim_fail(sim, "S14: the cluster did not settle within %d s of its healing: %s",
+                 (int)(settle_ns / SECONDS(1)), standing);
     }
     chaos_clients_end(chaos);
 }
@@ -202,6 +202,7 @@ static void begin(struct chaos *chaos, const struct chaos_options *options)
     chaos->faults_ns = options->seed % LONG_SEED == 0 ? faults_long_ns : faults_ns;
     chaos->early = chance_permille(&setup, 100);
     chaos->isolated = SIM_NOBODY;
+    chaos->rotted = SIM_NOBODY;
     chaos->result->voters = world.voters;
     fault_draw(chaos, &world);
     plant(options->mutant, &world);

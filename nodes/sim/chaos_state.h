@@ -109,6 +109,7 @@ struct chaos {
         int64_t turn_ns;
         bool cut;
     } flap;
+    uint32_t rotted;   /* Whose state copy was damaged last. */
     uint32_t isolated; /* Whom the carousel cut off last, or is about to. */
     bool isolating;
 };

@@ -72,6 +72,7 @@ static void setup_tiny(struct trouble *trouble, struct sim_options *world)
     if (chance_permille(chance, 400)) {
         core->tail_entries = core->append_entries == 0 ? CORE_APPEND_ENTRIES_MAX : core->append_entries + 1;
     }
+    if (chance_permille(chance, 500)) world->log_keep_entries = (uint64_t)chance_between(chance, 1, 60);
     if (chance_permille(chance, 300)) core->preference_ticks = (uint32_t)chance_between(chance, 50, 400);
     if (core->preference_ticks != 0) core->preference_max_ticks = core->preference_ticks * 8;
 }

@@ -107,6 +107,9 @@ uint32_t sim_await_leader_other_than(struct sim *sim, uint32_t node, int64_t tim
 /* Every live node (of those expected) has applied the same index, one leads, all agree on it, and no call is
  * pending. */
 bool sim_settles(struct sim *sim, int64_t timeout_ns);
+/* How each node stands, for the story of a failure. */
+enum { SIM_STANDING_MAX = 400 };
+void sim_tell_standing(const struct sim *sim, char text[SIM_STANDING_MAX]);
 void sim_expect(struct sim *sim, uint64_t nodes); /* Of whom it asks that: a mask; all unless told. */
 /* DEP1: each blueprint has as many ACTIVE instances as it wants, and nothing else is left. */
 bool sim_deploys(struct sim *sim, int64_t timeout_ns);

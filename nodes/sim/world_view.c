@@ -115,6 +115,21 @@ static bool is_settled(void *context)
     return true;
 }
 
+void sim_tell_standing(const struct sim *sim, char text[SIM_STANDING_MAX])
+{
+    size_t used = (size_t)snprintf(text, SIM_STANDING_MAX, "%u calls open", sim->open_count);
+    for (uint32_t i = 0; i < sim->node_count && used < SIM_STANDING_MAX; i++) {
+        const struct sim_node *node = &sim->nodes[i];
+        const struct core_status *status = &node->status;
+        used += (size_t)snprintf(text + used, SIM_STANDING_MAX - used,
+                                 "; %u %s term %llu last %llu durable %llu commit %llu applied %llu", i,
+                                 node->runtime == NULL ? "down" : core_role_name(status->role),
+                                 (unsigned long long)status->hard.term,
+                                 (unsigned long long)status->last.index, (unsigned long long)status->durable,
+                                 (unsigned long long)status->commit, (unsigned long long)node->applied);
+    }
+}
+
 void sim_expect(struct sim *sim, uint64_t nodes)
 {
     sim->expected = nodes;

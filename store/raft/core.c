@@ -187,11 +187,15 @@ static void on_checkpoint(struct core *core, const struct checkpoint *checkpoint
     core->gate.recorded = *checkpoint;
 }
 
-/* D7: nothing goes that is not applied. */
+/* D7: nothing goes that is not applied, or in a snapshot that is durable and about to be loaded: the log
+ * writer goes by what the disk has applied, which is ahead of us from the flip on. */
 static void on_compacted(struct core *core, const struct log_position *base)
 {
     if (base->index <= core->tail.base.index) return; /* A snapshot went beyond it meanwhile. */
-    if (base->index > core->applied || base->index > core->persistence.durable) {
+    log_index applied = core->applied;
+    log_index flipped = core->receiving.stage >= RECEIVING_FLIP ? core->receiving.snapshot.position.index : 0;
+    if (flipped > applied) applied = flipped;
+    if (base->index > applied || base->index > core->persistence.durable) {
         core_fail(core, CORE_STOP_DRIVER);
         return;
     }
