@@ -77,6 +77,7 @@ static void post_who(struct actor *self, const struct founding *founding, const 
 
 static void post_founded(struct actor *self, const struct founder *founder, const char *node)
 {
+    if (founder->first.index == 0) return; /* Compacted here: a snapshot brings it on. */
     struct message *message = wire_message_create(KIND_FOUNDED);
     Pb__Founded *founded = message->body;
     founded->cluster_id = founder->founding.cluster_id;
