@@ -100,19 +100,19 @@ static bool exists(const char *folder, const char *name)
     return lstat(path, &entry) == 0;
 }
 
-/* A running node holds the lock of its store. */
-static enum status check_not_running(const char *data, struct error *error)
+/* A running node holds this lock (store/lmdb); so do we while things are moved. -1: not to be had. */
+static int lock_directory(const char *data, struct error *error)
 {
-    char path[PATH_SIZE];
-    (void)snprintf(path, sizeof path, "%s/store", data);
-    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0) return STATUS_OK;
-    bool held = flock(descriptor, LOCK_EX | LOCK_NB) != 0;
-    (void)close(descriptor);
-    if (!held) return STATUS_OK;
-    (void)error_set(error, STATUS_CONFLICT, "a node is running on %s", data);
-    error_hint(error, "stop it first");
-    return STATUS_CONFLICT;
+    int lock = open(data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0) return lock;
+    if (lock >= 0 && errno == EWOULDBLOCK) {
+        (void)error_set(error, STATUS_CONFLICT, "a node is running on %s", data);
+        error_hint(error, "stop it first");
+    } else {
+        (void)error_set(error, STATUS_IO, "lock %s: %s", data, strerror(errno));
+    }
+    if (lock >= 0) (void)close(lock);
+    return -1;
 }
 
 static enum status move(const char *data, const char *aside, const char *name, struct error *error)
@@ -126,13 +126,9 @@ static enum status move(const char *data, const char *aside, const char *name, s
     return error_set(error, STATUS_IO, "move %s aside: %s", from, strerror(errno));
 }
 
-static enum status clear_directory(struct restore *restore, struct error *error)
+static enum status move_aside(struct restore *restore, struct error *error)
 {
     const char *data = restore->options->config->node_data;
-    if (mkdir(data, 0700) != 0 && errno != EEXIST)
-        return error_set(error, STATUS_IO, "make %s: %s", data, strerror(errno));
-    enum status status = check_not_running(data, error);
-    if (status != STATUS_OK) return status;
     if (!exists(data, "store") && !exists(data, "member")) return STATUS_OK;
     if (!restore->options->force) {
         (void)error_set(error, STATUS_CONFLICT, "%s holds the data of a node already", data);
@@ -145,8 +141,21 @@ static enum status clear_directory(struct restore *restore, struct error *error)
         return error_set(error, STATUS_INVALID, "the name of the data directory is too long");
     if (mkdir(restore->aside, 0700) != 0)
         return error_set(error, STATUS_IO, "make %s: %s", restore->aside, strerror(errno));
-    status = move(data, restore->aside, "store", error); /* `member` last: I3 holds until then. */
+    enum status status = move(data, restore->aside, "store", error); /* `member` last: I3 holds until then. */
     if (status == STATUS_OK) status = move(data, restore->aside, "member", error);
+    return status;
+}
+
+static enum status clear_directory(struct restore *restore, struct error *error)
+{
+    const char *data = restore->options->config->node_data;
+    if (mkdir(data, 0700) != 0 && errno != EEXIST)
+        return error_set(error, STATUS_IO, "make %s: %s", data, strerror(errno));
+    int lock = lock_directory(data, error);
+    if (lock < 0) return error->status;
+    enum status status = move_aside(restore, error);
+    (void)close(
+        lock); /* The store takes it next, or whoever is faster: then that one has an empty directory. */
     return status;
 }
 
