@@ -7,6 +7,7 @@
 #include "actors/slice/doorbell.h"
 #include "actors/slice/instance.h"
 #include "nodes/assembly.h"
+#include "nodes/farewell.h"
 #include "nodes/log_print.h"
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
@@ -32,7 +33,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { STOP_TIMEOUT_S = 10 };
+enum { STOP_TIMEOUT_S = 10, FAREWELL_TIMEOUT_S = 1 };
 
 /* Everything that one node as a process holds; what options point to lives here. */
 struct daemon {
@@ -295,6 +296,7 @@ static void await_signal(const sigset_t *signals)
 static int stop(struct daemon *daemon)
 {
     say(daemon, 1, "daemon.stopping", "asked to stop");
+    farewell_say(daemon->runtime, SECONDS(FAREWELL_TIMEOUT_S));
     if (!runtime_stop(daemon->runtime, SECONDS(STOP_TIMEOUT_S))) {
         say(daemon, 3, "daemon.stop_timeout", "an actor did not end in time; leaving it behind");
         _exit(DAEMON_EXIT_RESTART);
