@@ -12,7 +12,7 @@
 
 static const int64_t answer_before_ns =
     MILLISECONDS(300);                                 /* A waiting command is told before its time is up. */
-static const int64_t end_after_ns = MILLISECONDS(150); /* The answer that it ends has left by then. */
+static const int64_t end_after_ns = MILLISECONDS(300); /* The answer that it ends has left by then. */
 
 /* --- ending this node ----------------------------------------------------------------------------------- */
 
@@ -179,7 +179,12 @@ static void on_told(struct actor *self, void *state, void *context, const struct
         return;
     }
     order->phase = ORDER_WAITING;
-    keeper_review(self, keeper);
+    if (order->detach) {
+        const struct node_order_state told = { .wait = "it was told" };
+        answer_order(self, keeper, order, &told);
+    } else {
+        keeper_review(self, keeper);
+    }
 }
 
 /* This node: it leads, so it hands over first (E9), whether that works or not. */
@@ -208,6 +213,9 @@ static void end_node(struct actor *self, struct voter_keeper *keeper, struct nod
     bool restart = order->request->kind == KIND_NODE_RESTART_REQUEST;
     const char *presence = keeper_view_presence(&keeper->view, order->node);
     order->incarnation = keeper_view_incarnation(&keeper->view, order->node);
+    const char *through =
+        order->request->from_node; /* Who speaks through the node that ends hears no more. */
+    if (through != NULL && strcmp(through, order->node) == 0) order->detach = true;
     if (strcmp(order->node, keeper->options->node) == 0) {
         hand_over(self, order, "", on_handed_over);
         return;

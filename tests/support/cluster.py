@@ -89,12 +89,18 @@ class Node:
         self.process = None
         self.wanted = False
 
+    def bootstrap(self):
+        """The founders found; who comes later knows the others as peers, and joins."""
+        founders = [n.name for n in self.cluster.nodes[:self.cluster.founders]]
+        return founders if self.name in founders else []
+
     def write_config(self):
-        peers = {n.name: n.address for n in self.cluster.nodes if n is not self}
+        known = self.cluster.nodes[:self.cluster.founders]  # The others make themselves known by joining.
+        peers = {n.name: n.address for n in known if n is not self}
         config = {
             "node": {"id": self.name, "data": str(self.data), "labels": {"zone": f"zone-{self.number}"}},
             "cluster": {"listen": self.address, "name": self.cluster.name, "peers": peers,
-                        "bootstrap": [n.name for n in self.cluster.nodes]},
+                        "bootstrap": self.bootstrap()},
             "client": {"listen": self.client},
             "management": {"listen": self.management},
             "repositories": self.cluster.repositories,
@@ -150,7 +156,8 @@ class Cluster:
     """`with Cluster(3) as cluster:`; leaving it ends every process that it started."""
 
     def __init__(self, size=3, name="local", repositories=(), directory=None, extra_config=None, environment=None,
-                 keep=False):
+                 keep=False, founders=None):
+        self.founders = size if founders is None else founders
         self.bin = build_dir() / "bin"
         self.name, self.keep = name, keep
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="aether-"))
@@ -163,7 +170,7 @@ class Cluster:
         self.watcher = threading.Thread(target=self._restart_failed, daemon=True)
 
     def __enter__(self):
-        for node in self.nodes:
+        for node in self.nodes[:self.founders]:
             node.start()
         self.watcher.start()
         return self
