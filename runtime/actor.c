@@ -2,6 +2,7 @@
 #include "runtime/machine.h"
 
 #include "runtime/base/memory.h"
+#include "runtime/base/planted.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -138,7 +139,10 @@ void actor_ask(struct actor *self, struct actor_id to, struct message **message,
     taken->ask_id = id;
     taken->deadline_ns = deadline_ns;
     taken->ask_depth = (uint16_t)(turn->ask_depth + 1);
-    struct timer timer = { .due_ns = deadline_ns, .kind = KIND_ASK_DEADLINE, .tag = id, .owner = self };
+    int64_t late_ns = PLANTED("runtime.deadline_comes_late") ? MILLISECONDS(15) : 0;
+    struct timer timer = {
+        .due_ns = deadline_ns + late_ns, .kind = KIND_ASK_DEADLINE, .tag = id, .owner = self
+    };
     asks_find(self->asks, id)->timer = scheduler_timer_arm(self, &timer);
     enum status status = STATUS_OVERLOADED;
     if (asks_count(self->asks) <= ASKS_MAX && taken->ask_depth <= ASK_DEPTH_MAX)

@@ -10,6 +10,7 @@
 #include "runtime/machine.h"
 
 #include "runtime/base/memory.h"
+#include "runtime/base/planted.h"
 
 #define STOP_WITHIN_NS        SECONDS(5)
 #define STOP_WITHIN_PINNED_NS SECONDS(30)
@@ -256,7 +257,7 @@ static bool continue_end(struct actor *actor)
         finish(actor);
         return true;
     }
-    struct actor_id last = actor->children->ids[count - 1];
+    struct actor_id last = actor->children->ids[PLANTED("runtime.children_stop_forward") ? 0 : count - 1];
     struct message *stop = message_create(KIND_STOP, 0);
     send_system(actor->runtime, id_of(actor), last, &stop);
     arm_stop_deadline(actor, last);

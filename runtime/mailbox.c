@@ -7,6 +7,7 @@
 #include "runtime/mailbox.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/planted.h"
 
 #include <ck_pr.h>
 
@@ -70,6 +71,7 @@ uint32_t mailbox_reserve(struct mailbox *mailbox, uint32_t wanted)
     for (;;) {
         uint32_t capacity = ck_pr_load_32(&mailbox->capacity);
         uint32_t used = credits_of(word);
+        if (used >= capacity && PLANTED("runtime.bound_ignored")) capacity = used + 1;
         if (used >= capacity) return 0;
         uint32_t granted = capacity - used < wanted ? capacity - used : wanted;
         if (replace(mailbox, &word, word + granted)) return granted;
@@ -103,7 +105,8 @@ enum mailbox_push mailbox_push(struct mailbox *mailbox, struct message *message,
     uint64_t word = ck_pr_load_64(&mailbox->word);
     for (;;) {
         uint32_t credits = credits_of(word);
-        if (credit && credits++ >= ck_pr_load_32(&mailbox->capacity)) return MAILBOX_FULL;
+        if (credit && credits++ >= ck_pr_load_32(&mailbox->capacity) && !PLANTED("runtime.bound_ignored"))
+            return MAILBOX_FULL;
         message->next = behind(word);
         uint64_t before = word;
         if (!replace(mailbox, &word, word_of(message) | credits)) continue;

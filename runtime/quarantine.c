@@ -17,6 +17,7 @@
 
 #include "runtime/base/hash.h"
 #include "runtime/base/memory.h"
+#include "runtime/base/planted.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -146,7 +147,7 @@ bool quarantine_refuses(struct actor *actor, struct message *message)
     if (fingerprint == 0) return false;
     pthread_mutex_lock(&quarantine->lock);
     struct entry *entry = find(quarantine, actor->behavior, fingerprint);
-    bool holds = entry != NULL && entry->kept;
+    bool holds = entry != NULL && entry->kept && !PLANTED("runtime.poison_comes_again");
     if (holds) entry->refused++;
     pthread_mutex_unlock(&quarantine->lock);
     if (!holds) return false;

@@ -9,6 +9,7 @@
 #include "runtime/supervisor.h"
 
 #include "runtime/base/memory.h"
+#include "runtime/base/planted.h"
 
 #include <string.h>
 
@@ -96,7 +97,8 @@ static bool count_restart(struct actor *self, struct supervisor *supervisor)
     memmove(times, times + old, count * sizeof *times);
     times[count++] = now_ns;
     supervisor->restarted_count = count;
-    if (count > supervisor->options.intensity_max) return false;
+    uint32_t most = supervisor->options.intensity_max * (PLANTED("runtime.restarts_too_often") ? 2 : 1);
+    if (count > most) return false;
     int64_t delay_ns = count == 1 ? 0 : DELAY_FIRST_NS;
     for (uint32_t i = 2; i < count && delay_ns < DELAY_MAX_NS; i++) {
         delay_ns *= 2;
@@ -125,7 +127,8 @@ static void want_with(struct supervisor *supervisor, uint32_t index)
     uint32_t first = index;
     uint32_t last = index;
     if (supervisor->options.strategy == ONE_FOR_ALL) first = 0;
-    if (supervisor->options.strategy != ONE_FOR_ONE) last = supervisor->options.child_count - 1;
+    bool alone = supervisor->options.strategy == ONE_FOR_ONE || PLANTED("runtime.rest_left_running");
+    if (!alone) last = supervisor->options.child_count - 1;
     for (uint32_t i = first; i <= last; i++) {
         struct child *child = &supervisor->children[i];
         /* What had ended for good stays down. */

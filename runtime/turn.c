@@ -4,6 +4,7 @@
 #include "runtime/machine.h"
 
 #include "runtime/base/hash.h"
+#include "runtime/base/planted.h"
 
 enum { CREDITS_KEPT_MAX = 64 };
 
@@ -56,7 +57,8 @@ static void refuse(struct actor *actor, struct message *message, enum status sta
     } else if (send_awaits_answer(message)) {
         send_refusal_status(runtime, message, status);
     } else if (message->lane == LANE_USER) {
-        __atomic_fetch_add(&runtime->dropped, 1, __ATOMIC_RELAXED);
+        if (!PLANTED("runtime.dead_letter_not_counted"))
+            __atomic_fetch_add(&runtime->dropped, 1, __ATOMIC_RELAXED);
     }
     mailbox_discard(&actor->reader, &message);
 }
@@ -76,7 +78,7 @@ static void drop_oldest(struct actor *actor)
     if (message->next == NULL) actor->user.last = before;
     actor->user_count--;
     leave_mailbox(actor, message);
-    count_dropped(actor);
+    if (!PLANTED("runtime.drop_not_counted")) count_dropped(actor);
     send_refusal_status(actor->runtime, message, STATUS_OVERLOADED);
     mailbox_discard(&actor->reader, &message);
 }
@@ -93,6 +95,8 @@ static void enqueue(struct actor *actor, struct message *message)
     }
     queue_push(&actor->user, message);
     actor->user_count++;
+    if (PLANTED("runtime.newest_first") && actor->user_count == 2)
+        queue_push(&actor->user, queue_pop(&actor->user));
     const struct behavior *behavior = actor->behavior;
     if (behavior->policy == MAILBOX_DROP_OLDEST && actor->user_count > machine_mailbox_capacity(behavior))
         drop_oldest(actor);

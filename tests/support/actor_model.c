@@ -4,6 +4,9 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
+#include "runtime/metrics.h"
+
+#include <string.h>
 
 enum {
     KIND_WORK = 2000, /* body: struct work. A send. */
@@ -16,8 +19,10 @@ enum { KEPT_MAX = 64, NOBODY = UINT32_MAX };
 #define ASK_TIMEOUT_NS MILLISECONDS(20)
 
 struct work {
+    struct model_tracked tracked;
     uint32_t from; /* A member of the crowd, or NOBODY. */
     uint32_t budget;
+    bool forwarded;  /* It may come by several members. */
     uint64_t number; /* Grows from message to message of a pair. */
 };
 
@@ -29,9 +34,11 @@ struct member {
     struct message *kept[KEPT_MAX];
     uint32_t kept_count;
     uint32_t inside; /* Turns of this actor that run just now. */
+    bool in_question;
 };
 
-struct question { /* Context of an ask. */
+struct question { /* Context of an ask; lives as long as the model, so that a second completion is seen. */
+    struct question *next;
     struct model *model;
     int64_t deadline_ns;
     uint32_t completions;
@@ -45,15 +52,93 @@ static void add(uint64_t *count)
     __atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
 }
 
+void model_count(uint64_t *count)
+{
+    add(count);
+}
+
 static uint64_t read_count(const uint64_t *count)
 {
     return __atomic_load_n(count, __ATOMIC_RELAXED);
 }
 
-static struct message *work_create(uint32_t kind, uint32_t from, uint64_t number, uint32_t budget)
+/* --- the ledger --------------------------------------------------------------------------------------- */
+
+enum ledger_mark { LEDGER_HANDLED = 1, LEDGER_DESTROYED = 2, LEDGER_PLAIN = 4, LEDGER_NOT_SENT = 8 };
+
+/* Returns what was marked before. */
+static uint8_t mark(const struct model_tracked *tracked, enum ledger_mark how)
+{
+    return __atomic_fetch_or(&tracked->model->ledger[tracked->entry], (uint8_t)how, __ATOMIC_RELAXED);
+}
+
+static void on_destroyed(struct message *message)
+{
+    const struct model_tracked *tracked = message->body;
+    if ((mark(tracked, LEDGER_DESTROYED) & LEDGER_DESTROYED) != 0) add(&tracked->model->destroyed_twice);
+    __atomic_fetch_sub(&tracked->model->open, 1, __ATOMIC_ACQ_REL);
+}
+
+void model_track(struct model *model, struct message *message, bool plain)
+{
+    struct model_tracked *tracked = message->body;
+    tracked->model = model;
+    tracked->entry = __atomic_fetch_add(&model->entries, 1, __ATOMIC_RELAXED);
+    CHECK(tracked->entry < model->ledger_size);
+    model->ledger[tracked->entry] = plain ? LEDGER_PLAIN : 0;
+    message->release = on_destroyed;
+    __atomic_fetch_add(&model->open, 1, __ATOMIC_RELAXED);
+}
+
+void model_handled(const struct message *message)
+{
+    const struct model_tracked *tracked = message->body;
+    if ((mark(tracked, LEDGER_HANDLED) & LEDGER_HANDLED) != 0) add(&tracked->model->handled_twice);
+}
+
+void model_not_sent(const struct message *message)
+{
+    (void)mark(message->body, LEDGER_NOT_SENT);
+}
+
+static void add_counted(void *context, const struct metric_sample *sample)
+{
+    static const char *const counted[] = { "aether_actor_drops", "aether_dead_letters",
+                                           "aether_actor_quarantined" };
+    for (size_t i = 0; i < ARRAY_COUNT(counted); i++) {
+        if (strcmp(sample->metric->name, counted[i]) == 0) *(int64_t *)context += (int64_t)sample->value;
+    }
+}
+
+int64_t model_unaccounted(const struct model *model)
+{
+    int64_t unseen = 0;
+    for (uint32_t i = 0; i < model->entries; i++) {
+        uint8_t marks = model->ledger[i];
+        if ((marks & (LEDGER_PLAIN | LEDGER_HANDLED | LEDGER_NOT_SENT)) == LEDGER_PLAIN) unseen++;
+    }
+    int64_t counted = 0;
+    runtime_visit_metrics(model->runtime, add_counted, &counted);
+    return unseen - (counted - (int64_t)model->answers[STATUS_INVALID]); /* Quarantined asks were told. */
+}
+
+void model_free(struct model *model)
+{
+    memory_free(model->ledger);
+    model->ledger = NULL;
+    while (model->questions != NULL) {
+        struct question *question = model->questions;
+        model->questions = question->next;
+        memory_free(question);
+    }
+}
+
+static struct message *work_create(struct model *model, uint32_t kind, uint32_t from, uint64_t number,
+                                   uint32_t budget)
 {
     struct message *message = message_create(kind, sizeof(struct work));
     *(struct work *)message->body = (struct work){ .from = from, .number = number, .budget = budget };
+    model_track(model, message, kind == KIND_WORK);
     return message;
 }
 
@@ -61,11 +146,11 @@ static struct message *work_create(uint32_t kind, uint32_t from, uint64_t number
 
 static void send_work(struct actor *self, struct member *member, uint32_t to, uint32_t budget)
 {
-    struct message *message = work_create(KIND_WORK, member->index, ++member->sent_to[to], budget);
-    add(&member->model->sent); /* Before it can be handled. */
+    struct message *message =
+        work_create(member->model, KIND_WORK, member->index, ++member->sent_to[to], budget);
     if (actor_send(self, member->model->ids[to], &message) == STATUS_OK) return;
-    __atomic_fetch_sub(&member->model->sent, 1, __ATOMIC_RELAXED);
     add(&member->model->refused);
+    model_not_sent(message);
     message_destroy(&message);
 }
 
@@ -83,16 +168,26 @@ static void on_completed(struct actor *self, void *state, void *context, const s
         struct message *kept = actor_keep(self);
         message_destroy(&kept);
     }
-    memory_free(question); /* A second completion would be a use after free. */
+}
+
+static struct question *question_create(struct model *model, int64_t deadline_ns)
+{
+    struct question *question = memory_zalloc(sizeof *question);
+    question->model = model;
+    question->deadline_ns = deadline_ns;
+    question->next = __atomic_load_n(&model->questions, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&model->questions, &question->next, question, true, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED)) {
+    }
+    add(&model->asked);
+    return question;
 }
 
 static void ask_work(struct actor *self, struct member *member, uint32_t to, uint32_t budget)
 {
-    struct question *question = memory_zalloc(sizeof *question);
-    question->model = member->model;
-    question->deadline_ns = actor_now_ns(self) + ASK_TIMEOUT_NS;
-    struct message *message = work_create(KIND_QUESTION, member->index, ++member->sent_to[to], budget);
-    add(&member->model->asked);
+    struct question *question = question_create(member->model, actor_now_ns(self) + ASK_TIMEOUT_NS);
+    struct message *message =
+        work_create(member->model, KIND_QUESTION, member->index, ++member->sent_to[to], budget);
     actor_ask(self, member->model->ids[to], &message, ASK_TIMEOUT_NS, on_completed, question);
 }
 
@@ -113,11 +208,8 @@ static void spawn_guest(struct actor *self, struct member *member, uint32_t budg
     enum status status = actor_spawn(self, &guest_behavior, &options, &guest, NULL);
     CHECK(status == STATUS_OK);
     add(&member->model->spawned);
-    struct question *question = memory_zalloc(sizeof *question);
-    question->model = member->model;
-    question->deadline_ns = actor_now_ns(self) + ASK_TIMEOUT_NS;
-    struct message *message = work_create(KIND_QUESTION, NOBODY, 0, budget);
-    add(&member->model->asked);
+    struct question *question = question_create(member->model, actor_now_ns(self) + ASK_TIMEOUT_NS);
+    struct message *message = work_create(member->model, KIND_QUESTION, NOBODY, 0, budget);
     actor_ask(self, guest, &message, ASK_TIMEOUT_NS, on_completed, question);
 }
 
@@ -129,6 +221,10 @@ static void do_something(struct actor *self, struct member *member, uint32_t bud
     case 0:
     case 1: arm_timer(self, member, budget); break;
     case 2: spawn_guest(self, member, budget); break;
+    case 7:
+        model_give_task(self, member->model, member->in_question);
+        send_work(self, member, to, budget);
+        break;
     case 3:
     case 4:
     case 5:
@@ -174,6 +270,7 @@ static void on_work(struct actor *self, void *state, const struct message *messa
 {
     struct member *member = state;
     enter(member);
+    model_handled(message);
     add(&member->model->handled);
     const struct work *work = message->body;
     check_order(member, work);
@@ -201,6 +298,7 @@ static void forward(struct actor *self, struct member *member)
     struct message *question = actor_keep(self);
     ((struct work *)question->body)->from = NOBODY; /* It arrives by another way than its pair's. */
     ((struct work *)question->body)->budget = 1;
+    ((struct work *)question->body)->forwarded = true;
     uint32_t to = (uint32_t)(actor_random(self) % MODEL_ACTORS);
     actor_forward(self, member->model->ids[to], &question);
 }
@@ -209,9 +307,12 @@ static void on_question(struct actor *self, void *state, const struct message *m
 {
     struct member *member = state;
     enter(member);
+    if (!((const struct work *)message->body)->forwarded) model_handled(message);
     const struct work *work = message->body;
     check_order(member, work);
+    member->in_question = true;
     spend(self, member, work->budget);
+    member->in_question = false;
     switch (actor_random(self) % 8) {
     case 0: actor_refuse(self, message, STATUS_CONFLICT); break;
     case 1: break; /* The deadline will answer. */
@@ -304,6 +405,7 @@ static const struct behavior pinned_member_behavior = {
 static void guest_handle(struct actor *self, void *state, const struct message *message)
 {
     (void)state;
+    model_handled(message);
     if (actor_random(self) % 2 == 0) reply(self, message);
     if (actor_random(self) % 2 == 0) {
         actor_stop(self, actor_self(self));
@@ -324,6 +426,9 @@ static const struct behavior guest_behavior = { .name = "guest",
 void model_start(struct model *model, struct runtime *runtime, uint32_t tokens, uint32_t work)
 {
     model->runtime = runtime;
+    model->ledger_size = tokens * work * 4 + 1000;
+    model->ledger = memory_array(model->ledger_size, sizeof *model->ledger);
+    model_families_start(model);
     for (uint32_t i = 0; i < MODEL_ACTORS; i++) {
         struct member_options given = { model, i };
         struct spawn_options options = { .options = &given, .label = "crowd" };
@@ -332,10 +437,9 @@ void model_start(struct model *model, struct runtime *runtime, uint32_t tokens, 
         CHECK(status == STATUS_OK);
     }
     for (uint32_t i = 0; i < tokens; i++) {
-        struct message *message = work_create(KIND_WORK, NOBODY, 0, work);
-        add(&model->sent);
+        struct message *message = work_create(model, KIND_WORK, NOBODY, 0, work);
         if (runtime_send(runtime, model->ids[i % MODEL_ACTORS], &message) == STATUS_OK) continue;
-        __atomic_fetch_sub(&model->sent, 1, __ATOMIC_RELAXED);
+        model_not_sent(message);
         message_destroy(&message);
     }
 }
@@ -343,7 +447,7 @@ void model_start(struct model *model, struct runtime *runtime, uint32_t tokens, 
 bool model_is_quiet(const struct model *model)
 {
     uint64_t timers = read_count(&model->timers_seen) + read_count(&model->timers_cancelled);
-    return read_count(&model->handled) == read_count(&model->sent) &&
+    return __atomic_load_n(&model->open, __ATOMIC_ACQUIRE) == 0 &&
            read_count(&model->completed) == read_count(&model->asked) &&
            read_count(&model->downs) == read_count(&model->spawned) &&
            timers == read_count(&model->timers_armed);
@@ -363,6 +467,14 @@ void model_watch_bounds(struct model *model)
 
 uint64_t model_violations(const struct model *model)
 {
-    return read_count(&model->overtaken) + read_count(&model->at_once) + read_count(&model->twice) +
-           read_count(&model->late) + read_count(&model->over_bound);
+    const uint64_t *const all[] = {
+        &model->overtaken,   &model->at_once,       &model->twice,           &model->late,
+        &model->over_bound,  &model->handled_twice, &model->destroyed_twice, &model->poison_thrice,
+        &model->alive_twice, &model->out_of_order,  &model->too_often,       &model->gave_up_early,
+    };
+    uint64_t sum = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(all); i++) {
+        sum += read_count(all[i]);
+    }
+    return sum;
 }

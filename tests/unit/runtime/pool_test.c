@@ -101,11 +101,21 @@ static const struct behavior watcher_behavior = { .name = "watcher",
                                                   .rows = watcher_rows,
                                                   .row_count = 1 };
 
+static struct runtime *runtime_for(struct scheduler *pool, struct model *model)
+{
+    return runtime_create(&(struct runtime_options){ .scheduler = pool,
+                                                     .node = "n1",
+                                                     .log = model_log,
+                                                     .log_context = model,
+                                                     .log_level = 2,
+                                                     .fingerprint = model_fingerprint });
+}
+
 static void crowd_on(uint32_t threads)
 {
     struct scheduler *pool = pool_with(threads);
-    struct runtime *runtime = runtime_on(pool);
     struct model model = { 0 };
+    struct runtime *runtime = runtime_for(pool, &model);
     struct gate gate;
     gate_init(&gate);
     model_start(&model, runtime, 300, 60);
@@ -117,8 +127,12 @@ static void crowd_on(uint32_t threads)
     gate_await(&gate, 1);
     assert_int_equal(model_violations(&model), 0);
     assert_true(model.handled > 1000);
+    assert_int_equal(model_unaccounted(&model), 0); /* ACT3 */
+    __atomic_store_n(&model.stopping, true, __ATOMIC_RELEASE);
     end_all(pool, runtime);
     assert_true(model.completed == model.asked);
+    assert_int_equal(model_violations(&model), 0);
+    model_free(&model);
 }
 
 static void the_crowd_on_one_thread(void **unused)
@@ -145,12 +159,15 @@ static void a_stop_in_the_middle(void **unused)
     (void)unused;
     for (uint32_t round = 0; round < 20; round++) {
         struct scheduler *pool = pool_with(2);
-        struct runtime *runtime = runtime_on(pool);
         struct model model = { 0 };
+        struct runtime *runtime = runtime_for(pool, &model);
         model_start(&model, runtime, 300, 200);
+        __atomic_store_n(&model.stopping, true, __ATOMIC_RELEASE);
         end_all(pool, runtime);
         assert_true(model.completed == model.asked); /* ACT5, CANCELLED among them. */
         assert_int_equal(model_violations(&model), 0);
+        assert_int_equal(model.open, 0); /* Mailboxes destroyed full. */
+        model_free(&model);
     }
 }
 
