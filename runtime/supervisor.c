@@ -165,6 +165,8 @@ static void proceed(struct actor *self, struct supervisor *supervisor)
     for (uint32_t i = supervisor->options.child_count; i > 0; i--) {
         struct child *child = &supervisor->children[i - 1];
         if (!child->wanted || !actor_id_is_set(child->id)) continue;
+        /* A start that was due for an earlier failure waits for these to be down too. */
+        if (!PLANTED("runtime.restart_does_not_wait")) actor_cancel(self, &supervisor->timer);
         if (!child->stopping) stop_child(self, child, i - 1);
         return;
     }

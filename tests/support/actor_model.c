@@ -6,6 +6,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/metrics.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -467,14 +468,28 @@ void model_watch_bounds(struct model *model)
 
 uint64_t model_violations(const struct model *model)
 {
-    const uint64_t *const all[] = {
-        &model->overtaken,   &model->at_once,       &model->twice,           &model->late,
-        &model->over_bound,  &model->handled_twice, &model->destroyed_twice, &model->poison_thrice,
-        &model->alive_twice, &model->out_of_order,  &model->too_often,       &model->gave_up_early,
+    const struct {
+        const char *name;
+        const uint64_t *count;
+    } all[] = {
+        { "overtaken", &model->overtaken },
+        { "at once", &model->at_once },
+        { "completed twice", &model->twice },
+        { "late", &model->late },
+        { "over the bound", &model->over_bound },
+        { "handled twice", &model->handled_twice },
+        { "destroyed twice", &model->destroyed_twice },
+        { "poison thrice", &model->poison_thrice },
+        { "alive twice", &model->alive_twice },
+        { "out of order", &model->out_of_order },
+        { "restarted too often", &model->too_often },
+        { "gave up early", &model->gave_up_early },
     };
     uint64_t sum = 0;
     for (size_t i = 0; i < ARRAY_COUNT(all); i++) {
-        sum += read_count(all[i]);
+        uint64_t count = read_count(all[i].count);
+        if (count > 0) (void)fprintf(stderr, "model: %s: %llu\n", all[i].name, (unsigned long long)count);
+        sum += count;
     }
     return sum;
 }
