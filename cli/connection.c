@@ -274,6 +274,7 @@ static enum status open_session(struct connection *connection, int64_t timeout_n
     enum status status = ask(connection, request, &terms, true, &reply, error);
     message_destroy(&request);
     if (status != STATUS_OK) return status;
+    CHECK(reply != NULL); /* OK comes with one. */
     bool opened = reply->kind == KIND_SESSION_OPEN_REPLY;
     connection->session = opened ? ((const Pb__SessionOpenReply *)reply->body)->session : 0;
     connection->sequence = 0;
