@@ -340,7 +340,8 @@ struct core_role_changed {
     log_index no_op;   /* When it leads: the no-op's index. */
 };
 
-/* The active configuration is another one (M1), or became committed. core_status has it. */
+/* The active configuration is another one (M1), or became committed. core_status has it. The founding's is
+ * not told; nor is that a joint one committed: it is left in the same step. */
 struct core_configured {
     log_index index;
     bool joint;

@@ -367,7 +367,7 @@ void election_step_down_if_unheard(struct core *core)
     bool unheard = core->now - heard > core->options.election_min_ticks;
     if (!unheard && core->now < stuck_at(core)) return;
     if (unheard) MARK("raft.leader_hears_no_quorum");
-    else MARK("raft.leader_commits_nothing");
+    if (!unheard) MARK("raft.leader_commits_nothing");
     election_follow(core, core->hard.term, 0);
 }
 

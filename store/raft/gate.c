@@ -157,9 +157,10 @@ void gate_on_hello_reply(struct core *core, const struct core_message *message)
     }
     adopt_term(core, message->term);
     peer->greeted = asks(core, peer);
+    bool enough = has_enough_answers(core);
     if (message->leads) MARK("raft.gate_opened_by_the_leader");
-    else if (has_enough_answers(core)) MARK("raft.gate_opened_by_all_others");
-    if (message->leads || has_enough_answers(core)) open_gate(core);
+    if (enough && !message->leads) MARK("raft.gate_opened_by_all_others");
+    if (enough || message->leads) open_gate(core);
 }
 
 /* --- retired ids (E5) --- */

@@ -43,8 +43,9 @@ static bool acknowledges(const struct core_message *message)
 
 static void leave(struct core *core, const struct core_message *message)
 {
-    bool held_wrongly = MUTANT(core, ACK_BEFORE_SYNC) || MUTANT(core, HELD_OVER_TERM);
-    if (acknowledges(message) && message->match > core->persistence.durable && !held_wrongly) {
+    bool checked = !MUTANT(core, ACK_BEFORE_SYNC);
+    if (MUTANT(core, HELD_OVER_TERM)) checked = false;
+    if (checked && acknowledges(message) && message->match > core->persistence.durable) {
         core_fail(core, CORE_STOP_ACKNOWLEDGE);
         return;
     }

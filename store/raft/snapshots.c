@@ -157,7 +157,7 @@ static void flip(struct core *core)
     if (!keep && known) core_fail(core, CORE_STOP_TRUNCATION); /* It contradicts what is committed here. */
     if (core->stop != CORE_RUNNING) return;
     if (keep) MARK("raft.snapshot_keeps_the_log");
-    else MARK("raft.snapshot_drops_the_log");
+    if (!keep) MARK("raft.snapshot_drops_the_log");
     receiving->stage = RECEIVING_FLIP;
     receiving->sequence = persistence_install(core, snapshot, keep);
     if (!keep) {

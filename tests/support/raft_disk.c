@@ -149,6 +149,7 @@ void raft_disk_clone(struct raft_disk *to, const struct raft_disk *from)
     to->base_configuration = from->base_configuration;
     to->copy = from->copy;
     to->damaged = from->damaged;
+    to->replay_till = from->replay_till;
 }
 
 void raft_disk_write(struct raft_disk *disk, const struct core_persist *persist)
@@ -238,6 +239,7 @@ void raft_disk_init(const struct raft_disk *disk, struct core_term_run *runs,
         .last = raft_log_last(&disk->log),
         .applied = disk->damaged ? disk->log.base.index : disk->copy.position.index,
         .damaged = disk->damaged,
+        .replay_till = disk->replay_till,
         .term_runs = runs,
         .configurations = configurations,
     };

@@ -51,7 +51,8 @@ struct raft_disk {
     struct raft_batch *last;
     struct core_log_configuration base_configuration; /* In force at the base of `written`; index 0: none. */
     struct raft_state copy;                           /* Of the state. */
-    bool damaged;                                     /* The copy is (T6). */
+    bool damaged;                                     /* The copy is, and needs a snapshot (T6). */
+    log_index replay_till; /* The copy was, and is built again from the log, committed so far; 0: no. */
 };
 
 void raft_disk_write(struct raft_disk *disk, const struct core_persist *persist);

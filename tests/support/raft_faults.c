@@ -193,17 +193,23 @@ static bool put_back_old_copy(struct swarm *swarm, uint32_t at)
     return true;
 }
 
+/* T6: where the log reaches back to its first entry, the state is built again from it. */
+static void spoil(struct swarm *swarm, struct raft_disk *disk)
+{
+    swarm->result->counts.damaged_copies++;
+    disk->damaged = disk->log.base.index > 0;
+    if (disk->damaged) return;
+    if (disk->copy.position.index > disk->replay_till) disk->replay_till = disk->copy.position.index;
+    disk->copy = (struct raft_state){ 0 };
+}
+
 void faults_restart(struct swarm *swarm, uint32_t at)
 {
     struct replica *replica = &swarm->replicas[at];
     if (replica->core != NULL || replica->retired || swarm->healed) return;
     bool unwell = somebody_is_unwell(swarm);
     if (swarm->families.old_copies && !unwell && chance(swarm, 50)) unwell = put_back_old_copy(swarm, at);
-    bool spoil = swarm->families.damage && !unwell && replica->disk.log.base.index > 0 && chance(swarm, 30);
-    if (spoil) {
-        replica->disk.damaged = true;
-        swarm->result->counts.damaged_copies++;
-    }
+    if (swarm->families.damage && !unwell && chance(swarm, 30)) spoil(swarm, &replica->disk);
     replica_start(swarm, at, CORE_START_RESTARTED);
     for (uint32_t peer = 0; peer < swarm->count; peer++) {
         if (peer == at || !swarm->families.hints) continue;

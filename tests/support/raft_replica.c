@@ -407,7 +407,7 @@ static void arm(struct swarm *swarm, uint32_t at)
     if (!replica->sleepy || replica->core == NULL) return;
     uint64_t due = replica->ticked_at + (uint64_t)core_next_tick_due(replica->core) * TICK_US;
     bool armed = replica->tick_armed_at > swarm->now && replica->tick_armed_at <= due;
-    if (armed || due > swarm->now + 3600 * (uint64_t)T_MAX_US) return;
+    if (armed || due > swarm->now + 3600 * T_MAX_US) return;
     replica->tick_armed_at = due;
     occasions_add(swarm, OCCASION_TICK, at, due);
 }

@@ -371,8 +371,7 @@ static void on_event(struct script *script, struct notation_line *line)
     else if (is(what, "status")) on_status(script);
     else if (is(what, "due")) on_due(script);
     else if (is(what, "peers")) on_peers(script);
-    else if (on_wider_event(script, what, line)) return;
-    else if (is(what, "begin")) return;
+    else if (is(what, "begin") || on_wider_event(script, what, line)) return;
     else if (is(what, "disk-error")) event.type = CORE_EVENT_DISK_ERROR;
     else {
         uint64_t number = notation_number(notation_next(line));

@@ -6,14 +6,13 @@
 #include "tests/support/raft_oracle.h"
 #include "tests/support/raft_swarm.h"
 
-enum {
-    MILLISECOND = 1000,
-    TICK_US = 10 * MILLISECOND,
-    T_MIN_US = 500 * MILLISECOND,
-    T_MAX_US = 1000 * MILLISECOND,
-    FAULTS_END_US = 12000 * MILLISECOND,
-    WAITING_READS_MAX = 4096,
-};
+#define MILLISECOND   UINT64_C(1000)
+#define TICK_US       (10 * MILLISECOND)
+#define T_MIN_US      (500 * MILLISECOND)
+#define T_MAX_US      (1000 * MILLISECOND)
+#define FAULTS_END_US (12000 * MILLISECOND)
+
+enum { WAITING_READS_MAX = 4096 };
 
 enum stream {
     STREAM_NETWORK,
