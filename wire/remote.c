@@ -9,6 +9,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/map.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/planted.h"
 #include "runtime/base/text.h"
@@ -326,6 +327,7 @@ static void on_reply(struct remote *remote, struct actor *self, const char *from
     struct asked *asked = map_get_number(&remote->asked, header->correlation);
     if (asked == NULL) return; /* Late or repeated: its ask has ended. */
     if (strcmp(asked->node, from_node) != 0) {
+        MARK("remote.reply_of_another_node");
         remote_drop(remote, self, from_node, "a reply to what another node was asked");
         return;
     }
@@ -352,6 +354,7 @@ static bool window_take(struct window *window, uint32_t number)
         }
         window->highest = number;
     } else if (window->highest - number >= WINDOW) {
+        MARK("remote.request_left_the_window");
         return false;
     }
     uint64_t bit = UINT64_C(1) << number % 64;

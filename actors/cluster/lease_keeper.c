@@ -6,6 +6,7 @@
 #include "actors/cluster/lease_keeper.h"
 
 #include "runtime/base/map.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/planted.h"
 #include "runtime/base/text.h"
@@ -184,6 +185,7 @@ static void on_proposed(struct actor *self, void *state, void *context, const st
         log_warn(self, "lease.expiry_delayed", "%s", result->error->message);
     }
     arm(self, state, retry_ns); /* Where it is gone, the state tells; where not, it is tried again. */
+    MARK("lease_keeper.expiry_was_proposed");
 }
 
 static Pb__Operation *propose(struct message *message, uint64_t leader_term)

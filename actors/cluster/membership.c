@@ -12,6 +12,7 @@
 #include "actors/cluster/cluster_proposal.h"
 #include "actors/cluster/cluster_view.h"
 #include "actors/cluster/presence.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "store/schema/event_key.h"
@@ -250,6 +251,7 @@ static void set_fenced(struct actor *self, struct membership *membership, bool f
 {
     if (membership->fenced == fenced) return;
     membership->fenced = fenced;
+    MARK("membership.fence_changes");
     if (fenced) log_warn(self, "cluster.cut_off", "no renewal was confirmed in time");
     else log_info(self, "cluster.confirmed_again", "leader=%s", membership->role.leader);
     tell_fenced(self, membership, TO_NODE_DEPLOYMENT_MANAGER);

@@ -7,6 +7,7 @@
 #include "actors/consensus/founding.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/text.h"
 
 #include <string.h>
@@ -223,6 +224,7 @@ enum status founding_on_handed(struct founding *founding, uint64_t cluster_id,
                                const struct configuration *configuration, struct error *error)
 {
     if (founding->phase != FOUNDING_ASKING) {
+        MARK("founding.handed_twice");
         return error_set(error, STATUS_CONFLICT, "this node holds an entry already");
     }
     if (cluster_id == 0) return error_set(error, STATUS_INVALID, "a cluster without an id");
@@ -238,6 +240,7 @@ enum status founding_on_handed(struct founding *founding, uint64_t cluster_id,
     founding->cluster_id = cluster_id;
     founding->configuration = *configuration;
     founding->phase = FOUNDING_ADOPTING;
+    MARK("founding.adopts");
     return STATUS_OK;
 }
 

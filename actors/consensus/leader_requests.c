@@ -2,6 +2,7 @@
  * of the leader actor. */
 #include "actors/consensus/leader_state.h"
 #include "actors/consensus/status_reply.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/planted.h"
 #include "runtime/base/text.h"
@@ -30,6 +31,7 @@ void leader_lose_proposals(struct actor *self, struct leader *leader)
     for (size_t i = 0; map_next_number(&leader->pending, &i, &index, &value);) {
         struct pending *pending = value;
         if (index <= status.commit) continue;
+        MARK("leader.loses_a_proposal");
         bool lies = PLANTED("leader.lost_proposal_is_refused");
         refuse_proposal(self, &pending->request, lies ? STATUS_CONFLICT : STATUS_UNKNOWN);
         memory_free(pending);
@@ -59,6 +61,7 @@ void leader_proposed(struct actor *self, struct leader *leader, const struct cor
     CHECK(pending->request != NULL);
     struct pending *former = map_put_number(&leader->pending, proposed->index, pending);
     if (former == NULL) return;
+    MARK("leader.entry_was_replaced");
     /* Its entry was replaced while another led. */
     refuse_proposal(self, &former->request, STATUS_UNKNOWN);
     memory_free(former);

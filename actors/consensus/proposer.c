@@ -11,6 +11,7 @@
 #include "actors/consensus/messages.h"
 #include "actors/consensus/patience.h"
 #include "actors/consensus/sessions.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/planted.h"
 #include "runtime/base/text.h"
@@ -141,8 +142,10 @@ static void give_up(struct actor *self, struct proposer *proposer, struct call *
     struct error error = { 0 };
     if (call->maybe || call->phase == CALL_SENT) {
         (void)error_set(&error, STATUS_UNKNOWN, "the leader did not answer in time: it may have happened");
+        MARK("proposer.gave_up_while_sent");
     } else if (proposer->role.leader[0] == '\0') {
         (void)error_set(&error, STATUS_NO_LEADER, "the cluster had no leader within the time given");
+        MARK("proposer.gave_up_without_a_leader");
     } else {
         (void)error_set(&error, STATUS_DEADLINE, "no turn came within the time given; nothing was changed");
     }
@@ -181,10 +184,12 @@ static void on_refused(struct actor *self, struct proposer *proposer, struct cal
 {
     /* Nothing of this attempt was appended; what an earlier one did, only the session knows: ask on. */
     bool earlier = call->maybe && !outcome_is_unknown(error->status);
+    MARK("proposer.attempt_failed");
     if (surely_not_appended(error->status) || earlier) {
         wait_again(self, call);
     } else if (outcome_is_unknown(error->status)) {
         call->maybe = true;
+        MARK("proposer.outcome_is_unknown");
         if (is_repeatable(call)) {
             wait_again(self, call);
             return;
@@ -220,6 +225,7 @@ static void on_outcome(struct actor *self, void *state, void *context, const str
     struct proposer *proposer = state;
     struct call *call = context;
     if (call->phase == CALL_ANSWERED) {
+        MARK("proposer.answered_before_its_ask_ended");
         call_destroy(proposer, call);
         return;
     }
@@ -236,6 +242,7 @@ static void on_outcome(struct actor *self, void *state, void *context, const str
     const Pb__ProposeReply *reply = result->message->body;
     if (lost_session(call, reply)) {
         sessions_drop(&proposer->sessions, call->session);
+        MARK("proposer.session_is_lost");
         call->session = NULL;
         if (!call->maybe) return; /* Again, through another one. */
     }

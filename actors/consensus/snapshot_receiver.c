@@ -9,6 +9,7 @@
 
 #include "actors/consensus/messages.h"
 #include "actors/consensus/snapshot_messages.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/text.h"
 #include "wire/kinds.h"
 #include "wire/proto/consensus.pb-c.h"
@@ -219,11 +220,13 @@ static void on_looked(struct actor *self, void *state, void *context, const stru
     struct snapshot_receiver *receiver = state;
     if (!is_current(receiver, context)) return;
     if (result->status != STATUS_OK) {
+        MARK("snapshot_receiver.log_writer_is_silent");
         give_up(self, receiver, "the log writer did not say what it has");
         return;
     }
     const struct log_received *received = result->message->body;
     if (resume(receiver, &received->receiving)) {
+        MARK("snapshot_receiver.resumes");
         receiver->phase = PHASE_RECEIVING;
         receiver->durable = received->receiving.offset;
         log_info(self, "consensus.snapshot_resumes", "from=%s at=%llu", receiver->taken.from,

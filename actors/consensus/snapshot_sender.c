@@ -11,6 +11,7 @@
 #include "actors/consensus/messages.h"
 #include "actors/consensus/snapshot_messages.h"
 #include "actors/consensus/snapshot_source.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/text.h"
 #include "store/raft/entry.h"
 #include "wire/kinds.h"
@@ -175,6 +176,7 @@ static void on_part(struct actor *self, void *state, void *context, const struct
     if (stream == NULL) return;
     enum status status = snapshot_source_on_part(&stream->source, result, &block);
     if (status != STATUS_OK) { /* N1: it begins again under a new id. */
+        MARK("snapshot_sender.begins_again");
         begin_later(self, stream);
         return;
     }
@@ -297,6 +299,7 @@ static void on_ack(struct actor *self, void *state, const struct message *messag
         return;
     }
     if (ack->state != PB__SNAP_STATE__SNAP_RECEIVING) {
+        MARK("snapshot_sender.refused");
         end(self, stream, 0, "refused");
         return;
     }
@@ -319,11 +322,13 @@ static void look_after(struct actor *self, struct stream *stream, int64_t now_ns
     }
     if (stream->header == NULL) return; /* The state answers soon, or refuses. */
     if (now_ns - stream->heard_ns > give_up_ns) {
+        MARK("snapshot_sender.no_answer");
         end(self, stream, 0, "no answer");
         return;
     }
     if (now_ns - stream->sent_ns < resend_ns || now_ns - stream->heard_ns < resend_ns) return;
-    offer(self, stream);    /* A receiver that has started again has to be reminded. */
+    offer(self, stream); /* A receiver that has started again has to be reminded. */
+    MARK("snapshot_sender.offers_again");
     stream->sent_count = 0; /* Back to the first that is not durable there. */
     send_new(self, stream);
 }

@@ -13,6 +13,7 @@
 #include "actors/consensus/snapshot_messages.h"
 #include "actors/consensus/walks.h"
 #include "actors/consensus/watches.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/planted.h"
 #include "store/kv.h"
@@ -87,6 +88,7 @@ static void refuse_waited(struct actor *self, const struct state *state, const s
     log_index applied = kv_applied(state->kv).index;
     if (applied < state->mended_at) {
         (void)error_set(&error, STATUS_NOT_READY, "this node's state was damaged and is being restored");
+        MARK("state.read_while_it_is_mended");
     } else if (applied < parked->after) {
         (void)error_set(&error, STATUS_DEADLINE,
                         "revision %llu is not visible here yet; this node is at %llu",
@@ -95,6 +97,7 @@ static void refuse_waited(struct actor *self, const struct state *state, const s
         (void)error_set(&error, STATUS_OVERLOADED, "too many reads wait for the leader");
     } else if (parked->round <= state->round_confirmed) {
         (void)error_set(&error, STATUS_OVERLOADED, "a watcher on this node does not keep up");
+        MARK("state.watcher_lags");
     } else {
         (void)error_set(&error, STATUS_NO_LEADER, "no leader confirmed the read in time");
         error_hint(&error, "--stale reads what this node has, at revision %llu", (unsigned long long)applied);
@@ -211,6 +214,7 @@ static void note_checkpoint(const struct state *state, const struct raft_entry *
 static void mend(struct state *state)
 {
     state->mended_at = 0;
+    MARK("state.is_mended");
     watches_hold(&state->watches, false);
     watches_start_over(&state->watches);
 }
@@ -252,6 +256,7 @@ static void on_copied(struct actor *self, void *actor_state, void *context, cons
     state->copying = false;
     /* Slow is not lost: the writer has it, and takes the next one after it. */
     if (result->status == STATUS_OK || result->status == STATUS_DEADLINE) return;
+    MARK("state.copy_is_lost");
     struct error error = *result->error;
     /* It has ended, by a fault of its own, of which the supervisor may hear only after ours. */
     if (error.status == STATUS_CRASHED || error.status == STATUS_NOT_FOUND) error.status = STATUS_IO;

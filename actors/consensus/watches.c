@@ -4,6 +4,7 @@
 
 #include "actors/consensus/answers.h"
 #include "actors/consensus/patience.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/planted.h"
 #include "runtime/base/text.h"
@@ -168,6 +169,7 @@ static bool catch_up(struct actor *self, struct watch *watch, const struct kv *k
     } else {
         struct catch_up context = { .self = self, .watch = watch, .sent = SENT };
         if (!kv_history(kv, watch->next, catch_up_revision, &context)) {
+            MARK("watches.stream_is_compacted");
             return send_compacted(self, watch, kv) == SENT_FULL;
         }
         sent = context.sent;
@@ -285,6 +287,7 @@ static bool collect_revision(void *context, uint64_t revision, const struct kv_c
     if (collect->events.count == 0 && bytes > POLL_REVISION_BYTES_MAX) collect->oversized = revision;
     bool fits = collect->events.count == 0 || collect->bytes + bytes <= POLL_BYTES_MAX;
     collect->full = !fits || collect->oversized != 0;
+    if (collect->full) MARK("watches.poll_had_no_room");
     if (collect->full) return false;
     if (PLANTED("watches.revision_is_split") && collect->events.count + change_count > collect->limit)
         change_count = (uint32_t)(collect->limit - collect->events.count);
@@ -330,11 +333,13 @@ static bool try_answer(struct actor *self, struct poll *poll, const struct kv *k
         collect.limit = request->limit;
     }
     if (!kv_history(kv, poll->next, collect_revision, &collect)) {
+        MARK("watches.poll_is_compacted");
         message_destroy(&message);
         refuse_compacted(self, poll, kv);
         return true;
     }
     if (collect.oversized != 0) {
+        MARK("watches.oversized_revision");
         message_destroy(&message);
         refuse_oversized(self, poll, collect.oversized);
         return true;
@@ -411,6 +416,7 @@ void watches_start_over(struct watches *watches)
 {
     for (uint32_t i = 0; i < watches->stream_count; i++) {
         watches->streams[i].next = 0;
+        MARK("watches.starts_over");
         watches->streams[i].behind = true;
     }
 }

@@ -16,6 +16,7 @@
 #include "actors/slice/publication.h"
 #include "actors/slice/rollout.h"
 #include "runtime/base/check.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "wire/follow.h"
@@ -254,6 +255,7 @@ static void finish(struct actor *self, struct cluster_deployment_manager *manage
 static void fail_publication(struct actor *self, struct cluster_deployment_manager *manager,
                              struct publication *publication, const struct error *error)
 {
+    MARK("cluster_deployment.not_carried_out");
     log_info(self, "blueprint.not_carried_out", "name=%s status=%s why=%s", publication->name,
              status_name(error->status), error->message);
     actor_refuse_error(self, publication->request, error);

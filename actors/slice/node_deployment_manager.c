@@ -11,6 +11,7 @@
 #include "actors/slice/messages.h"
 #include "actors/slice/proposal.h"
 #include "runtime/base/check.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "store/schema/blueprint.h"
@@ -130,6 +131,7 @@ static void pin_if_left(struct actor *self, struct managed_instance *instance)
 {
     if (instance->recorded != SLICE_GONE || instance->reality == REALITY_NONE) return;
     log_warn(self, "slice.pinned", "instance=%s#%u", instance->key.artifact, instance->key.instance);
+    MARK("node_deployment.is_pinned");
     instance->reality = REALITY_NONE;
 }
 
@@ -284,6 +286,7 @@ static void take_failure(struct actor *self, struct managed_instance *instance, 
         return;
     }
     if (error->status == STATUS_CANCELLED) return; /* We cut it short ourselves. */
+    MARK("node_deployment.step_failed");
     log_warn(self, "slice.step_failed", "instance=%s#%u step=%d status=%s why=%s", instance->key.artifact,
              instance->key.instance, (int)step, status_name(error->status), error->message);
     bool starting = step == STEP_LOAD || step == STEP_ACTIVATE;
@@ -520,6 +523,7 @@ static void on_down(struct actor *self, void *state, const struct message *messa
     (void)error_set(&story, down->reason, "%s", down->text == NULL ? "" : down->text);
     if (down->reason == STATUS_NOT_READY)
         (void)error_set(&story, STATUS_CRASHED, "UNHEALTHY: %s", down->text);
+    MARK("node_deployment.instance_went_down");
     log_warn(self, "slice.down", "instance=%s#%u reason=%s why=%s", down->key.artifact, down->key.instance,
              status_name(down->reason), story.message);
     instance->reality = REALITY_DOWN;
@@ -536,6 +540,7 @@ static void kill_exclusive(struct actor *self, struct managed_instance *instance
     struct message *message = step_message(instance, KIND_INSTANCE_UNLOAD);
     ((struct instance_step *)message->body)->drain_ms = 0;
     (void)error_set(&story, STATUS_NODE_LOST, "this node lost the cluster");
+    MARK("node_deployment.exclusive_is_killed");
     log_warn(self, "slice.exclusive_killed", "instance=%s#%u", instance->key.artifact,
              instance->key.instance);
     if (instance->stepping != STEP_NONE) { /* That step is cut short and completes; this one is a tell. */

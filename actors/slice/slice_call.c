@@ -14,6 +14,7 @@
 #include "actors/slice/serving.h"
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "runtime/port/transport.h"
@@ -672,6 +673,7 @@ static void on_fenced(struct actor *self, void *state, const struct message *mes
     if (calls->fenced == (fenced->fenced != 0)) return;
     calls->fenced = fenced->fenced != 0;
     log_warn(self, "call.fenced", "fenced=%d", (int)calls->fenced);
+    MARK("slice_call.fence_changes");
 }
 
 /* --- time --------------------------------------------------------------------------------------------- */

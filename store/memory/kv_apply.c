@@ -1,6 +1,7 @@
 /* kv_apply: one committed entry, applied. Everything that decides stands in the entry or in the state (A2):
  * session (A4), leader term (A5), compares and operations (A1). Rules between keys are the schema's. */
 #include "runtime/base/check.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/planted.h"
 #include "runtime/base/text.h"
 #include "store/memory/kv_state.h"
@@ -192,6 +193,7 @@ static enum status check_command(const Pb__Command *command, const struct kv_con
     }
     bool fenced = command->leader_term != 0 && command->leader_term != context->term; /* A5 */
     if (fenced && !PLANTED("kv.leader_term_not_fenced")) {
+        MARK("kv.former_leader_is_fenced");
         return error_set(error, STATUS_CONFLICT, "written by the leader of term %llu, but this is term %llu",
                          (unsigned long long)command->leader_term, (unsigned long long)context->term);
     }
@@ -272,6 +274,7 @@ static const Pb__ProposeReply *answer_of_session(struct kv *kv, const struct kv_
         return refuse(kv, context, STATUS_UNKNOWN, "the session's recorded result can't be read");
     }
     *out_repeated = true;
+    MARK("kv.retry_is_answered_again");
     return reply;
 }
 

@@ -2,6 +2,7 @@
 #include "store/memory/kv_history.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 #include "store/memory/kv_item.h"
 #include "store/record.h"
@@ -34,6 +35,7 @@ static void revision_fini(struct kv_revision *revision)
 static void drop_first(struct kv_history *history)
 {
     struct kv_revision *oldest = &history->ring[history->start];
+    MARK("kv.history_drops_its_first");
     history->first = oldest->revision + 1;
     history->bytes -= oldest->bytes;
     revision_fini(oldest);

@@ -2,6 +2,7 @@
  * lease_keeper measures it and appends what it saw; `expires` is for people. The fence is the revision of the
  * grant, so it rises with every new holder, and who acts under a lease is refused with an old one. */
 #include "runtime/base/check.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/planted.h"
 #include "runtime/base/text.h"
 #include "store/schema/cluster.h"
@@ -120,6 +121,7 @@ enum status cluster_lease_grant(struct kv_txn *txn, const struct kv_context *con
     struct lease lease;
     bool held = lease_read(txn, grant->name, &lease);
     if (held && strcmp(lease.holder, grant->holder) != 0 && !PLANTED("cluster_lease.held_one_is_granted")) {
+        MARK("cluster_lease.is_held_by_another");
         uint64_t now = context->stamp_ms;
         uint64_t left_ms = lease.expires > now ? lease.expires - now : 0;
         return error_set(error, STATUS_CONFLICT, "lease %s is held by %s for another %llu s", grant->name,
@@ -143,6 +145,7 @@ enum status cluster_lease_renew(struct kv_txn *txn, const struct kv_context *con
     struct lease lease;
     bool held = lease_read(txn, renew->name, &lease);
     if (!held || strcmp(lease.holder, renew->holder) != 0 || lease.fence != renew->fence) {
+        MARK("cluster_lease.renewal_by_another");
         return error_set(error, STATUS_CONFLICT, "%.128s does not hold lease %.128s under fence %llu",
                          renew->holder, renew->name, (unsigned long long)renew->fence);
     }
@@ -242,6 +245,7 @@ static bool expire_if_stale(void *context, const struct kv_record *record)
     struct lease lease;
     const char *name = record->key + strlen(LEASES_PREFIX);
     if (record->revision >= stale->before || !lease_read(stale->txn, name, &lease)) return true;
+    MARK("cluster_lease.outlived_three_leaders");
     lease_end(stale->txn, stale->context, name, lease.holder, "lease.expired");
     return true;
 }

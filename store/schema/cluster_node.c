@@ -2,6 +2,7 @@
  * (cluster_change.c), the rest the node's own. */
 #include "store/schema/cluster_node.h"
 #include "runtime/base/check.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/planted.h"
 #include "store/schema/cluster.h"
 #include "store/schema/document.h"
@@ -48,6 +49,7 @@ enum status cluster_rules_check_node(struct kv_txn *txn, const struct kv_context
     if (PLANTED("cluster_node.old_incarnation_counts")) current = record != NULL;
     value_free(&record);
     if (current) return STATUS_OK;
+    MARK("cluster_node.incarnation_is_old");
     return error_set(error, STATUS_CONFLICT, "incarnation %llu of node \"%.63s\" is not current",
                      (unsigned long long)command->incarnation, command->node);
 }
@@ -110,6 +112,7 @@ static enum status check_incarnation(const struct value *before, const Pb__OpNod
     *out_repeated = before != NULL && started->incarnation == current && !is_lost(before);
     if (*out_repeated) return STATUS_OK;
     if (started->incarnation > current && started->incarnation < INTEGER_MAX) return STATUS_OK;
+    MARK("cluster_node.start_is_old");
     return error_set(error, STATUS_CONFLICT, "incarnation %llu of %s is not newer than %llu",
                      (unsigned long long)started->incarnation, started->node, (unsigned long long)current);
 }

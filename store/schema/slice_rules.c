@@ -5,6 +5,7 @@
 #include "store/schema/slice_rules.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/planted.h"
 #include "runtime/base/text.h"
 #include "store/schema/blueprint.h"
@@ -404,6 +405,7 @@ static enum status check_allocation(struct rule *rule, const struct move *move)
     bool current = assigned != NULL && assigned->rev == rev;
     /* What was loaded for an earlier assignment (another configuration) must go before it is loaded anew. */
     if (current && (running == NULL || running->rev == rev)) return STATUS_OK;
+    MARK("slice_rules.is_not_assigned");
     return error_set(rule->error, STATUS_CONFLICT, "%s#%u is not assigned to node %s (any more)",
                      move->fact->artifact, move->fact->instance, move->node);
 }
@@ -437,6 +439,7 @@ static enum status check_one_owner(struct rule *rule, const struct move *move)
     struct live_search search = { .rule = rule, .move = move };
     kv_txn_scan(rule->txn, "nodes/", find_live_elsewhere, &search);
     if (search.node[0] == '\0') return STATUS_OK;
+    MARK("slice_rules.lives_elsewhere");
     return error_set(rule->error, STATUS_CONFLICT, "%s#%u still lives on node %s", move->fact->artifact,
                      move->fact->instance, search.node);
 }
