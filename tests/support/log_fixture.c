@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { TEXT_SIZE = 8192 };
 
@@ -77,7 +78,8 @@ int log_fixture_memory(void **state)
 int log_fixture_lmdb(void **state)
 {
     struct log_fixture *fixture = memory_zalloc(sizeof *fixture);
-    (void)snprintf(fixture->directory, sizeof fixture->directory, "/tmp/aether_log_XXXXXX");
+    (void)snprintf(fixture->directory, sizeof fixture->directory, "%s/aether_log_XXXXXX",
+                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(fixture->directory));
     log_fixture_open(fixture);
     *state = fixture;

@@ -33,7 +33,7 @@ struct log_fixture {
 
 extern const struct random log_fixture_random;
 
-/* For cmocka: a fixture with its log open. */
+/* For cmocka: a fixture with its log open; LMDB's lies in memory where there is such a place. */
 int log_fixture_memory(void **state);
 int log_fixture_lmdb(void **state);
 int log_fixture_free(void **state);
