@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 enum {
-    META_SIZE = 152,
     META_COUNT = 2,
     FLAGS_AT = 10,
     MAGIC_AT = 16,
@@ -24,12 +23,7 @@ enum {
 };
 static const uint32_t MAGIC = UINT32_C(0xBEEFC0DE);
 
-struct meta {
-    uint32_t page_size;
-    uint64_t transaction;
-};
-
-static bool parse(const uint8_t page[META_SIZE], struct meta *out_meta)
+bool lmdb_meta_parse(const uint8_t page[LMDB_META_SIZE], struct lmdb_meta *out_meta)
 {
     struct pack_reader flags = { .at = page + FLAGS_AT, .left = 2 };
     struct pack_reader head = { .at = page + MAGIC_AT, .left = 8 };
@@ -46,12 +40,12 @@ static bool parse(const uint8_t page[META_SIZE], struct meta *out_meta)
 
 static enum status check(int fd, const char *file, struct error *error)
 {
-    struct meta metas[META_COUNT] = { { 0, 0 } };
+    struct lmdb_meta metas[META_COUNT] = { { 0, 0 } };
     for (size_t i = 0; i < META_COUNT; i++) {
-        uint8_t page[META_SIZE];
+        uint8_t page[LMDB_META_SIZE];
         ssize_t got = pread(fd, page, sizeof page, (off_t)i * metas[0].page_size);
         if (got < 0) return error_set(error, STATUS_IO, "read %s: %s", file, strerror(errno));
-        bool parsed = got == (ssize_t)sizeof page && parse(page, &metas[i]);
+        bool parsed = got == (ssize_t)sizeof page && lmdb_meta_parse(page, &metas[i]);
         if (!parsed || metas[i].page_size != metas[0].page_size) {
             return error_set(error, STATUS_CORRUPT, "meta page %zu of %s is damaged", i, file);
         }

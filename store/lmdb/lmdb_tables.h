@@ -1,13 +1,12 @@
 /* lmdb_tables: the environment of one replica and its sub-databases (consensus.md section 3), and the small
- * records of `hard` and `sys`. Every call returns OK or IO with LMDB's own words, or CORRUPT. */
+ * records of `hard` and `sys` (lmdb_system). Every call returns OK or IO with LMDB's own words, or CORRUPT.
+ */
 #ifndef AETHER_STORE_LMDB_LMDB_TABLES_H
 #define AETHER_STORE_LMDB_LMDB_TABLES_H
 
-#include "store/log.h"
+#include "store/lmdb/lmdb_system.h"
 
 #include <lmdb.h>
-
-enum { LMDB_GENERATIONS = 2 };
 
 enum lmdb_table {
     TABLE_KV, /* kv0, kv1 */
@@ -26,23 +25,6 @@ struct lmdb_tables {
     MDB_env *environment;
     MDB_dbi table[TABLE_COUNT];
 };
-
-struct lmdb_system { /* What `sys` and `hard` hold. */
-    struct log_identity identity;
-    struct hard_state hard;
-    struct log_position base; /* Just before the first entry of the log. */
-    struct log_position applied;
-    log_index committed; /* >= applied; more only after damage to the copy (T6). */
-    uint64_t history_first;
-    uint8_t state_hash[16];
-    uint32_t generation;
-    bool copy_damaged; /* F4, T6: only a snapshot mends it. */
-    struct log_receiving receiving;
-    replica_id retired_id; /* T2 */
-    char doubt_reason[LOG_DOUBT_REASON_MAX];
-    uint64_t transaction; /* D4: the number of the transaction that wrote it. */
-};
-enum log_copy_state lmdb_system_copy_state(const struct lmdb_system *system); /* T6 */
 
 enum lmdb_opening {
     LMDB_TO_WRITE,
