@@ -7,6 +7,7 @@
 #include "actors/slice/doorbell.h"
 #include "actors/slice/instance.h"
 #include "nodes/assembly.h"
+#include "nodes/failpoints.h"
 #include "nodes/farewell.h"
 #include "nodes/log_print.h"
 #include "runtime/base/check.h"
@@ -231,6 +232,13 @@ static uint64_t new_incarnation(void)
     return ((now_ms << 10) | (random_u64(&random_os) & 1023)) & ((UINT64_C(1) << 53) - 1);
 }
 
+/* 0: the default. Test builds may keep less, so that a log is compacted while somebody looks on. */
+static uint64_t log_keep_entries(void)
+{
+    const char *text = AETHER_FAILPOINTS ? getenv("AETHER_LOG_KEEP_ENTRIES") : NULL;
+    return text == NULL ? 0 : strtoull(text, NULL, 10);
+}
+
 static enum status start(struct daemon *daemon, struct error *error)
 {
     const struct config *config = daemon->config;
@@ -272,6 +280,7 @@ static enum status start(struct daemon *daemon, struct error *error)
         .lost_after_ns = config->limits_lost_after_ns,
         .incarnation = new_incarnation(),
         .log = daemon->log,
+        .log_keep_entries = log_keep_entries(),
         .transport = { &node_socket_behavior, &daemon->socket, NULL, TO_TRANSPORT, CHILD_NEVER },
         .fetcher = { &fetcher_behavior, &daemon->fetcher, NULL, TO_FETCHER, CHILD_PERMANENT },
         .artifact_store = { &artifact_store_behavior, &daemon->artifacts, NULL, TO_ARTIFACT_STORE,
@@ -321,6 +330,19 @@ static int refuse(const struct daemon *daemon, const struct error *error)
     return error->status == STATUS_INVALID ? DAEMON_EXIT_CONFIG : DAEMON_EXIT_OPERATOR;
 }
 
+/* T2, T6: what the start found and did not die of; a person should look at that disk. */
+static void tell_of_damage(const struct daemon *daemon)
+{
+    const struct log_boot *boot = &daemon->log->boot;
+    if (boot->warning[0] != '\0') say(daemon, 2, "daemon.store_damaged", boot->warning);
+    if (boot->doubt_reason[0] == '\0' || boot->last.index > 0) return;
+    char text[ERROR_MESSAGE_MAX];
+    (void)snprintf(text, sizeof text, "the store of replica %016llx stands aside as store.doubt-%016llx: %s",
+                   (unsigned long long)boot->retired_id, (unsigned long long)boot->retired_id,
+                   boot->doubt_reason);
+    say(daemon, 2, "daemon.store_doubted", text);
+}
+
 int daemon_run(const struct config *config)
 {
     struct daemon daemon = { .config = config, .print.json = strcmp(config->logging_format, "json") == 0 };
@@ -334,10 +356,13 @@ int daemon_run(const struct config *config)
     check_on_failure(on_check_failure);
     struct lmdb_log_options log = { .directory = config->node_data,
                                     .random = &random_os,
-                                    .map_bytes = (size_t)config->limits_map_bytes };
+                                    .map_bytes = (size_t)config->limits_map_bytes,
+                                    .reserve_bytes = LMDB_LOG_RESERVE_BYTES };
+    failpoints_arm();
     enum status status = open_directory(config->node_data, &error);
     if (status == STATUS_OK) status = lmdb_log_open(&log, &daemon.log, &error);
     if (status != STATUS_OK) return refuse(&daemon, &error);
+    tell_of_damage(&daemon);
     say(&daemon, 1, "daemon.starting", "aether-node " AETHER_VERSION);
     status = start(&daemon, &error);
     if (status != STATUS_OK) {

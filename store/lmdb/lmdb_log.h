@@ -11,6 +11,8 @@
 #include "runtime/port/random.h"
 #include "store/log.h"
 
+enum { LMDB_LOG_RESERVE_BYTES = 32 * 1024 * 1024 };
+
 struct lmdb_log_options {
     const char *directory;       /* DATA; made if only its last part is missing. */
     const struct random *random; /* Borrowed for the call. */

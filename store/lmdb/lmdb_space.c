@@ -44,7 +44,7 @@ static void take_reserve(struct lmdb_log *lmdb)
     if (!reserve_path(lmdb, path)) return;
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) return;
-    lmdb->reserved = posix_fallocate(fd, 0, (off_t)lmdb->reserve_bytes) == 0;
+    lmdb->reserved = fallocate(fd, 0, 0, (off_t)lmdb->reserve_bytes) == 0;
     (void)close(fd);
     if (!lmdb->reserved) (void)unlink(path);
 }

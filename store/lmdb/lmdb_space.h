@@ -6,8 +6,6 @@
 
 #include "store/lmdb/lmdb_state.h"
 
-enum { LMDB_RESERVE_BYTES = 32 * 1024 * 1024 };
-
 /* Also takes the reserve when there is room for it, and gives it back when there is none. */
 void lmdb_space_look(struct lmdb_log *lmdb, struct log_space *out_space);
 /* At open: whether the reserve is there. */

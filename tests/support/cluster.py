@@ -86,6 +86,7 @@ class Node:
         self.client = f"tcp://127.0.0.1:{base + 1}"
         self.management = f"127.0.0.1:{base + 80}"
         self.log = cluster.directory / f"{self.name}.log"
+        self.environment = {}  # Of this node's next starts, beside the cluster's.
         self.process = None
         self.wanted = False
 
@@ -114,6 +115,7 @@ class Node:
         path = self.write_config()
         environment = {k: v for k, v in os.environ.items() if not k.startswith("AETHER_")}
         environment.update(self.cluster.environment)
+        environment.update(self.environment)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([self.cluster.bin / "aether-node", "--config", path], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, env=environment, start_new_session=True)
