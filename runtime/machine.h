@@ -16,6 +16,9 @@
 
 #include <pthread.h>
 
+/* Beside a message's usual way: kept out of it, so that it stays short. */
+#define MACHINE_COLD __attribute__((cold, noinline))
+
 /* Kinds that never leave this room, all in the system lane. */
 enum {
     KIND_MONITOR = 90,      /* The sender wants our DOWN. */
@@ -263,8 +266,8 @@ uint32_t asks_count(const struct asks *asks);
 void asks_destroy(struct asks **asks);
 
 /* watch.c: a turn on a thread that is watched. */
-void watch_begin(struct turn *turn, struct actor *actor);
-void watch_end(struct turn *turn, struct actor *actor);            /* While the actor is still its owner's. */
+void watch_begin(const struct turn *turn, const struct actor *actor);
+void watch_end(const struct turn *turn, struct actor *actor);      /* While the actor is still its owner's. */
 void watch_rest(struct scheduler *scheduler, struct watch *watch); /* The thread runs none any more. */
 
 /* turn.c */

@@ -156,24 +156,27 @@ static void forget(struct mailbox_reader reader)
     if ((reader.seen & 1) != 0) message_recycle(seen_of(&reader));
 }
 
-struct message *mailbox_take(struct mailbox *mailbox, struct mailbox_reader *reader)
+struct mailbox_taken mailbox_take(struct mailbox *mailbox, struct mailbox_reader *reader, uint32_t generation)
 {
     uint64_t word = ck_pr_load_64(&mailbox->word);
     CHECK(address_part(word) != RESTING); /* Only the owner takes, and an owned mailbox doesn't rest. */
     struct message *newest = message_of(word);
     struct message *seen = seen_of(reader);
-    if (newest == seen) return NULL;
-    struct message *oldest = NULL;
-    for (struct message *message = newest; message != seen;) {
+    struct mailbox_taken taken = { .newest = newest };
+    uint32_t unlike = 0;
+    for (struct message *message = newest; message != seen; taken.count++) {
         announce_acquire(message);
         struct message *older = message->next;
-        message->next = oldest;
-        oldest = message;
+        unlike |= message->lane | (message->generation ^ generation);
+        message->next = taken.oldest;
+        taken.oldest = message;
         message = older;
     }
+    taken.plain = unlike == 0;
+    if (taken.count == 0) return taken;
     forget(*reader);
     reader->seen = (uintptr_t)newest;
-    return oldest;
+    return taken;
 }
 
 bool mailbox_rest(struct mailbox *mailbox, struct mailbox_reader *reader, uint32_t credits)

@@ -61,8 +61,15 @@ bool mailbox_is_full(const struct mailbox *mailbox);
 uint32_t mailbox_length(const struct mailbox *mailbox); /* Credits that are out; for people. */
 
 /* The owner only. */
-/* What has come since the last take, linked by next, oldest first; or NULL. */
-struct message *mailbox_take(struct mailbox *mailbox, struct mailbox_reader *reader);
+struct mailbox_taken { /* Linked by next, oldest first; or nothing. */
+    struct message *oldest;
+    struct message *newest;
+    uint32_t count;
+    bool plain; /* All are of the user lane and for the given generation. */
+};
+/* What has come since the last take. */
+struct mailbox_taken mailbox_take(struct mailbox *mailbox, struct mailbox_reader *reader,
+                                  uint32_t generation);
 /* Gives `credits` back and rests. false: something has arrived, nothing has changed, still the owner. */
 bool mailbox_rest(struct mailbox *mailbox, struct mailbox_reader *reader, uint32_t credits);
 void mailbox_release(struct mailbox *mailbox, uint32_t credits);

@@ -127,9 +127,18 @@ __attribute__((noinline, cold)) static void pool_drain(void)
     watch_thread_end();
 }
 
-static struct message *block_take(void)
+static inline bool block_at_hand(void)
 {
-    if (__builtin_expect(pool.current == NULL, 0)) pool_fill();
+    return pool.current != NULL;
+}
+
+static void block_provide(void)
+{
+    if (pool.current == NULL) pool_fill();
+}
+
+static inline struct message *block_take(void)
+{
     struct message *message = pool.current;
     pool.current = message->next;
     pool.count--;
@@ -145,6 +154,15 @@ static void block_give(struct message *message)
 }
 
 #else
+
+static bool block_at_hand(void)
+{
+    return true;
+}
+
+static void block_provide(void)
+{
+}
 
 static struct message *block_take(void)
 {
@@ -169,16 +187,28 @@ static inline void clear_lines(void *from, uint32_t lines)
     }
 }
 
-struct message *message_create(uint32_t kind, size_t body_size)
+static inline struct message *block_begin(uint32_t kind, size_t body_size)
 {
     struct message *message = block_take();
     struct block *block = CONTAINER_OF(message, struct block, message);
     clear_lines(block, body_size <= BODY_THIRD_LINE ? 3 : 4);
     message->kind = kind;
-    if (body_size == 0) return message;
-    if (body_size <= BODY_INLINE_MAX) message->body = block->body;
-    else message->body = arena_alloc(&message->arena, body_size);
+    if (body_size > 0) message->body = block->body;
     return message;
+}
+
+__attribute__((cold, noinline)) static struct message *create_slowly(uint32_t kind, size_t body_size)
+{
+    block_provide();
+    struct message *message = block_begin(kind, body_size);
+    if (body_size > BODY_INLINE_MAX) message->body = arena_alloc(&message->arena, body_size);
+    return message;
+}
+
+struct message *message_create(uint32_t kind, size_t body_size)
+{
+    if (!block_at_hand() || body_size > BODY_INLINE_MAX) return create_slowly(kind, body_size);
+    return block_begin(kind, body_size);
 }
 
 static inline bool holds_nothing(const struct message *message)
@@ -187,13 +217,17 @@ static inline bool holds_nothing(const struct message *message)
            message->arena.chunks == NULL;
 }
 
-void message_strip(struct message *message)
+__attribute__((cold, noinline)) static void release_all(struct message *message)
 {
-    if (holds_nothing(message)) return;
     message_unlist(message);
     if (message->release != NULL) message->release(message);
     bytes_unref(&message->attachment);
     arena_fini(&message->arena);
+}
+
+void message_strip(struct message *message)
+{
+    if (!holds_nothing(message)) release_all(message);
 }
 
 void message_recycle(struct message *message)

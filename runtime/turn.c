@@ -48,7 +48,7 @@ static void count_dropped(struct actor *actor)
 }
 
 /* For one whose receiver is no more. */
-static void refuse(struct actor *actor, struct message *message, enum status status)
+MACHINE_COLD static void refuse(struct actor *actor, struct message *message, enum status status)
 {
     struct runtime *runtime = actor->runtime;
     leave_mailbox(actor, message);
@@ -64,7 +64,7 @@ static void refuse(struct actor *actor, struct message *message, enum status sta
 }
 
 /* MAILBOX_DROP_OLDEST: the oldest that holds a credit goes; answers stay, since each is awaited. */
-static void drop_oldest(struct actor *actor)
+MACHINE_COLD static void drop_oldest(struct actor *actor)
 {
     struct message *before = NULL;
     struct message *message = actor->user.first;
@@ -83,7 +83,7 @@ static void drop_oldest(struct actor *actor)
     mailbox_discard(&actor->reader, &message);
 }
 
-static void enqueue(struct actor *actor, struct message *message)
+MACHINE_COLD static void enqueue(struct actor *actor, struct message *message)
 {
     if (message->generation != actor->last_generation) {
         refuse(actor, message, STATUS_NOT_FOUND);
@@ -104,12 +104,20 @@ static void enqueue(struct actor *actor, struct message *message)
 
 void turn_take_incoming(struct actor *actor)
 {
-    struct message *message = mailbox_take(&actor->mailbox, &actor->reader);
-    while (message != NULL) {
-        struct message *next = message->next;
-        enqueue(actor, message);
-        message = next;
+    struct mailbox_taken taken = mailbox_take(&actor->mailbox, &actor->reader, actor->last_generation);
+    if (taken.count == 0) return;
+    if (!taken.plain || actor->behavior->policy == MAILBOX_DROP_OLDEST) {
+        for (struct message *message = taken.oldest; message != NULL;) {
+            struct message *next = message->next;
+            enqueue(actor, message);
+            message = next;
+        }
+        return;
     }
+    if (actor->user.last != NULL) actor->user.last->next = taken.oldest;
+    else actor->user.first = taken.oldest;
+    actor->user.last = taken.newest;
+    actor->user_count += taken.count;
 }
 
 bool turn_rest(struct actor *actor)
@@ -147,7 +155,7 @@ void turn_refuse_queued(struct actor *actor, enum status status)
             refuse(actor, message, status);
         }
         actor->user_count = 0;
-        message = mailbox_take(&actor->mailbox, &actor->reader);
+        message = mailbox_take(&actor->mailbox, &actor->reader, actor->last_generation).oldest;
         while (message != NULL) {
             struct message *next = message->next;
             refuse(actor, message, message->generation == actor->last_generation ? status : STATUS_NOT_FOUND);
@@ -196,7 +204,7 @@ static void on_ask_deadline(struct actor *actor, uint64_t ask_id)
     turn_complete_ask(actor, &ask, NULL, &error);
 }
 
-static void on_unknown(struct actor *actor, struct message *message)
+MACHINE_COLD static void on_unknown(struct actor *actor, struct message *message)
 {
     if (send_awaits_answer(message)) {
         struct error error;
@@ -228,29 +236,27 @@ static void dispatch(struct actor *actor, struct message *message)
     else on_unknown(actor, message);
 }
 
-static void refuse_crashed(struct actor *actor, struct message *message)
+MACHINE_COLD static void refuse_crashed(struct actor *actor, struct message *message)
 {
     struct error error;
     (void)error_set(&error, STATUS_CRASHED, "%s failed: %s", actor->behavior->name, actor->failure->message);
     send_refusal(actor->runtime, message, &error);
 }
 
-static void handle_by_behavior(struct actor *actor, struct message *message)
+static inline void handle_by_behavior(struct actor *actor, struct message *message)
 {
     struct turn *turn = actor->turn;
     if (quarantine_may_hold(actor->runtime, message) && quarantine_refuses(actor, message)) return;
     bool failed_before = actor->fail_asked;
     turn->message = message;
-    turn->kept = false;
     turn->request_id = message->request_id;
     turn->deadline_ns = message->deadline_ns;
     turn->ask_depth = message->ask_depth;
     dispatch(actor, message);
     if (actor->fail_asked && !failed_before && !turn->kept) quarantine_suspect(actor, message);
-    turn->message = NULL;
 }
 
-static bool timer_is_live(struct actor *actor, struct message *message)
+MACHINE_COLD static bool timer_is_live(struct actor *actor, struct message *message)
 {
     uint64_t id = message->ask_id;
     message->ask_id = 0;
@@ -268,7 +274,7 @@ static void leave_message_context(struct turn *turn)
 
 /* The runtime's own kinds, answers, timers, and whatever comes to an actor that is not running. true: the
  * actor has ended. */
-static bool handle_specially(struct actor *actor, struct message *message)
+MACHINE_COLD static bool handle_specially(struct actor *actor, struct message *message)
 {
     bool ended = false;
     leave_message_context(actor->turn);
@@ -289,11 +295,11 @@ static bool handle_specially(struct actor *actor, struct message *message)
 }
 
 /* true: the actor has ended. */
-static bool handle(struct actor *actor, struct message *message)
+static inline bool handle(struct actor *actor, struct message *message)
 {
     struct turn *turn = actor->turn;
     turn->kept = false;
-    if ((message->flags & MESSAGE_TIMER) != 0 && !timer_is_live(actor, message)) {
+    if (__builtin_expect((message->flags & MESSAGE_TIMER) != 0, 0) && !timer_is_live(actor, message)) {
         mailbox_discard(&actor->reader, &message); /* Cancelled when it had left already. */
         return false;
     }

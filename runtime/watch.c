@@ -245,35 +245,44 @@ static uint8_t fitting_batch(uint32_t batch, uint32_t handled, int64_t span_ns)
     return (uint8_t)(fits < 1 ? 1 : fits);
 }
 
-void watch_begin(struct turn *turn, struct actor *actor)
+MACHINE_COLD static void begin_span(struct watch *watch, struct scheduler *scheduler)
+{
+    end_span(&scheduler->watchdog, watch, scheduler->machine->now_ns(scheduler));
+}
+
+void watch_begin(const struct turn *turn, const struct actor *actor)
 {
     struct watch *watch = turn->watch;
     if (watch == NULL) return;
-    struct scheduler *scheduler = actor->runtime->scheduler;
     struct actor_id id = { actor->index, actor->last_generation };
     __atomic_store_n(&watch->behavior, actor->behavior, __ATOMIC_RELAXED);
     __atomic_store_n(&watch->actor, names_pack(id), __ATOMIC_RELAXED);
     __atomic_store_n(&watch->runtime_number, actor->runtime->number, __ATOMIC_RELAXED);
     bool alone = watch->since_ns == 0 || (watch->span_turns > 0 && actor->batch != 0 && !is_quick(actor));
-    if (alone) end_span(&scheduler->watchdog, watch, scheduler->machine->now_ns(scheduler));
+    if (alone) begin_span(watch, actor->runtime->scheduler);
 }
 
-void watch_end(struct turn *turn, struct actor *actor)
+MACHINE_COLD static void note_time(const struct turn *turn, struct actor *actor, bool quick)
 {
     struct watch *watch = turn->watch;
-    if (watch == NULL) return;
-    uint32_t handled = turn->handled;
-    bool quick = is_quick(actor) && !turn->is_live;
-    watch->span_turns++;
-    watch->span_messages += handled;
-    if (quick && watch->span_messages < WATCH_MESSAGES) return;
     struct scheduler *scheduler = actor->runtime->scheduler;
     int64_t now_ns = scheduler->machine->now_ns(scheduler);
     int64_t span_ns = now_ns - watch->since_ns;
     count(&actor->busy_ns, (uint64_t)span_ns);
     bool all_quick = span_ns * WATCH_BATCH_MAX <= watch->span_messages * WATCH_TURN_NS;
-    if (handled > 0 && !(quick && all_quick)) actor->batch = fitting_batch(turn->batch_max, handled, span_ns);
+    if (turn->handled > 0 && !(quick && all_quick))
+        actor->batch = fitting_batch(turn->batch_max, turn->handled, span_ns);
     end_span(&scheduler->watchdog, watch, now_ns);
+}
+
+void watch_end(const struct turn *turn, struct actor *actor)
+{
+    struct watch *watch = turn->watch;
+    if (watch == NULL) return;
+    bool quick = is_quick(actor) && !turn->is_live;
+    watch->span_turns++;
+    watch->span_messages += turn->handled;
+    if (!quick || watch->span_messages >= WATCH_MESSAGES) note_time(turn, actor, quick);
 }
 
 void watch_rest(struct scheduler *scheduler, struct watch *watch)
