@@ -66,6 +66,7 @@ struct turn {
     uint64_t *trace;     /* Not NULL: each message handled is folded into it (stepper). */
     uint32_t batch_max;
     uint32_t handled;             /* Messages, so far. */
+    uint32_t sent;                /* Messages to others, since whoever cares set it to 0. */
     struct message *message;      /* Being handled; NULL in init, stop, turn_end, wait. */
     bool kept;                    /* The handler took it. */
     struct request_id request_id; /* For messages created from here on. */
@@ -238,8 +239,8 @@ MUST_CHECK enum status send_deliver(struct runtime *runtime, struct actor_id to,
                                     bool credit);
 /* Between these two, what the thread sends to one actor after another is handed over in chains; after the
  * second all of it has arrived. */
-void send_gather(void);
-void send_hand_over(void);
+void send_gather(const struct actor *from);
+uint32_t send_hand_over(void); /* Returns how many messages went to other actors. */
 void send_system(struct runtime *runtime, struct actor_id from, struct actor_id to, struct message **message);
 /* The asker gets KIND_REFUSED, if `request` still awaits an answer. */
 void send_refusal(struct runtime *runtime, struct message *request, const struct error *error);

@@ -12,8 +12,9 @@
 enum { CHAIN_MAX = 32 };
 
 static _Thread_local struct outbox {
-    bool gathers;
-    struct actor *to; /* Whom the last message went to; NULL: nobody in this turn. */
+    const struct actor *from; /* Whose turn it is; NULL: nothing is gathered. */
+    uint32_t sent;            /* To others than itself. */
+    struct actor *to;         /* Whom the last message went to; NULL: nobody in this turn. */
     struct message *newest;
     struct message *oldest;
     uint32_t room; /* Credits that were taken ahead and not used. */
@@ -36,16 +37,18 @@ static void outbox_empty(void)
     if (woke) make_ready(to);
 }
 
-void send_gather(void)
+void send_gather(const struct actor *from)
 {
-    outbox.gathers = true;
+    outbox.from = from;
+    outbox.sent = 0;
 }
 
-void send_hand_over(void)
+uint32_t send_hand_over(void)
 {
     outbox_empty();
-    outbox.gathers = false;
+    outbox.from = NULL;
     outbox.to = NULL;
+    return outbox.sent;
 }
 
 /* false: the receiver's mailbox is full. */
@@ -82,7 +85,8 @@ static bool carry(struct actor *actor, struct message *message, bool credit)
 static bool push(struct actor *actor, struct message *message, bool credit)
 {
     if (actor->runtime->carried) return carry(actor, message, credit);
-    if (outbox.gathers) {
+    if (outbox.from != NULL) {
+        outbox.sent += actor != outbox.from;
         if (outbox.to == actor) return outbox_add(message, credit);
         outbox_empty();
         outbox.to = actor;

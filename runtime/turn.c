@@ -382,9 +382,9 @@ bool turn_run(struct actor *actor, struct turn *turn)
         return false;
     }
     if (turn->is_live) return run_batch(actor, turn); /* It may block: nothing it sends waits for its end. */
-    send_gather();
+    send_gather(actor);
     bool owned = run_batch(actor, turn);
-    send_hand_over();
+    turn->sent += send_hand_over();
     return owned;
 }
 

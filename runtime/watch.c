@@ -214,6 +214,7 @@ static void end_span(struct watchdog *watchdog, struct watch *watch, int64_t now
         count(&watch->turns, turns);
         count(&watch->turns_ns, (uint64_t)span_ns);
         count(&watch->lengths[length_index((uint64_t)turn_ns)], turns);
+        watch->span_ns = span_ns;
         watch->turn_ns = (watch->turn_ns * 3 + turn_ns) / 4;
     }
     if (span_ns >= REPORT_NS && turns > 0) {

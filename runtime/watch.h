@@ -39,7 +39,8 @@ struct watch {                     /* One thread's. Written by it alone, read by
     /* The thread's alone. */
     uint32_t span_turns;
     uint32_t span_messages;
-    int64_t turn_ns; /* What a turn took lately, on average. */
+    int64_t span_ns; /* What the last one took, */
+    int64_t turn_ns; /* and a turn lately, on average. */
     /* Under the watchdog's lock. */
     int64_t reported_ns; /* The begin of the span that was reported last. */
     struct watch *next;

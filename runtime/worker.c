@@ -9,8 +9,11 @@
 enum {
     BATCH_FIRST = 8, /* Of an actor that nobody has timed yet. */
     SPINS = 500,     /* About WAKE_NS. */
+    VOTES_MAX = 6,
+    VOTES_NEEDED = 4,
 };
-#define WAKE_NS MICROSECONDS(35) /* What waking a sleeping core costs, whoever does it. */
+#define WAKE_NS     MICROSECONDS(35) /* What waking a sleeping core costs, whoever does it. */
+#define CROSSING_NS 100              /* What a message costs more when it goes to another core. */
 
 enum park_state { PARK_LOOKING, PARK_SIGNALLED, PARK_ASLEEP };
 
@@ -21,8 +24,9 @@ struct worker {
     uint64_t random;
     struct turn turn; /* The one that runs; the next one uses it again. */
     struct actor *next;
-    bool next_ran; /* The last turn was `next`'s: the queue comes first now. */
-    bool is_slow;  /* The actor that runs takes longer than a wake. */
+    bool next_ran;  /* The last turn was `next`'s: the queue comes first now. */
+    bool is_slow;   /* The actor that runs takes longer than a wake. */
+    uint32_t votes; /* For sharing, by the last spans: up to VOTES_MAX. */
     uint32_t queue_count;
     struct actor *queue_first;
     struct actor *queue_last;
@@ -39,7 +43,8 @@ struct group {
     bool stopping;
     _Alignas(64) struct actor *inbound; /* Newest first, linked by ready_next. */
     _Alignas(64) uint64_t hungry;       /* A bit for each worker that has nothing to do, */
-    uint64_t looking;                   /* and for each of these that is awake. */
+    uint64_t looking;                   /* for each of these that is awake, */
+    uint64_t slow;                      /* and for each that runs a slow actor. */
 };
 
 static _Thread_local struct worker *this_worker;
@@ -106,6 +111,16 @@ static bool anybody_hungry(const struct group *group)
     return __atomic_load_n(&group->hungry, __ATOMIC_RELAXED) != 0;
 }
 
+/* Somebody is awake who looks at `inbound` in a moment: between two turns of quick actors, or for want of
+ * work. */
+static bool anybody_looks_soon(const struct group *group)
+{
+    uint64_t hungry = __atomic_load_n(&group->hungry, __ATOMIC_SEQ_CST);
+    uint64_t slow = __atomic_load_n(&group->slow, __ATOMIC_SEQ_CST);
+    uint64_t all = UINT64_MAX >> (WORKERS_MAX - group->count);
+    return (all & ~(hungry | slow)) != 0 || __atomic_load_n(&group->looking, __ATOMIC_SEQ_CST) != 0;
+}
+
 static void hand_in(struct group *group, struct actor *actor)
 {
     struct actor *newest = __atomic_load_n(&group->inbound, __ATOMIC_RELAXED);
@@ -113,8 +128,7 @@ static void hand_in(struct group *group, struct actor *actor)
         actor->ready_next = newest;
     } while (!__atomic_compare_exchange_n(&group->inbound, &newest, actor, true, __ATOMIC_SEQ_CST,
                                           __ATOMIC_RELAXED));
-    if (__atomic_load_n(&group->looking, __ATOMIC_SEQ_CST) != 0) return; /* One that looks will see it. */
-    wake_one(group);
+    if (!anybody_looks_soon(group)) wake_one(group);
 }
 
 void group_ready(struct group *group, struct actor *actor)
@@ -147,9 +161,11 @@ static void give_half(struct worker *worker)
     worker_signal(hungry);
 }
 
-static bool waits_long(const struct worker *worker)
+/* What waits would wait longer than a wake takes, and its work is more than talk. */
+static bool pays_to_share(const struct worker *worker)
 {
-    return worker->queue_count > 0 && worker->queue_count * worker->watch.turn_ns > WAKE_NS;
+    int64_t wait_ns = worker->queue_count * worker->watch.turn_ns;
+    return wait_ns > WAKE_NS && worker->votes >= VOTES_NEEDED && anybody_hungry(worker->group);
 }
 
 /* --- finding work --------------------------------------------------------------------------------------- */
@@ -267,16 +283,40 @@ static void put_back(struct worker *worker, struct actor *actor)
     else queue_append(worker, actor, actor, 1);
 }
 
+static void change_pace(struct worker *worker)
+{
+    uint64_t bit = UINT64_C(1) << worker->index;
+    worker->is_slow = !worker->is_slow;
+    if (worker->is_slow) (void)__atomic_fetch_or(&worker->group->slow, bit, __ATOMIC_SEQ_CST);
+    else (void)__atomic_fetch_and(&worker->group->slow, ~bit, __ATOMIC_SEQ_CST);
+}
+
+/* A slow turn is about to begin: what waits behind it goes to who has nothing to do. */
+static void share_before(struct worker *worker)
+{
+    if (__atomic_load_n(&worker->group->inbound, __ATOMIC_SEQ_CST) != NULL) accept_inbound(worker);
+    if (worker->queue_count > 0 && anybody_hungry(worker->group)) give_half(worker);
+}
+
+/* A span has just been timed. One alone says little: the kernel may have let somebody else run meanwhile. */
+static void share_after(struct worker *worker)
+{
+    bool talk = worker->watch.span_ns < (int64_t)worker->turn.sent * CROSSING_NS;
+    worker->turn.sent = 0;
+    if (talk && worker->votes > 0) worker->votes--;
+    if (!talk && worker->votes < VOTES_MAX) worker->votes++;
+    if (pays_to_share(worker)) give_half(worker);
+}
+
 static void run_turn(struct worker *worker, struct actor *actor)
 {
     struct turn *turn = &worker->turn;
     turn->has_now = false;
     turn->batch_max = actor->batch == 0 ? BATCH_FIRST : actor->batch;
-    worker->is_slow = is_slow(actor);
-    if (worker->is_slow && worker->queue_count > 0 && anybody_hungry(worker->group)) give_half(worker);
+    if (worker->is_slow != is_slow(actor)) change_pace(worker);
+    if (worker->is_slow) share_before(worker);
     if (turn_run(actor, turn) && !turn_settle(actor)) put_back(worker, actor);
-    bool timed = worker->watch.span_turns == 0;
-    if (timed && waits_long(worker) && anybody_hungry(worker->group)) give_half(worker);
+    if (worker->watch.span_turns == 0) share_after(worker);
 }
 
 static void *worker_main(void *context)

@@ -6,11 +6,14 @@
  * worker of the group hands an actor in through the group's `inbound`, which every awake worker looks at
  * between turns.
  *
- * Work spreads because its owner gives it away, never because it is taken: between turns a worker that sees a
- * hungry sibling hands over half of its queue, if what waits there would wait longer than waking a core takes
- * (WAKE_NS). So quick messages stay on one core, where they are quickest, and two threads are not slower than
- * one; slow ones use all cores. An actor known to be slow is run only after what waits behind it was given
- * away, and what it wakes meanwhile goes to a hungry sibling at once.
+ * Work spreads because its owner gives it away, never because it is taken. Between turns a worker that sees a
+ * hungry sibling hands over half of its queue, if two things hold: what waits there would wait longer than
+ * waking a core takes (WAKE_NS), and its turns are more than talk: they took longer than their messages would
+ * take more on the way to another core (CROSSING_NS each). So conversations stay on one core, where they are
+ * quickest, and two threads are not slower than one; work uses all cores. An actor known to be slow runs only
+ * after what waits behind it was given away, and what it wakes meanwhile goes to a hungry sibling at once.
+ * The price: what is in the queue of a worker waits for the end of its turn, even where that actor is slow
+ * for the first time.
  *
  * A worker without work shows it in `hungry`, looks around for about as long as a wake would cost (one worker
  * of a group at a time does), then parks. No wake is lost: it sets its bit, then looks once more; a waker
