@@ -56,6 +56,8 @@ static const struct key_row keys[] = {
     { "limits.lost-after", KEY_DURATION, PLACE(limits_lost_after_ns), "3s", NULL,
       "silence until a node is LOST" },
     { "limits.artifact-size", KEY_BYTES, PLACE(limits_artifact_bytes), "256Mi", NULL, "largest download" },
+    { "limits.log-entries", KEY_BYTES, PLACE(limits_log_entries), "10000", NULL,
+      "what compaction leaves of the log; 64 MiB of it, if those are more" },
     { "limits.map-size", KEY_BYTES, PLACE(limits_map_bytes), "16Gi", NULL, "LMDB map (sparse)" },
     { "logging.level", KEY_TEXT, PLACE(logging_level), "info", "debug|info|warn|error",
       "least level printed" },

@@ -56,6 +56,7 @@ struct config {
     int64_t limits_lost_after_ns;
     int64_t limits_artifact_bytes;
     int64_t limits_map_bytes;
+    int64_t limits_log_entries; /* D7 */
     const char *logging_level;
     const char *logging_format;
 };

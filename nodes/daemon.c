@@ -278,6 +278,7 @@ static enum status start(struct daemon *daemon, struct error *error)
         .peers = daemon->peers,
         .peer_count = peer_count,
         .lost_after_ns = config->limits_lost_after_ns,
+        .log_keep_entries = (uint64_t)config->limits_log_entries,
         .incarnation = new_incarnation(),
         .log = daemon->log,
         .log_keep_entries = log_keep_entries(),

@@ -45,6 +45,7 @@ struct checkers {
     struct map writes;  /* value -> struct write */
     struct map floors;  /* key -> revision */
     struct replica_view replicas[CHECKERS_NODES_MAX];
+    bool diverged[CHECKERS_NODES_MAX]; /* On purpose. */
     struct reference *reference;
     char failure[FAILURE_MAX];
 };
@@ -224,15 +225,28 @@ void checkers_on_applied(struct checkers *checkers, uint32_t node, const struct 
                       "S5: node %u applied another entry %llu (term %llu) than the first (term %llu)", node,
                       (unsigned long long)entry->index, (unsigned long long)entry->term,
                       (unsigned long long)seen->term);
+    } else if (node < CHECKERS_NODES_MAX && checkers->diverged[node]) {
+        return;
     } else if (memcmp(seen->state_hash, state_hash, sizeof seen->state_hash) != 0) {
         checkers_fail(checkers, "K5: node %u has another state after entry %llu", node,
                       (unsigned long long)entry->index);
     }
 }
 
+void checkers_expect_divergence(struct checkers *checkers, uint32_t node)
+{
+    checkers->diverged[node] = true;
+}
+
+bool checkers_expect_end(const struct checkers *checkers, uint32_t node)
+{
+    return node < CHECKERS_NODES_MAX && checkers->diverged[node];
+}
+
 void checkers_on_loaded(struct checkers *checkers, uint32_t node, const struct log_position *position,
                         const uint8_t state_hash[16])
 {
+    if (node < CHECKERS_NODES_MAX) checkers->diverged[node] = false;
     const struct seen *seen = seen_at(checkers, position->index);
     if (!seen->applied || seen->term != position->term || seen->chain != position->chain) {
         checkers_fail(checkers, "S5: node %u took a snapshot at %llu, which nobody applied so", node,

@@ -28,6 +28,9 @@ void checkers_on_applied(struct checkers *checkers, uint32_t node, const struct 
                          const uint8_t state_hash[16], int64_t now_ns);
 
 /* It took over the state of a snapshot. */
+/* Its state is wrong on purpose, and may be until it takes a snapshot (F4). */
+void checkers_expect_divergence(struct checkers *checkers, uint32_t node);
+bool checkers_expect_end(const struct checkers *checkers, uint32_t node); /* For that reason. */
 void checkers_on_loaded(struct checkers *checkers, uint32_t node, const struct log_position *position,
                         const uint8_t state_hash[16]);
 

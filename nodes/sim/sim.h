@@ -83,6 +83,9 @@ void sim_hold(struct sim *sim, uint32_t node, enum stepper_hold hold);
 /* Its clocks, over restarts: the monotonic one's rate (1000 is right), how wrong the wall clock is. */
 void sim_set_clock(struct sim *sim, uint32_t node, uint32_t rate_permille, int64_t wall_offset_ms);
 
+/* The node is down: its state is made wrong so that no checksum tells (F4). false: it has none. */
+bool sim_diverge(struct sim *sim, uint32_t index, uint64_t pick);
+
 /* --- workers: numbered behind the voters, named worker-1...; faults of chance leave them alone --- */
 uint32_t sim_worker(const struct sim *sim, uint32_t number); /* The node of the worker 0, 1... */
 /* Every worker that lives has applied what the leader's log ends with. */
@@ -118,6 +121,7 @@ uint32_t sim_endpoints_on(const struct sim *sim, uint32_t node); /* As last comm
 void sim_set_slice_faults(struct sim *sim, const struct sim_slice_faults *faults);
 void sim_status(const struct sim *sim, uint32_t node, struct core_status *out_status); /* Zeroed: no core. */
 log_index sim_applied(const struct sim *sim, uint32_t node);
+uint32_t sim_loads(const struct sim *sim, uint32_t node);     /* Snapshots that became its state, ever. */
 log_index sim_log_base(const struct sim *sim, uint32_t node); /* What its log begins behind, durably. */
 log_index sim_committed(const struct sim *sim); /* The highest index that anybody knew as committed. */
 bool sim_is_founded(const struct sim *sim, uint32_t node); /* Its disk holds an entry (I2). */

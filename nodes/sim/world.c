@@ -55,6 +55,7 @@ static void on_loaded(void *context, const struct log_position *position, const 
 {
     struct sim_node *node = context;
     node->applied = position->index;
+    node->loads++;
     memcpy(node->state_hash, state_hash, sizeof node->state_hash);
     checkers_on_loaded(node->sim->checkers, node->index, position, state_hash);
 }
@@ -96,7 +97,8 @@ static void on_failure(void *context, const struct error *error)
     struct scheduler *stepper = node->sim->stepper;
     /* A fault of the disk ends a node, or its removal (S12); anything else that does is a bug. */
     node->removed = error->status == STATUS_DENIED;
-    if (error->status != STATUS_IO && !node->removed) {
+    bool expected = checkers_expect_end(node->sim->checkers, node->index);
+    if (error->status != STATUS_IO && !node->removed && !expected) {
         checkers_fail(node->sim->checkers, "%s ended: %s", node->name, error->message);
     }
     stepper_call_at(stepper, stepper_now_ns(stepper), on_exit, node, node->life);
@@ -205,6 +207,15 @@ void sim_wipe(struct sim *sim, uint32_t index)
     log_memory_disk_destroy(&node->disk);
     node->disk = log_memory_disk_create();
     checkers_on_wiped(sim->checkers, index);
+}
+
+bool sim_diverge(struct sim *sim, uint32_t index, uint64_t pick)
+{
+    struct sim_node *node = &sim->nodes[index];
+    CHECK(node->runtime == NULL);
+    if (!log_memory_disk_damage(node->disk, LOG_MEMORY_DAMAGE_STATE, pick)) return false;
+    checkers_expect_divergence(sim->checkers, index);
+    return true;
 }
 
 /* --- the world --- */

@@ -35,6 +35,7 @@ struct sim_node {
     struct actor_id client;
     struct core_status status; /* As of the leader actor's last turn. */
     log_index applied;
+    uint32_t loads; /* Snapshots that became its state. */
     uint8_t state_hash[16];
 };
 

@@ -186,6 +186,11 @@ bool sim_is_founded(const struct sim *sim, uint32_t node)
     return log_memory_disk_last(sim->nodes[node].disk) > 0;
 }
 
+uint32_t sim_loads(const struct sim *sim, uint32_t node)
+{
+    return sim->nodes[node].loads;
+}
+
 log_index sim_log_base(const struct sim *sim, uint32_t node)
 {
     return log_memory_disk_base(sim->nodes[node].disk);

@@ -41,6 +41,7 @@ enum log_memory_damage {
     LOG_MEMORY_DAMAGE_PAGE,    /* A page that kills who reads it: doubt. */
     LOG_MEMORY_DAMAGE_SLOT,    /* One of the guard's slots: doubt if it was the newer one and counts. */
     LOG_MEMORY_DAMAGE_GUARD,   /* The guard is gone: doubt. */
+    LOG_MEMORY_DAMAGE_STATE,   /* A record says something else and every sum fits: what a bug would leave. */
 };
 bool log_memory_disk_damage(struct log_memory_disk *disk, enum log_memory_damage damage, uint64_t pick);
 

@@ -4,6 +4,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/memory.h"
+#include "store/record.h"
 
 #include <string.h>
 
@@ -317,6 +318,37 @@ static bool damage_blob(const struct tree *space, uint64_t pick)
     return true;
 }
 
+/* The record's number of changes is another, under a checksum and a state hash made to fit: F4 alone can
+ * know. */
+static bool damage_state(struct log_memory_disk *disk, uint64_t pick)
+{
+    struct tree *space = &disk->copy[disk->generation][COPY_RECORD];
+    const char *key = "";
+    void *value = NULL;
+    bool more = space->count > 0 && tree_at_or_after(space, "", &key, &value);
+    for (uint64_t i = more ? pick % space->count : 0; i > 0 && more; i--)
+        more = tree_after(space, key, &key, &value);
+    struct kv_record record;
+    const struct log_memory_blob *blob = value;
+    if (!more || record_unpack(key, blob->data, blob->size, &record, NULL) != STATUS_OK) return false;
+    struct arena scratch = { 0 };
+    record.key = arena_strdup(&scratch, key);
+    struct record_hash sum;
+    struct record_hash part = record_hash(&record);
+    memcpy(&sum.low, disk->state_hash, sizeof sum.low);
+    memcpy(&sum.high, disk->state_hash + sizeof sum.low, sizeof sum.high);
+    record_hash_subtract(&sum, &part);
+    record.version++;
+    part = record_hash(&record);
+    record_hash_add(&sum, &part);
+    record_hash_bytes(&sum, disk->state_hash);
+    struct record_blob packed = record_pack(&record, &scratch);
+    log_memory_put(disk, disk->generation,
+                   &(struct log_copy_record){ COPY_RECORD, record.key, packed.data, packed.size });
+    arena_fini(&scratch);
+    return true;
+}
+
 bool log_memory_disk_damage(struct log_memory_disk *disk, enum log_memory_damage damage, uint64_t pick)
 {
     CHECK(disk->open_count == 0);
@@ -328,6 +360,7 @@ bool log_memory_disk_damage(struct log_memory_disk *disk, enum log_memory_damage
     case LOG_MEMORY_DAMAGE_PAGE: disk->page_damaged = true; return true;
     case LOG_MEMORY_DAMAGE_SLOT: disk->guard[pick % LOG_MEMORY_GUARD_SLOTS].sequence = 0; return true;
     case LOG_MEMORY_DAMAGE_GUARD: memset(disk->guard, 0, sizeof disk->guard); return true;
+    case LOG_MEMORY_DAMAGE_STATE: return damage_state(disk, pick);
     default: return false;
     }
 }
