@@ -12,8 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { ARGUMENTS_MAX = 16, PATH_SIZE = 4096, OUTPUT_MAX = 64 * 1024 };
 
 struct words {

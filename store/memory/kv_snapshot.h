@@ -28,9 +28,9 @@ void kv_snapshot_hash(const struct kv_snapshot *snapshot, uint8_t out_hash[16]);
 MUST_CHECK enum status kv_snapshot_fill(struct kv_snapshot *snapshot, struct snapshot_chunk *chunk);
 bool kv_snapshot_is_done(const struct kv_snapshot *snapshot); /* Everything was given out. */
 
-/* For kv: a record or a session is about to change; NULL: there is none as yet. */
+/* For kv (context: the kv): a record or a session is about to change; NULL: there is none as yet. */
 struct kv_item;
 void kv_snapshot_before_record(struct kv *kv, const char *key, struct kv_item *former);
-void kv_snapshot_before_session(void *kv, uint64_t id, const struct record_session *former);
+void kv_snapshot_before_session(void *context, uint64_t id, const struct record_session *former);
 
 #endif
