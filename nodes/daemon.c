@@ -232,13 +232,6 @@ static uint64_t new_incarnation(void)
     return ((now_ms << 10) | (random_u64(&random_os) & 1023)) & ((UINT64_C(1) << 53) - 1);
 }
 
-/* 0: the default. Test builds may keep less, so that a log is compacted while somebody looks on. */
-static uint64_t log_keep_entries(void)
-{
-    const char *text = AETHER_FAILPOINTS ? getenv("AETHER_LOG_KEEP_ENTRIES") : NULL;
-    return text == NULL ? 0 : strtoull(text, NULL, 10);
-}
-
 static enum status start(struct daemon *daemon, struct error *error)
 {
     const struct config *config = daemon->config;
@@ -281,7 +274,6 @@ static enum status start(struct daemon *daemon, struct error *error)
         .log_keep_entries = (uint64_t)config->limits_log_entries,
         .incarnation = new_incarnation(),
         .log = daemon->log,
-        .log_keep_entries = log_keep_entries(),
         .transport = { &node_socket_behavior, &daemon->socket, NULL, TO_TRANSPORT, CHILD_NEVER },
         .fetcher = { &fetcher_behavior, &daemon->fetcher, NULL, TO_FETCHER, CHILD_PERMANENT },
         .artifact_store = { &artifact_store_behavior, &daemon->artifacts, NULL, TO_ARTIFACT_STORE,

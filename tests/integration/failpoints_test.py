@@ -215,7 +215,7 @@ def main():
         die_founding(point)
         done += 1
         print(f"{point}: founded all the same", flush=True)
-    environment = {"AETHER_LOG_KEEP_ENTRIES": str(KEPT_ENTRIES)}
+    environment = {"AETHER_LIMITS_LOG_ENTRIES": str(KEPT_ENTRIES)}
     with Cluster(3, environment=environment) as cluster, Load(cluster) as load:
         cluster.leader(30)
         load.await_writes(50)
