@@ -110,28 +110,41 @@ static const struct behavior overfed_behavior = PUPIL("overfed", ACTOR_PINNED, 2
 static const struct behavior *const behaviors[MODEL_PUPILS] = { &pupil_behavior, &overfed_behavior,
                                                                 &pupil_behavior, &pupil_behavior };
 
+static void family_start(struct model *model, uint32_t number)
+{
+    struct model_family *family = &model->families[number];
+    *family = (struct model_family){ .model = model, .number = number };
+    (void)snprintf(family->label, sizeof family->label, "f%u", number);
+    for (uint32_t i = 0; i < MODEL_PUPILS; i++) {
+        family->pupils[i] = (struct model_pupil_options){ family, i };
+        family->specs[i] = (struct child_spec){ .behavior = behaviors[i],
+                                                .options = &family->pupils[i],
+                                                .name = name_of(number, i),
+                                                .restart = CHILD_PERMANENT };
+    }
+    family->options = (struct supervisor_options){ .label = family->label,
+                                                   .strategy = (enum supervisor_strategy)number,
+                                                   .children = family->specs,
+                                                   .child_count = MODEL_PUPILS };
+    struct actor_id id;
+    struct spawn_options options = { .options = &family->options, .label = family->label };
+    enum status status = runtime_spawn(model->runtime, &supervisor_behavior, &options, &id, NULL);
+    CHECK(status == STATUS_OK);
+}
+
+static void note_living(void *context, const struct actor_view *view)
+{
+    bool *lives = context;
+    if (view->label == NULL || strcmp(view->behavior, "supervisor") != 0) return;
+    lives[view->label[1] - '0'] = true;
+}
+
 void model_families_start(struct model *model)
 {
+    bool lives[MODEL_FAMILIES] = { false };
+    runtime_visit_actors(model->runtime, note_living, lives);
     for (uint32_t number = 0; number < MODEL_FAMILIES; number++) {
-        struct model_family *family = &model->families[number];
-        family->model = model;
-        family->number = number;
-        (void)snprintf(family->label, sizeof family->label, "f%u", number);
-        for (uint32_t i = 0; i < MODEL_PUPILS; i++) {
-            family->pupils[i] = (struct model_pupil_options){ family, i };
-            family->specs[i] = (struct child_spec){ .behavior = behaviors[i],
-                                                    .options = &family->pupils[i],
-                                                    .name = name_of(number, i),
-                                                    .restart = CHILD_PERMANENT };
-        }
-        family->options = (struct supervisor_options){ .label = family->label,
-                                                       .strategy = (enum supervisor_strategy)number,
-                                                       .children = family->specs,
-                                                       .child_count = MODEL_PUPILS };
-        struct actor_id id;
-        struct spawn_options options = { .options = &family->options, .label = family->label };
-        enum status status = runtime_spawn(model->runtime, &supervisor_behavior, &options, &id, NULL);
-        CHECK(status == STATUS_OK);
+        if (!lives[number]) family_start(model, number);
     }
 }
 

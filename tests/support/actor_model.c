@@ -111,6 +111,14 @@ static void add_counted(void *context, const struct metric_sample *sample)
     }
 }
 
+/* What the runtime counted that was told to nobody. */
+static int64_t counted_by(const struct model *model)
+{
+    int64_t counted = 0;
+    runtime_visit_metrics(model->runtime, add_counted, &counted);
+    return counted - (int64_t)read_count(&model->answers[STATUS_INVALID]); /* Quarantined asks were told. */
+}
+
 int64_t model_unaccounted(const struct model *model)
 {
     int64_t unseen = 0;
@@ -118,20 +126,23 @@ int64_t model_unaccounted(const struct model *model)
         uint8_t marks = model->ledger[i];
         if ((marks & (LEDGER_PLAIN | LEDGER_HANDLED | LEDGER_NOT_SENT)) == LEDGER_PLAIN) unseen++;
     }
-    int64_t counted = 0;
-    runtime_visit_metrics(model->runtime, add_counted, &counted);
-    return unseen - (counted - (int64_t)model->answers[STATUS_INVALID]); /* Quarantined asks were told. */
+    return unseen - (counted_by(model) - model->counted);
+}
+
+static void free_questions(struct model *model)
+{
+    while (model->questions != NULL) {
+        struct question *question = model->questions;
+        model->questions = question->next;
+        memory_free(question);
+    }
 }
 
 void model_free(struct model *model)
 {
     memory_free(model->ledger);
     model->ledger = NULL;
-    while (model->questions != NULL) {
-        struct question *question = model->questions;
-        model->questions = question->next;
-        memory_free(question);
-    }
+    free_questions(model);
 }
 
 static struct message *work_create(struct model *model, uint32_t kind, uint32_t from, uint64_t number,
@@ -424,6 +435,27 @@ static const struct behavior guest_behavior = { .name = "guest",
 
 /* --- outside ------------------------------------------------------------------------------------------ */
 
+static void throw_in(struct model *model, uint32_t tokens, uint32_t work)
+{
+    for (uint32_t i = 0; i < tokens; i++) {
+        struct message *message = work_create(model, KIND_WORK, NOBODY, 0, work);
+        if (runtime_send(model->runtime, model->ids[i % MODEL_ACTORS], &message) == STATUS_OK) continue;
+        model_not_sent(message);
+        message_destroy(&message);
+    }
+}
+
+void model_feed(struct model *model, uint32_t tokens, uint32_t work)
+{
+    CHECK(model_is_quiet(model));
+    CHECK((uint64_t)tokens * work * 4 < model->ledger_size);
+    model->counted = counted_by(model);
+    model->entries = 0;
+    free_questions(model);
+    model_families_start(model);
+    throw_in(model, tokens, work);
+}
+
 void model_start(struct model *model, struct runtime *runtime, uint32_t tokens, uint32_t work)
 {
     model->runtime = runtime;
@@ -437,12 +469,7 @@ void model_start(struct model *model, struct runtime *runtime, uint32_t tokens, 
         enum status status = runtime_spawn(runtime, behavior, &options, &model->ids[i], NULL);
         CHECK(status == STATUS_OK);
     }
-    for (uint32_t i = 0; i < tokens; i++) {
-        struct message *message = work_create(model, KIND_WORK, NOBODY, 0, work);
-        if (runtime_send(runtime, model->ids[i % MODEL_ACTORS], &message) == STATUS_OK) continue;
-        model_not_sent(message);
-        message_destroy(&message);
-    }
+    throw_in(model, tokens, work);
 }
 
 bool model_is_quiet(const struct model *model)

@@ -48,6 +48,7 @@ struct model { /* All counts are atomic. */
     uint8_t *ledger; /* enum ledger_mark of each message. */
     uint32_t ledger_size;
     uint32_t entries;     /* Messages so far. */
+    int64_t counted;      /* What the runtime had counted of them when last fed. */
     uint32_t open;        /* Not destroyed yet. */
     uint64_t handled;     /* Handled by the crowd, asks not counted. */
     uint64_t refused;     /* Sends that a full mailbox refused. */
@@ -87,6 +88,8 @@ void model_log(void *context, const struct log_record *record);
 
 /* Spawns the crowd and throws in `tokens` messages that will cause about `work` messages each. */
 void model_start(struct model *model, struct runtime *runtime, uint32_t tokens, uint32_t work);
+/* Once it is quiet: forgets the ledger and throws in so much more. Families that gave up begin anew. */
+void model_feed(struct model *model, uint32_t tokens, uint32_t work);
 bool model_is_quiet(
     const struct model *model); /* All that was sent, asked, armed, spawned has come to its end. */
 /* ACT3 of a quiet model: messages that no handler saw, less those that the runtime has counted as dropped,
@@ -100,7 +103,7 @@ uint64_t model_violations(const struct model *model);
 void model_track(struct model *model, struct message *message, bool plain);
 void model_handled(const struct message *message);
 void model_not_sent(const struct message *message); /* Its sender was told: it is his again. */
-void model_families_start(struct model *model);
+void model_families_start(struct model *model);     /* Those that don't run. */
 /* One of the crowd gives some pupil something to do; `has_deadline`: what it handles caps its asks. */
 void model_give_task(struct actor *self, struct model *model, bool has_deadline);
 void model_count(uint64_t *count);

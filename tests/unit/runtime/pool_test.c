@@ -11,7 +11,7 @@
 
 #include "runtime/os/clock.h"
 #include "runtime/os/random.h"
-#include "tests/support/actor_model.h"
+#include "tests/support/model_pool.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -69,69 +69,18 @@ static void end_all(struct scheduler *scheduler, struct runtime *runtime)
 
 /* --- the crowd ---------------------------------------------------------------------------------------- */
 
-/* Looks once a millisecond whether the crowd is quiet. */
-struct watcher_options {
-    struct model *model;
-    struct gate *gate;
-};
-
-static enum status watcher_init(struct actor *self, void *state, const void *options, struct error *error)
-{
-    (void)error;
-    *(struct watcher_options *)state = *(const struct watcher_options *)options;
-    (void)actor_every(self, MILLISECONDS(1), KIND_NOTE);
-    return STATUS_OK;
-}
-
-static void watcher_tick(struct actor *self, void *state, const struct message *message)
-{
-    (void)message;
-    struct watcher_options *watcher = state;
-    model_watch_bounds(watcher->model);
-    if (!model_is_quiet(watcher->model)) return;
-    gate_open(watcher->gate);
-    actor_stop(self, actor_self(self));
-}
-
-static const struct behavior_row watcher_rows[] = { { KIND_NOTE, watcher_tick } };
-static const struct behavior watcher_behavior = { .name = "watcher",
-                                                  .state_size = sizeof(struct watcher_options),
-                                                  .pool = POOL_CONSENSUS,
-                                                  .init = watcher_init,
-                                                  .rows = watcher_rows,
-                                                  .row_count = 1 };
-
-static struct runtime *runtime_for(struct scheduler *pool, struct model *model)
-{
-    return runtime_create(&(struct runtime_options){ .scheduler = pool,
-                                                     .node = "n1",
-                                                     .log = model_log,
-                                                     .log_context = model,
-                                                     .log_level = 2,
-                                                     .fingerprint = model_fingerprint });
-}
-
 static void crowd_on(uint32_t threads)
 {
-    struct scheduler *pool = pool_with(threads);
+    struct scheduler *pool = model_pool_create(threads);
     struct model model = { 0 };
-    struct runtime *runtime = runtime_for(pool, &model);
-    struct gate gate;
-    gate_init(&gate);
-    model_start(&model, runtime, 300, 60);
-    struct watcher_options watcher = { &model, &gate };
-    struct actor_id id;
-    assert_int_equal(
-        runtime_spawn(runtime, &watcher_behavior, &(struct spawn_options){ .options = &watcher }, &id, NULL),
-        STATUS_OK);
-    gate_await(&gate, 1);
+    model_start(&model, model_pool_runtime(pool, &model), 300, 60);
+    model_pool_await_quiet(&model);
+    int64_t unaccounted = model_unaccounted(&model);
+    assert_true(model_pool_stop(&model, &pool)); /* First, so that nothing runs on when a test fails. */
+    assert_int_equal(unaccounted, 0);            /* ACT3 */
     assert_int_equal(model_violations(&model), 0);
     assert_true(model.handled > 1000);
-    assert_int_equal(model_unaccounted(&model), 0); /* ACT3 */
-    __atomic_store_n(&model.stopping, true, __ATOMIC_RELEASE);
-    end_all(pool, runtime);
     assert_true(model.completed == model.asked);
-    assert_int_equal(model_violations(&model), 0);
     model_free(&model);
 }
 
@@ -158,12 +107,10 @@ static void a_stop_in_the_middle(void **unused)
 {
     (void)unused;
     for (uint32_t round = 0; round < 20; round++) {
-        struct scheduler *pool = pool_with(2);
+        struct scheduler *pool = model_pool_create(2);
         struct model model = { 0 };
-        struct runtime *runtime = runtime_for(pool, &model);
-        model_start(&model, runtime, 300, 200);
-        __atomic_store_n(&model.stopping, true, __ATOMIC_RELEASE);
-        end_all(pool, runtime);
+        model_start(&model, model_pool_runtime(pool, &model), 300, 200);
+        assert_true(model_pool_stop(&model, &pool));
         assert_true(model.completed == model.asked); /* ACT5, CANCELLED among them. */
         assert_int_equal(model_violations(&model), 0);
         assert_int_equal(model.open, 0); /* Mailboxes destroyed full. */
