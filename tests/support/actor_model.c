@@ -50,7 +50,7 @@ static const struct behavior guest_behavior;
 
 static void add(uint64_t *count)
 {
-    __atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(count, 1, __ATOMIC_RELEASE); /* Whoever sees the model quiet sees all it did. */
 }
 
 void model_count(uint64_t *count)
@@ -60,7 +60,7 @@ void model_count(uint64_t *count)
 
 static uint64_t read_count(const uint64_t *count)
 {
-    return __atomic_load_n(count, __ATOMIC_RELAXED);
+    return __atomic_load_n(count, __ATOMIC_ACQUIRE);
 }
 
 /* --- the ledger --------------------------------------------------------------------------------------- */

@@ -21,7 +21,7 @@ enum { MEMORY_IS_JUDGED = 0 };
 #else
 enum { MEMORY_IS_JUDGED = 1 };
 #endif
-enum { THREADS = 2, TOKENS = 60, WORK = 40, ROUNDS_MIN = 8, GROWTH_KIB_MAX = 1024 };
+enum { THREADS = 2, TOKENS = 60, WORK = 40, ROUNDS_MIN = 8, GROWTH_KIB_MAX = 2048 };
 
 static int64_t resident_kib(void)
 {
