@@ -50,7 +50,9 @@ struct pool {
     struct message *spare; /* One full chain, or NULL: keeps a thread at the border off the shared list. */
 };
 
-static _Thread_local struct pool pool;
+/* A thread that has none yet looks like one that is full, so that its first block, taken or given, comes by
+ * the slow way, where its end is provided for. */
+static _Thread_local struct pool pool = { .count = CHAIN_LENGTH };
 static pthread_key_t pool_key; /* Its destructor returns an ending thread's blocks. */
 static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -80,7 +82,7 @@ static void return_blocks(void *unused)
     (void)unused;
     share_chain(pool.spare, CHAIN_LENGTH);
     share_chain(pool.current, pool.count);
-    pool = (struct pool){ 0 };
+    pool = (struct pool){ .count = CHAIN_LENGTH };
 }
 
 static void pool_key_create(void)
@@ -120,8 +122,11 @@ __attribute__((noinline, cold)) static void pool_fill(void)
 
 __attribute__((noinline, cold)) static void pool_drain(void)
 {
-    share_chain(pool.spare, CHAIN_LENGTH);
-    pool.spare = pool.current;
+    bool is_new = pool.current == NULL;
+    if (!is_new) {
+        share_chain(pool.spare, CHAIN_LENGTH);
+        pool.spare = pool.current;
+    }
     pool.current = NULL;
     pool.count = 0;
     watch_thread_end();
