@@ -1,7 +1,8 @@
 /* Goal: one runtime that works on and on needs no more memory later than soon (ACT7). Method: the model on
  * one pool for AETHER_SOAK_S seconds (2 where nothing is said; ./dev test a tenth of ./dev soak), fed again
  * whenever it is quiet; resident memory is read between two feedings. The first half settles; the later
- * readings may not exceed it. Without sanitizers only: they keep what was freed. */
+ * readings may not exceed it by more than the accidents of a page here and there. Without sanitizers only:
+ * they keep what was freed. (It found a thread's message blocks lost at its end: 11 KiB a second.) */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,7 +22,7 @@ enum { MEMORY_IS_JUDGED = 0 };
 #else
 enum { MEMORY_IS_JUDGED = 1 };
 #endif
-enum { THREADS = 2, TOKENS = 60, WORK = 40, ROUNDS_MIN = 8, GROWTH_KIB_MAX = 2048 };
+enum { THREADS = 2, TOKENS = 60, WORK = 40, ROUNDS_MIN = 8, GROWTH_KIB_MAX = 512 };
 
 static int64_t resident_kib(void)
 {
