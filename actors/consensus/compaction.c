@@ -1,6 +1,7 @@
 /* compaction: see the header. The log tells the bytes of all its entries, so the size of one is the average.
  */
 #include "actors/consensus/compaction.h"
+#include "runtime/base/planted.h"
 
 /* The index before the newest entries that take at most so many bytes. */
 static log_index before_bytes(const struct log_live *live, uint64_t bytes)
@@ -27,5 +28,6 @@ log_index compaction_target(const struct log_live *live, const struct compaction
         log_index spared = larger(needed_from - 1, before_bytes(live, limits->follower_bytes));
         if (target > spared) target = spared;
     }
+    if (PLANTED("compaction.beyond_the_applied_index")) return live->last;
     return target < applied ? target : applied;
 }

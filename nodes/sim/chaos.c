@@ -94,7 +94,7 @@ static void break_node(struct chaos *chaos, uint32_t node, uint64_t majority, st
 static bool await_leader(struct chaos *chaos, int64_t end_ns)
 {
     while (chaos_goes_on(chaos) && sim_now_ns(chaos->sim) < end_ns) {
-        uint32_t leader = sim_leader(chaos->sim);
+        uint32_t leader = sim_claimant(chaos->sim);
         if (leader != SIM_NOBODY && !sim_stands_still(chaos->sim, leader)) return true;
         sim_run(chaos->sim, slice_ns);
     }
@@ -123,7 +123,8 @@ static void run_majority(struct chaos *chaos)
     struct chance chance = chance_of(chaos->seed, STREAM_HEAL);
     if (chance_permille(&chance, 400)) return; /* All are healed at once. */
     uint64_t majority = draw_majority(chaos, &chance);
-    if (!is_founded(chaos, majority)) return;
+    /* Nor may it be one that only a replica with a damaged state could lead (T6). */
+    if (!is_founded(chaos, majority) || !fault_is_mended(chaos)) return;
     int64_t begin_ns = sim_now_ns(sim);
     sim_calm(sim);
     fault_heal(chaos, majority);

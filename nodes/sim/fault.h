@@ -59,6 +59,7 @@ void fault_heal(struct chaos *chaos, uint64_t nodes);
 uint32_t fault_any_node(struct chaos *chaos, struct chance *chance);
 /* Exponential with this mean, cut at `max_ns`. */
 int64_t fault_span(struct chance *chance, int64_t mean_ns, int64_t max_ns);
+bool fault_is_mended(const struct chaos *chaos);                 /* Nobody has a damaged copy of the state. */
 void fault_revive(struct chaos *chaos, struct trouble *trouble); /* Who is dead until now starts: a look. */
 void fault_kill(struct chaos *chaos, uint32_t node, struct chance *chance, int64_t dead_max_ns);
 

@@ -57,7 +57,7 @@ const struct fault_family fault_full = { .name = "full",
 
 /* The last one that rotted is itself again: damage to more than one at a time may leave a majority of which
  * nobody may lead. */
-static bool is_mended(const struct chaos *chaos)
+bool fault_is_mended(const struct chaos *chaos)
 {
     struct core_status status;
     if (chaos->rotted == SIM_NOBODY) return true;
@@ -72,11 +72,11 @@ static void strike_rot(struct chaos *chaos, struct trouble *trouble)
     uint32_t node = fault_any_node(chaos, chance);
     bool history = chance_permille(chance, 300);
     uint64_t pick = chance_next(chance);
-    if (!sim_is_up(chaos->sim, node) || !is_mended(chaos)) return;
+    if (!sim_is_up(chaos->sim, node) || !fault_is_mended(chaos)) return;
     sim_kill(chaos->sim, node);
     chaos->rotted = node;
     enum log_memory_damage damage = history ? LOG_MEMORY_DAMAGE_HISTORY : LOG_MEMORY_DAMAGE_RECORD;
-    if (log_memory_disk_damage(sim_disk(chaos->sim, node), damage, pick)) MARK("sim.copy_rotted");
+    if (sim_damage(chaos->sim, node, damage, pick)) MARK("sim.copy_rotted");
     chaos->result->kills++;
     chaos->go_on_ns[node] = 0;
     chaos->start_ns[node] =

@@ -74,8 +74,11 @@ void sim_kill(struct sim *sim, uint32_t index); /* SIGKILL. Its disk keeps what 
 /* Dies at its next write, before, within or after the transaction. */
 void sim_kill_at_write(struct sim *sim, uint32_t index, enum log_memory_fault fault);
 struct log_memory_disk *sim_disk(struct sim *sim, uint32_t node); /* To damage and to fill. */
-bool sim_stop(struct sim *sim, uint32_t node);                    /* Ordered; false: not within 10 s. */
-void sim_wipe(struct sim *sim, uint32_t index);                   /* A new, empty disk. The node is down. */
+/* At rest: the node is down. false: there is nothing of the kind. Who was not damaged may neither doubt
+ * itself (T2) nor find its copy of the state damaged (D3, T6). */
+bool sim_damage(struct sim *sim, uint32_t node, enum log_memory_damage damage, uint64_t pick);
+bool sim_stop(struct sim *sim, uint32_t node);  /* Ordered; false: not within 10 s. */
+void sim_wipe(struct sim *sim, uint32_t index); /* A new, empty disk. The node is down. */
 
 /* --- machines --- */
 /* It stands still, or only its disk does, until told otherwise or it dies. Nothing if it is down. */

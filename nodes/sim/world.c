@@ -136,6 +136,29 @@ void sim_hold(struct sim *sim, uint32_t index, enum stepper_hold hold)
     network_silence(sim->network, index, hold == STEPPER_HOLD_ALL);
 }
 
+/* T2, T6: what a start finds wrong, somebody did. */
+static void check_boot(struct sim_node *node)
+{
+    const struct log_boot *boot = &node->log->boot;
+    bool whole = boot->doubt_reason[0] == '\0' && boot->copy_state == LOG_COPY_SOUND;
+    if (whole) node->damaged = false;
+    if (whole || node->damaged) return;
+    if (boot->doubt_reason[0] != '\0') {
+        sim_fail(node->sim, "T2: %s doubts a store that nobody damaged: %s", node->name, boot->doubt_reason);
+    } else {
+        sim_fail(node->sim, "D3: %s finds its copy of the state damaged, which nobody did", node->name);
+    }
+}
+
+bool sim_damage(struct sim *sim, uint32_t index, enum log_memory_damage damage, uint64_t pick)
+{
+    struct sim_node *node = &sim->nodes[index];
+    CHECK(node->runtime == NULL);
+    bool done = log_memory_disk_damage(node->disk, damage, pick);
+    node->damaged = node->damaged || done;
+    return done;
+}
+
 void sim_start(struct sim *sim, uint32_t index)
 {
     struct sim_node *node = &sim->nodes[index];
@@ -147,6 +170,7 @@ void sim_start(struct sim *sim, uint32_t index)
         sim_fail(sim, "%s does not open its log: %s", node->name, error.message);
         return;
     }
+    check_boot(node);
     node->life++;
     node->restarting = false;
     node->removed = false;

@@ -20,6 +20,7 @@ struct sim_node {
     uint64_t life;                /* Counts its starts. */
     uint32_t clock_permille;      /* Of its machine, over all its processes. */
     int64_t wall_offset_ms;
+    bool damaged;    /* By sim_damage, and not whole again since. */
     bool restarting; /* It ended by itself, and is about to be started again. */
     bool removed;    /* It ended by itself, for good (exit 75, or told to stop). */
     /* Of the running process; runtime NULL: there is none. */

@@ -4,6 +4,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
+#include "runtime/base/planted.h"
 #include "store/memory/kv_state.h"
 
 #include <stdlib.h>
@@ -47,6 +48,7 @@ static void list_sessions(struct kv_snapshot *snapshot)
         record_number_key(key, id);
         snapshot->sessions[snapshot->session_count++] = memory_strdup(key);
     }
+    if (PLANTED("kv.sessions_left_out_of_snapshots")) snapshot->session_next = snapshot->session_count;
     if (snapshot->session_count == 0) return;
     qsort(snapshot->sessions, snapshot->session_count, sizeof *snapshot->sessions, compare_keys);
 }

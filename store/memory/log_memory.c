@@ -4,6 +4,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
+#include "runtime/base/planted.h"
 #include "runtime/base/text.h"
 #include "store/memory/log_memory_check.h"
 #include "store/memory/log_memory_disk.h"
@@ -128,7 +129,7 @@ static void install(struct log_memory_disk *disk, const struct log_install *inst
 static void compact(struct log_memory_disk *disk, log_index to)
 {
     log_index from = disk->base.index + 1;
-    if (to > disk->applied.index) to = disk->applied.index;
+    if (to > disk->applied.index && !PLANTED("compaction.beyond_the_applied_index")) to = disk->applied.index;
     if (to > from + LOG_COMPACT_STEP_MAX - 1) to = from + LOG_COMPACT_STEP_MAX - 1;
     if (to < from) return;
     log_memory_drop_prefix(disk, to);
@@ -190,12 +191,31 @@ static void refresh(struct log_memory *memory)
     live->receiving = disk->receiving;
 }
 
+/* What a crash leaves where planted bugs cut one transaction in two (D3, N2). */
+static void write_half(struct log_memory_disk *disk, const struct log_batch *batch)
+{
+    bool copies = batch->has_copy && batch->copy_from == disk->applied.index;
+    if (copies && PLANTED("log_memory.applied_in_its_own_transaction")) {
+        for (uint32_t i = 0; i < batch->copy_count; i++)
+            log_memory_put(disk, disk->generation, &batch->copy[i]);
+    }
+    if (batch->install != NULL && PLANTED("log_memory.flip_in_two_transactions")) {
+        disk->generation = inactive(disk);
+    }
+}
+
 /* Writes as much as the fault lets through. */
 static void write_until(struct log_memory_disk *disk, enum log_memory_fault fault,
                         const struct log_batch *batches, uint32_t count)
 {
+    for (uint32_t i = 0; i < count && fault == LOG_MEMORY_LOSE; i++)
+        write_half(disk, &batches[i]);
     if (fault == LOG_MEMORY_FAIL || fault == LOG_MEMORY_LOSE) return;
     const struct hard_state *hard = last_hard(batches, count);
+    bool guard_last = fault == LOG_MEMORY_GUARD_ONLY && PLANTED("log_memory.guard_after_the_transaction");
+    for (uint32_t i = 0; i < count && guard_last; i++)
+        write_batch(disk, &batches[i]);
+    if (guard_last) return;
     if (hard != NULL) log_memory_write_slot(disk, hard); /* D5: before the transaction. */
     if (hard != NULL && fault == LOG_MEMORY_TEAR_GUARD) log_memory_newest_slot(disk)->sequence = 0;
     if (fault == LOG_MEMORY_GUARD_ONLY || fault == LOG_MEMORY_TEAR_GUARD) return;
@@ -391,6 +411,9 @@ enum status log_memory_open(struct log_memory_disk *disk, const struct random *r
         retire(disk, own.message);
         verdict = (struct log_memory_verdict){ .copy_damaged = false };
     }
+    bool forgets =
+        PLANTED("log_memory.last_entry_is_forgotten") && log_memory_disk_last(disk) > disk->committed;
+    if (forgets) log_memory_truncate(disk, log_memory_disk_last(disk));
     if (disk->identity.replica_id == 0) found(disk, random);
     else disk->hard = verdict.hard; /* T1 */
     if (verdict.guard_lost) log_memory_write_slot(disk, &disk->hard);
