@@ -284,7 +284,7 @@ static enum status check_tables(struct lmdb_tables *tables, MDB_txn *txn,
 {
     struct walk walk;
     struct configuration newest = { .member_count = 0 };
-    struct lmdb_guard guard;
+    struct lmdb_guard guard = { .fd = -1 };
     const struct lmdb_system *system = &check->system;
     enum status status = lmdb_tables_use(tables, txn, false, error);
     if (status == STATUS_OK) status = lmdb_tables_get_system(tables, txn, &check->system, error);
