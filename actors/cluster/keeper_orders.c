@@ -290,6 +290,12 @@ static void start_order(struct actor *self, struct voter_keeper *keeper, struct 
         refuse_order(self, keeper, order, &error);
         return;
     }
+    if (keeper_view_was_removed(&keeper->view,
+                                order->node)) { /* Asked again, as a new leader is: it is done. */
+        const struct node_order_state done = { .done = true, .wait = "" };
+        answer_order(self, keeper, order, &done);
+        return;
+    }
     switch (order->request->kind) {
     case KIND_NODE_STOP_REQUEST:
     case KIND_NODE_RESTART_REQUEST: end_node(self, keeper, order); return;

@@ -157,6 +157,16 @@ bool keeper_view_is_retired(const struct keeper_view *view, replica_id id)
     return tree_get(&view->retired, digits) != NULL;
 }
 
+bool keeper_view_was_removed(const struct keeper_view *view, const char *node)
+{
+    const struct value *document = NULL;
+    if (keeper_view_node(view, node) != NULL) return false;
+    for (const char *digits = NULL; (document = cluster_view_next(&view->retired, &digits)) != NULL;) {
+        if (strcmp(value_get_string(document, "node", ""), node) == 0) return true;
+    }
+    return false;
+}
+
 const char *keeper_view_role(const struct keeper_view *view, const char *node)
 {
     const struct configuration_member *member = cluster_members_find(&view->members, node);

@@ -39,6 +39,8 @@ uint64_t keeper_view_incarnation(const struct keeper_view *view, const char *nod
 const char *keeper_view_address(const struct keeper_view *view, const char *node);
 uint32_t keeper_view_instances(const struct keeper_view *view, const char *node);
 enum cluster_wish keeper_view_wish(const struct keeper_view *view, const char *node);
+/* A replica of this name left the cluster, and there is no such node (any more). */
+bool keeper_view_was_removed(const struct keeper_view *view, const char *node);
 bool keeper_view_is_retired(const struct keeper_view *view, replica_id id);
 /* "voter", "learner", "worker"; "": it takes no part. */
 const char *keeper_view_role(const struct keeper_view *view, const char *node);

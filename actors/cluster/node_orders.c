@@ -144,13 +144,14 @@ enum status node_order_check(const struct keeper_view *view, const struct messag
     bool detach = false;
     (void)node_order_target(request, &node, &detach);
     bool transfer = request->kind == KIND_CLUSTER_TRANSFER_LEADERSHIP_REQUEST;
+    bool removal = request->kind == KIND_NODE_REMOVE_REQUEST;
+    if (removal && keeper_view_was_removed(view, node)) return STATUS_OK;
     if (!(transfer && node[0] == '\0') && keeper_view_node(view, node) == NULL) {
         (void)error_set(error, STATUS_NOT_FOUND, "there is no node %.64s", node);
         error_hint(error, "aether node list shows them all");
         return STATUS_NOT_FOUND;
     }
     if (transfer) return check_transfer(view, node, error);
-    bool removal = request->kind == KIND_NODE_REMOVE_REQUEST;
     enum status status = STATUS_OK;
     if (removal || request->kind == KIND_NODE_DEMOTE_REQUEST) status = check_last_voter(view, node, error);
     if (removal && status == STATUS_OK) status = check_removal(view, request->body, error);

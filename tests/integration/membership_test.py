@@ -150,9 +150,10 @@ class MembershipTest(unittest.TestCase):
         done = self.cluster.ask("node", "restart", former.name, node=other, timeout=60 * SLACK)
         self.assertTrue(done["complete"])
         self.assertNotEqual(pid, former.process.pid)  # Its service manager started it again, after exit 70.
+        again = former.process.pid
         told = self.cluster.ask("node", "restart", former.name, node=former)  # Through the node itself: told, not awaited.
         self.assertEqual(told["node"], former.name)
-        await_true("it ended again", lambda: former.process.pid != pid and self.cluster.ask(
+        await_true("it ended again", lambda: former.process.pid != again and self.cluster.ask(
             "node", "show", former.name, node=other)["presence"] == "UP", 20 * SLACK)
         leader = self.cluster.leader()
         leader.wanted = False

@@ -84,7 +84,8 @@ static struct socket_identity identity_of(const char *node, enum transport_chann
     return identity;
 }
 
-/* A peer without an address (one that joins, and we don't know it yet) is answered on the connection it made.
+/* A peer without an address (one that joins, and we don't know it yet) is answered on the connection it made;
+ * so is the request of one whose own connection is up again before ours is: its asker would wait to the end.
  */
 static enum status transmit(void *transport, const char *node, enum transport_channel channel,
                             struct bytes **frame)
@@ -95,7 +96,8 @@ static enum status transmit(void *transport, const char *node, enum transport_ch
     if (peer == NULL) return STATUS_NODE_LOST;
     const struct connection *out = &peer->out[channel];
     if (out->session != 0) return socket_io_send(out->socket, NULL, false, frame, &peer->budget[channel]);
-    if (out->socket != NULL || peer->in_session[channel] == 0) return STATUS_NODE_LOST;
+    bool answers = frame_is_reply((*frame)->data, (*frame)->size);
+    if (peer->in_session[channel] == 0 || (out->socket != NULL && !answers)) return STATUS_NODE_LOST;
     struct socket_identity identity = identity_of(node, channel);
     return socket_io_send(sockets->router, &identity, false, frame, &peer->budget[channel]);
 }
