@@ -26,8 +26,9 @@ struct block {
     _Alignas(16) uint8_t body[BODY_INLINE_MAX];
 };
 
-_Static_assert(sizeof(struct block) == 4 * LINE, "four lines");
-_Static_assert(offsetof(struct block, body) + BODY_THIRD_LINE == 3 * LINE, "where the third line ends");
+_Static_assert(sizeof(struct block) == (size_t)4 * LINE, "four lines");
+_Static_assert(offsetof(struct block, body) + BODY_THIRD_LINE == (size_t)3 * LINE,
+               "where the third line ends");
 
 #if defined(__SANITIZE_ADDRESS__)
 #define POOLING 0

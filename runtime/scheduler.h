@@ -46,11 +46,11 @@ enum stepper_hold {
     STEPPER_HOLD_PINNED, /* Its pinned actors stand still: a disk that hangs (FLT10). */
     STEPPER_HOLD_ALL,    /* All of them do, as at SIGSTOP: messages and timers wait for them. */
 };
-void stepper_hold(struct scheduler *stepper, struct runtime *runtime, enum stepper_hold hold);
+void stepper_hold(struct scheduler *scheduler, struct runtime *runtime, enum stepper_hold hold);
 /* Its monotonic clock, and with it its timers, goes at this rate: 1000 is right, 1 as good as frozen (FLT11).
  */
-void stepper_set_rate(struct scheduler *stepper, struct runtime *runtime, uint32_t rate_permille);
-void stepper_set_wall_offset(struct scheduler *stepper, struct runtime *runtime, int64_t offset_ms);
+void stepper_set_rate(struct scheduler *scheduler, struct runtime *runtime, uint32_t rate_permille);
+void stepper_set_wall_offset(struct scheduler *scheduler, struct runtime *runtime, int64_t offset_ms);
 
 void scheduler_destroy(struct scheduler **scheduler); /* All runtimes on it must be gone. */
 

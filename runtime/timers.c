@@ -46,6 +46,14 @@ static struct timer *timer_find(const struct timers *timers, uint64_t id)
     return timer->generation == id >> 32 ? timer : NULL;
 }
 
+size_t timers_bytes(const struct timers *timers)
+{
+    size_t chunks = timers->chunk_count;
+    size_t table =
+        chunks == 0 ? 0 : (size_t)1 << (64 - __builtin_clzll(chunks)); /* At most: chunk_add doubles. */
+    return sizeof *timers + chunks * CHUNK_SIZE * sizeof(struct timer) + table * sizeof(struct timer *);
+}
+
 struct timers *timers_create(int64_t now_ns)
 {
     CHECK(now_ns >= 0);

@@ -51,6 +51,7 @@ uint32_t timers_advance(struct timers *timers, int64_t now_ns,
 /* Of the timers of a list: what is left until each comes (and its period) becomes `from / to` of what it was:
  * their owner's clock changed its rate. */
 void timers_stretch(struct timers *timers, uint32_t list, int64_t now_ns, int64_t from, int64_t to);
+size_t timers_bytes(const struct timers *timers);   /* All the memory they take. */
 uint32_t timers_count(const struct timers *timers); /* Armed or fired and not delivered yet. */
 
 #endif

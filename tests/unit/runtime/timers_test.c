@@ -181,12 +181,63 @@ static void a_turn_that_began_before_sees_the_due_time(void **unused)
     timers_destroy(&timers);
 }
 
+struct million {
+    int64_t now_ns;
+    int64_t last_ns;
+    uint32_t fired;
+    uint32_t out_of_order;
+    uint32_t early;
+};
+
+static void count_in_order(void *context, const struct timer *timer, uint64_t id)
+{
+    (void)id;
+    struct million *million = context;
+    million->fired++;
+    if (timer->due_ns < million->last_ns) million->out_of_order++;
+    if (timer->due_ns > million->now_ns) million->early++;
+    million->last_ns = timer->due_ns;
+}
+
+/* Issue 3: at most 100 bytes each, all told; every one of them comes, none early, over an hour. */
+static void a_million_timers(void **unused)
+{
+    (void)unused;
+    enum { MILLION = 1000000, EVERY = 4 };
+    struct timers *timers = timers_create(0);
+    uint32_t list = 0;
+    uint64_t random = 1;
+    for (uint32_t i = 0; i < MILLION; i++) {
+        random = hash64_mix(random, i);
+        struct timer what = { .due_ns = (int64_t)(random % (uint64_t)SECONDS(3600)), .kind = 1 };
+        uint64_t id = timers_arm(timers, &what, &list);
+        if (i % EVERY != 0) continue;
+        timers_cancel(timers, id, &list);
+        (void)timers_arm(timers, &what, &list); /* Takes the place of the cancelled one. */
+    }
+    assert_int_equal(timers_count(timers), MILLION);
+    assert_true(timers_bytes(timers) <= (size_t)100 * MILLION);
+    print_message("a million timers: %.1f bytes each\n", (double)timers_bytes(timers) / MILLION);
+    struct million million = { 0 };
+    while (million.fired < MILLION) {
+        million.now_ns += SECONDS(1);
+        (void)timers_advance(timers, million.now_ns, count_in_order, &million);
+        assert_true(million.now_ns <= SECONDS(3600));
+    }
+    assert_int_equal(million.out_of_order, 0);
+    assert_int_equal(million.early, 0);
+    timers_cancel_all(timers, &list);
+    assert_int_equal(timers_count(timers), 0);
+    timers_destroy(&timers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_histories_match_the_model),
         cmocka_unit_test(an_hour_of_a_period_does_not_drift),
         cmocka_unit_test(a_turn_that_began_before_sees_the_due_time),
+        cmocka_unit_test(a_million_timers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
