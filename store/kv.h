@@ -122,7 +122,7 @@ struct kv_context {    /* Of the entry being applied. */
     uint64_t revision; /* = log index */
     uint64_t term;
     uint64_t stamp_ms;          /* For `timestamp` fields. */
-    const Pb__Command *command; /* NULL: a no-op, or a configuration. */
+    const Pb__Command *command; /* NULL: the entry is none. */
 };
 
 /* NULL: no such key. Sees what this transaction already changed. Borrowed until the next put or delete. */
@@ -155,6 +155,8 @@ struct kv_rules {
     void (*no_op)(struct kv_txn *txn, const struct kv_context *context);
     /* The same: who takes part from here on (store/raft/configuration.h). May be NULL. */
     void (*configuration)(struct kv_txn *txn, const struct kv_context *context, const struct bytes *payload);
+    /* The same: what each replica holds (store/raft/checkpoint.h). May be NULL. */
+    void (*checkpoint)(struct kv_txn *txn, const struct kv_context *context, const struct bytes *payload);
 };
 
 #endif

@@ -2,6 +2,8 @@
 #include "actors/consensus/boot.h"
 
 #include "runtime/base/memory.h"
+#include "store/record.h"
+#include "store/schema/cluster_checkpoint.h"
 
 #include <string.h>
 
@@ -145,7 +147,7 @@ static void note_checkpoint(void *context, const struct raft_entry *entry)
 }
 
 /* Backwards, in steps. */
-static enum status find_checkpoint(struct log *log, struct boot *boot, struct error *error)
+static enum status find_in_log(struct log *log, struct boot *boot, struct error *error)
 {
     log_index base = log->boot.base.index;
     log_index end = log->boot.committed;
@@ -157,6 +159,43 @@ static enum status find_checkpoint(struct log *log, struct boot *boot, struct er
         end = from - 1;
     }
     return STATUS_OK;
+}
+
+struct seeking {
+    struct checkpoint *checkpoint;
+    bool past; /* The record was seen, or is not there. */
+};
+
+static enum status look_at_record(void *context, const struct log_copy_record *copy, struct error *error)
+{
+    struct seeking *seeking = context;
+    struct kv_record record;
+    int order = copy->space == COPY_RECORD ? strcmp(copy->key, CLUSTER_CHECKPOINT_KEY) : 1;
+    seeking->past = order >= 0;
+    if (order != 0) return STATUS_OK;
+    enum status status = record_unpack(copy->key, copy->value, copy->value_size, &record, error);
+    if (status != STATUS_OK) return status;
+    if (cluster_checkpoint_read(&record, seeking->checkpoint) == STATUS_OK) return STATUS_OK;
+    return error_set(error, STATUS_CORRUPT, "%s is no checkpoint", CLUSTER_CHECKPOINT_KEY);
+}
+
+/* A snapshot that replaced the log, or compaction, has left it in the state only. */
+static enum status find_in_copy(struct log *log, struct boot *boot, struct error *error)
+{
+    struct seeking seeking = { .checkpoint = &boot->checkpoint };
+    struct log_copy_cursor cursor = { .space = COPY_RECORD };
+    enum status status = STATUS_OK;
+    memcpy(cursor.key, CLUSTER_CHECKPOINT_KEY, sizeof CLUSTER_CHECKPOINT_KEY - 2); /* Just before it. */
+    while (status == STATUS_OK && !seeking.past && !cursor.done)
+        status = log->ops->read_copy(log, log->boot.generation, &cursor, 1, look_at_record, &seeking, error);
+    return status;
+}
+
+static enum status find_checkpoint(struct log *log, struct boot *boot, struct error *error)
+{
+    enum status status = find_in_log(log, boot, error);
+    bool found = status != STATUS_OK || boot->checkpoint.count > 0;
+    return found || log->boot.applied.index == 0 ? status : find_in_copy(log, boot, error);
 }
 
 /* --- the two ends --------------------------------------------------------------------------------------- */

@@ -14,8 +14,7 @@ struct boot {
     struct core_log_configuration configurations[CORE_CONFIGURATIONS_MAX];
     uint32_t configuration_count;
     uint64_t last_stamp_ms;
-    struct checkpoint
-        checkpoint; /* The newest applied one that the log's end still holds (T3); count 0: none. */
+    struct checkpoint checkpoint; /* The last applied one (T3); count 0: none is known. */
     struct raft_entry
         first; /* Index 1, with a reference: what founding hands on. index 0: empty or compacted. */
 };

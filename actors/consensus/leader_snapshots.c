@@ -241,13 +241,13 @@ void leader_checkpoint_applied(struct actor *self, struct leader *leader, const 
 {
     struct checkpoint checkpoint;
     const struct bytes *payload = applied->checkpoint_payload;
-    if (applied->checkpoint == 0) return;
-    leader->snapshots.told.checkpoint = applied->checkpoint;
-    memcpy(leader->snapshots.told.hash, applied->checkpoint_hash, HASH_BYTES);
     if (payload != NULL && checkpoint_unpack(payload->data, payload->size, &checkpoint) == STATUS_OK) {
         leader_step(self, leader,
                     &(struct core_event){ .type = CORE_EVENT_CHECKPOINT, .checkpoint = &checkpoint });
     }
+    if (applied->checkpoint == 0) return;
+    leader->snapshots.told.checkpoint = applied->checkpoint;
+    memcpy(leader->snapshots.told.hash, applied->checkpoint_hash, HASH_BYTES);
     hash_exchange_add(&leader->snapshots.hashes, &leader->configuration, leader->replica, applied->checkpoint,
                       applied->checkpoint_hash);
     for (uint32_t i = 0; i < leader->configuration.member_count; i++) {

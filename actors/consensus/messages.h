@@ -114,9 +114,9 @@ struct applied { /* KIND_APPLIED, state -> leader. */
     log_term term;
     struct apply_result *results; /* Of commands, when they were wanted. */
     uint32_t result_count;
-    log_index checkpoint; /* The newest CHECKPOINT among them; 0: none. */
-    struct bytes *checkpoint_payload;
-    uint8_t checkpoint_hash[16]; /* Of the state after it (F4). */
+    log_index checkpoint;             /* The newest CHECKPOINT among them; 0: none. */
+    struct bytes *checkpoint_payload; /* Its own; after a snapshot, of the one that the state has recorded. */
+    uint8_t checkpoint_hash[16];      /* Of the state after it (F4). */
 };
 
 /* KIND_READ_POINT (ask TO_LEADER, no body) -> KIND_READ_POINT_REPLY: a Q1 round that began after the request

@@ -17,6 +17,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/planted.h"
 #include "store/kv.h"
+#include "store/schema/cluster_checkpoint.h"
 #include "wire/kinds.h"
 
 enum { PARKED_MAX = 4096 };
@@ -309,6 +310,15 @@ static void fail(struct actor *self, struct error *error, const char *what)
     actor_fail(self, error);
 }
 
+/* T3: what the snapshot says that each replica holds. NULL: nothing; else a reference. */
+static struct bytes *recorded_checkpoint(const struct kv *kv)
+{
+    struct checkpoint checkpoint;
+    const struct kv_record *record = kv_get(kv, CLUSTER_CHECKPOINT_KEY);
+    if (record == NULL || cluster_checkpoint_read(record, &checkpoint) != STATUS_OK) return NULL;
+    return checkpoint_pack(&checkpoint);
+}
+
 /* N6: from here on there is only the new state. Local watchers are given all of it, which says the same as
  * "compacted" and leaves no gap; polls are told from where to go on. */
 static void change_over(struct actor *self, struct state *state)
@@ -331,6 +341,7 @@ static void change_over(struct actor *self, struct state *state)
     struct applied *applied = answer->body;
     applied->index = header->position.index;
     applied->term = header->position.term;
+    applied->checkpoint_payload = recorded_checkpoint(state->kv);
     actor_tell(self, state->loading.leader, &answer);
 }
 

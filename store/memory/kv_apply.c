@@ -328,6 +328,8 @@ static void apply_rule(struct kv *kv, const struct kv_context *context, const st
     if (entry->type == ENTRY_NO_OP && rules->no_op != NULL) rules->no_op(&txn, context);
     if (entry->type == ENTRY_CONFIGURATION && rules->configuration != NULL)
         rules->configuration(&txn, context, entry->payload);
+    if (entry->type == ENTRY_CHECKPOINT && rules->checkpoint != NULL)
+        rules->checkpoint(&txn, context, entry->payload);
     if (txn.oversized) kv_txn_abort(&txn);
     else outcome->changes = kv_txn_commit(&txn, &outcome->change_count);
 }

@@ -4,6 +4,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/text.h"
 #include "store/schema/cluster.h"
+#include "store/schema/cluster_checkpoint.h"
 #include "store/schema/cluster_members.h"
 #include "store/schema/slice_rules.h"
 
@@ -23,7 +24,7 @@ static const struct {
     { "audit/", DOMAIN_CLUSTER },          { "config/leases/", DOMAIN_STORE },
     { "config/no-ops", DOMAIN_STORE },     { "config/members", DOMAIN_DERIVED },
     { "config/retired/", DOMAIN_DERIVED }, { "config/wishes/", DOMAIN_DERIVED },
-    { "config/labels/", DOMAIN_DERIVED },
+    { "config/labels/", DOMAIN_DERIVED },  { "config/checkpoint", DOMAIN_DERIVED },
 };
 
 static enum domain domain_of(const char *key)
@@ -183,4 +184,5 @@ const struct kv_rules schema_rules = {
     .operation = rules_operation,
     .no_op = cluster_lease_no_op,
     .configuration = cluster_members_apply,
+    .checkpoint = cluster_checkpoint_apply,
 };

@@ -8,7 +8,10 @@
 #include <cmocka.h>
 
 #include "actors/consensus/boot.h"
+#include "runtime/base/check.h"
 #include "store/memory/log_memory.h"
+#include "store/record.h"
+#include "store/schema/cluster_checkpoint.h"
 
 #include <string.h>
 
@@ -110,12 +113,69 @@ static void terms_are_found_wherever_they_begin(void **state)
     }
 }
 
+/* Written and opened again. */
+static struct log *written(struct log_memory_disk *disk, const struct log_batch *batches, uint32_t count)
+{
+    struct log *log = NULL;
+    assert_int_equal(log_memory_open(disk, &test_random, &log, NULL), STATUS_OK);
+    assert_int_equal(log->ops->write(log, batches, count, NULL), STATUS_OK);
+    log->ops->close(log);
+    assert_int_equal(log_memory_open(disk, &test_random, &log, NULL), STATUS_OK);
+    return log;
+}
+
+static void a_snapshot_that_replaced_the_log_tells_the_checkpoint(void **state) /* T3, T5 */
+{
+    (void)state;
+    static const char value[] = "{\"index\":9,\"matches\":[{\"replica\":\"0000000000000005\",\"match\":8}]}";
+    static const char *const keys[] = { "config/a", CLUSTER_CHECKPOINT_KEY, "config/no-ops" };
+    struct arena arena = { 0 };
+    struct record_hash hash = { 0 };
+    struct log_copy_record records[ARRAY_COUNT(keys)];
+    for (size_t i = 0; i < ARRAY_COUNT(keys); i++) { /* Of the others' values nobody asks. */
+        const struct kv_record record = { .key = keys[i],
+                                          .value = (const uint8_t *)value,
+                                          .value_size = sizeof value - 1,
+                                          .create_revision = 9,
+                                          .revision = 9,
+                                          .version = 1,
+                                          .term = 1,
+                                          .lease = "" };
+        struct record_blob blob = record_pack(&record, &arena);
+        struct record_hash part = record_hash(&record);
+        record_hash_add(&hash, &part);
+        records[i] = (struct log_copy_record){ COPY_RECORD, keys[i], blob.data, blob.size };
+    }
+    struct configuration configuration = { 0 };
+    assert_int_equal(configuration_add(&configuration, 5, "n1", true), STATUS_OK);
+    struct bytes *packed = configuration_pack(&configuration);
+    const struct log_chunk chunk = { .snapshot_id = 7, .to = 100, .records = records, .record_count = 3 };
+    struct log_install install = { .snapshot_id = 7,
+                                   .position = { .index = 12, .term = 1, .chain = 3 },
+                                   .configuration_index = 1,
+                                   .configuration = packed };
+    record_hash_bytes(&hash, install.state_hash);
+    const struct log_batch batches[] = { { .cluster_id = 1, .chunk = &chunk }, { .install = &install } };
+    struct log_memory_disk *disk = log_memory_disk_create();
+    struct log *log = written(disk, batches, 2);
+    struct boot boot;
+    assert_int_equal(boot_read(log, &boot, NULL), STATUS_OK);
+    assert_int_equal(boot.checkpoint.count, 1);
+    assert_int_equal(checkpoint_match_of(&boot.checkpoint, 5), 8);
+    boot_fini(&boot);
+    log->ops->close(log);
+    log_memory_disk_destroy(&disk);
+    bytes_unref(&packed);
+    arena_fini(&arena);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entry_one_is_a_configuration),
         cmocka_unit_test(terms_are_found_wherever_they_begin),
+        cmocka_unit_test(a_snapshot_that_replaced_the_log_tells_the_checkpoint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

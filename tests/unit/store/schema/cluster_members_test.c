@@ -12,6 +12,7 @@
 #include "runtime/base/memory.h"
 #include "store/kv.h"
 #include "store/schema/cluster.h"
+#include "store/schema/cluster_checkpoint.h"
 #include "store/schema/cluster_members.h"
 #include "store/schema/rules.h"
 #include "tests/support/commands.h"
@@ -364,6 +365,50 @@ static void labels_outlive_a_start(void **state)
     assert_int_equal(label(fixture, "n", "{\"a b\":\"x\"}"), STATUS_INVALID);
 }
 
+static void apply_checkpoint(struct fixture *fixture, const struct checkpoint *checkpoint)
+{
+    struct raft_entry entry = { .index = ++fixture->index, .term = 1, .type = ENTRY_CHECKPOINT };
+    entry.payload = checkpoint_pack(checkpoint);
+    kv_apply(fixture->kv, &entry, &fixture->outcome);
+    bytes_unref(&entry.payload);
+}
+
+static void the_last_checkpoint_is_part_of_the_state(void **state) /* T3, T5 */
+{
+    struct fixture *fixture = *state;
+    const struct checkpoint first = { .count = 1, .matches = { { 3, 10 } } };
+    const struct checkpoint last = { .count = 2, .matches = { { 3, 40 }, { UINT64_MAX, 39 } } };
+    struct checkpoint read = { 0 };
+    apply_checkpoint(fixture, &first);
+    apply_checkpoint(fixture, &last);
+    const struct kv_record *record = kv_get(fixture->kv, CLUSTER_CHECKPOINT_KEY);
+    assert_int_equal(cluster_checkpoint_read(record, &read), STATUS_OK);
+    assert_int_equal(read.count, 2);
+    assert_int_equal(checkpoint_match_of(&read, 3), 40);
+    assert_int_equal(checkpoint_match_of(&read, UINT64_MAX), 39);
+    Pb__Command *command = commands_put(&fixture->arena, CLUSTER_CHECKPOINT_KEY, "{}");
+    assert_int_equal(apply(fixture, command, PB__ORIGIN__ORIGIN_FORCED), STATUS_DENIED);
+}
+
+static void what_is_no_checkpoint_is_not_read(void **state)
+{
+    (void)state;
+    static const char *const values[] = {
+        "",
+        "[]",
+        "{\"matches\":[{}]}",
+        "{\"matches\":[{\"replica\":\"0000000000000003\",\"match\":-2}]}",
+        "{\"matches\":[{\"replica\":\"0000000000000003\",\"match\":1},"
+        "{\"replica\":\"0000000000000003\",\"match\":1}]}",
+    };
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        struct checkpoint read;
+        const struct kv_record record = { .value = (const uint8_t *)values[i],
+                                          .value_size = strlen(values[i]) };
+        assert_int_equal(cluster_checkpoint_read(&record, &read), STATUS_CORRUPT);
+    }
+}
+
 #define MEMBERS_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -379,6 +424,8 @@ int main(void)
         MEMBERS_TEST(nothing_is_left_of_a_removed_node),
         MEMBERS_TEST(who_was_removed_may_join_again),
         MEMBERS_TEST(labels_outlive_a_start),
+        MEMBERS_TEST(the_last_checkpoint_is_part_of_the_state),
+        cmocka_unit_test(what_is_no_checkpoint_is_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
