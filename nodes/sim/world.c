@@ -141,7 +141,8 @@ static void check_boot(struct sim_node *node)
 {
     const struct log_boot *boot = &node->log->boot;
     bool whole = boot->doubt_reason[0] == '\0' && boot->copy_state == LOG_COPY_SOUND;
-    if (whole) node->damaged = false;
+    if (whole) node->damaged = node->diverged;
+    else node->diverged = false;
     if (whole || node->damaged) return;
     if (boot->doubt_reason[0] != '\0') {
         sim_fail(node->sim, "T2: %s doubts a store that nobody damaged: %s", node->name, boot->doubt_reason);
@@ -239,6 +240,7 @@ bool sim_diverge(struct sim *sim, uint32_t index, uint64_t pick)
     CHECK(node->runtime == NULL);
     if (!log_memory_disk_damage(node->disk, LOG_MEMORY_DAMAGE_STATE, pick)) return false;
     checkers_expect_divergence(sim->checkers, index);
+    node->diverged = true;
     return true;
 }
 

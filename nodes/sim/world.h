@@ -21,6 +21,7 @@ struct sim_node {
     uint32_t clock_permille;      /* Of its machine, over all its processes. */
     int64_t wall_offset_ms;
     bool damaged;    /* By sim_damage, and not whole again since. */
+    bool diverged;   /* By sim_diverge: sound at the next start, and found out by F4 before a later one. */
     bool restarting; /* It ended by itself, and is about to be started again. */
     bool removed;    /* It ended by itself, for good (exit 75, or told to stop). */
     /* Of the running process; runtime NULL: there is none. */
