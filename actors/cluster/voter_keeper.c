@@ -156,6 +156,13 @@ static void pass_on(struct actor *self, const struct voter_keeper *keeper, const
     wire_ask(self, keeper->role.leader, CHANNEL_CONSENSUS, &copy, 0, on_passed_on, actor_keep(self));
 }
 
+/* M3: a join, and the retirement that it reports, counts under the name's own key only; of a member that
+ * passes it on we know that it looked. */
+static bool speaks_for(const struct voter_keeper *keeper, const char *from, const char *node)
+{
+    return strcmp(from, node) == 0 || cluster_members_find(&keeper->view.members, from) != NULL;
+}
+
 static void on_join(struct actor *self, void *state, const struct message *message)
 {
     struct voter_keeper *keeper = state;
@@ -165,6 +172,8 @@ static void on_join(struct actor *self, void *state, const struct message *messa
         actor_refuse(self, message, STATUS_INVALID);
     } else if (!keeper_may_act(keeper)) {
         pass_on(self, keeper, message);
+    } else if (!speaks_for(keeper, message->from_node, join->node)) {
+        actor_refuse(self, message, STATUS_NOT_READY); /* Who passed it on may be a member yet. */
     } else if (keeper->joins.count == NODE_JOINS_MAX) {
         actor_refuse(self, message, STATUS_OVERLOADED);
     } else {
