@@ -39,6 +39,19 @@ void leader_lose_proposals(struct actor *self, struct leader *leader)
     }
 }
 
+void leader_forget_proposals(struct actor *self, struct leader *leader, log_index till)
+{
+    uint64_t index = 0;
+    void *value = NULL;
+    for (size_t i = 0; map_next_number(&leader->pending, &i, &index, &value);) {
+        struct pending *pending = value;
+        if (index > till) continue;
+        refuse_proposal(self, &pending->request, STATUS_UNKNOWN);
+        memory_free(pending);
+        (void)map_remove_number(&leader->pending, index);
+    }
+}
+
 static void answer_configure(struct actor *self, struct leader *leader)
 {
     struct message *reply = messages_create(KIND_CONFIGURE, 0);

@@ -103,6 +103,7 @@ void leader_on_snapshot_received(struct actor *self, void *state, const struct m
 {
     struct leader *leader = state;
     const struct snapshot_received *received = message->body;
+    if (received->id != leader->snapshots.accepted.id) return; /* Another one took its place meanwhile. */
     leader_step(self, leader,
                 &(struct core_event){ .type = received->failed ? CORE_EVENT_SNAPSHOT_FAILED
                                                                : CORE_EVENT_SNAPSHOT_READY,
@@ -153,6 +154,7 @@ void leader_snapshots_applied(struct actor *self, struct leader *leader, log_ind
 {
     struct leader_snapshots *snapshots = &leader->snapshots;
     if (snapshots->reloading == 0 || applied < snapshots->reloading) return;
+    leader_forget_proposals(self, leader, snapshots->reloading);
     snapshots->reloading = 0;
     snapshots->accepted = (struct snapshot_header){ 0 };
     struct message *message = messages_create(KIND_SNAPSHOT_INSTALLED, 0);

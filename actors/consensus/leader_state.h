@@ -115,6 +115,8 @@ actor_handler leader_on_configure;
 void leader_propose(struct actor *self, struct leader *leader); /* What this turn has brought. */
 void leader_proposed(struct actor *self, struct leader *leader, const struct core_proposed *proposed);
 void leader_lose_proposals(struct actor *self, struct leader *leader);
+/* R9: what of them lies at or below `till` was applied elsewhere, in a snapshot: its result is not known. */
+void leader_forget_proposals(struct actor *self, struct leader *leader, log_index till);
 void leader_answer_read(struct actor *self, struct leader *leader, const struct core_read_ok *ok);
 void leader_refuse(struct actor *self, struct leader *leader, const struct core_reject *reject);
 void leader_sweep_reads(struct actor *self, struct leader *leader);

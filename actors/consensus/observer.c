@@ -62,8 +62,9 @@ struct observer {
     struct waiting_read reads[READS_MAX];
     uint32_t read_count;
     struct snapshot_header snapshot; /* Being received or installed; id 0: none. */
-    int64_t snapshot_ns;             /* Since when. */
-    uint64_t install_sequence;       /* 0: not being installed. */
+    replica_id snapshot_from;
+    int64_t snapshot_ns;       /* Since when. */
+    uint64_t install_sequence; /* 0: not being installed. */
     bool reloading;
     bool damaged; /* T6: nothing but a snapshot helps. */
     bool marking;
@@ -364,13 +365,17 @@ static void on_offered(struct actor *self, void *state, const struct message *me
     const struct snapshot_offered *offered = message->body;
     bool ours = offered->to == observer->replica && offered->header.cluster_id == observer->cluster_id;
     bool lacks = observer->damaged || offered->header.position.index > observer->last.index;
-    bool free = observer->snapshot.id == 0 && observer->replay_to == 0;
+    /* N1, N4: one that had to begin again goes on under another id, of the same sender. */
+    bool again =
+        observer->snapshot_from == offered->from && observer->install_sequence == 0 && !observer->reloading;
+    bool free = observer->replay_to == 0 && (observer->snapshot.id == 0 || again);
     struct message *answer = messages_create(KIND_SNAPSHOT_VERDICT, sizeof(struct snapshot_verdict));
     struct snapshot_verdict *verdict = answer->body;
     verdict->accepted = ours && lacks && free;
     verdict->holds = ours && !lacks;
     if (verdict->accepted) {
         observer->snapshot = offered->header;
+        observer->snapshot_from = offered->from;
         observer->snapshot_ns = actor_now_ns(self);
         observer->stream = 0; /* It begins again behind the snapshot. */
     }
@@ -382,7 +387,7 @@ static void on_received(struct actor *self, void *state, const struct message *m
     struct observer *observer = state;
     const struct snapshot_received *received = message->body;
     const struct snapshot_header *header = &observer->snapshot;
-    if (header->id == 0 || received->position.index != header->position.index) return;
+    if (header->id == 0 || received->id != header->id || observer->install_sequence != 0) return;
     if (received->failed) {
         observer->snapshot = (struct snapshot_header){ 0 };
         begin_stream(self, observer);

@@ -67,6 +67,7 @@ struct snapshot_verdict {
  * come to anything. KIND_SNAPSHOT_CANCEL -> TO_SNAPSHOT_RECEIVER: give up the accepted one (N4).
  * KIND_SNAPSHOT_INSTALLED -> TO_SNAPSHOT_RECEIVER: the accepted one is the state now. */
 struct snapshot_received {
+    uint64_t id; /* Two of one position may follow each other: only the last one accepted counts. */
     struct log_position position;
     bool failed;
 };

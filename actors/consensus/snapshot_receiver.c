@@ -4,7 +4,7 @@
  * in memory and on disk. Each chunk goes down with a note (header and sums), so that after a crash the same
  * snapshot goes on where it was (N2). Says RECEIVING of what is durable only. Limits  One snapshot; a block
  * that does not continue it is dropped, and the sender told where it stands. One that is damaged is asked for
- * again, DAMAGED_MAX times. */
+ * again, DAMAGED_MAX times. A sender of which nothing comes for SILENT_NS is given up. */
 #include "actors/consensus/snapshot_receiver.h"
 
 #include "actors/consensus/messages.h"
@@ -19,6 +19,8 @@
 
 enum { DAMAGED_MAX = 3, EARLY_MAX = 24 }; /* Early: what a sender may have under way, about. */
 static const int64_t write_timeout_ns = SECONDS(60);
+static const int64_t tick_ns = SECONDS(1);
+static const int64_t silent_ns = SECONDS(20); /* Longer than the sender waits for us. */
 
 enum phase {
     PHASE_IDLE,
@@ -49,6 +51,8 @@ struct snapshot_receiver {
         struct bytes *block;
     } early[EARLY_MAX];
     uint32_t early_count;
+    int64_t moved_ns; /* When it last got on. */
+    bool ticking;     /* The timer runs. */
     uint64_t attempt; /* Counts accepted offers: what was asked for an earlier one finds another number. */
 };
 
@@ -77,7 +81,7 @@ static void tell_leader(struct actor *self, const struct snapshot_receiver *rece
 {
     struct message *message = messages_create(KIND_SNAPSHOT_RECEIVED, sizeof(struct snapshot_received));
     *(struct snapshot_received *)message->body =
-        (struct snapshot_received){ receiver->taken.header.position, failed };
+        (struct snapshot_received){ receiver->taken.header.id, receiver->taken.header.position, failed };
     actor_tell_name(self, TO_LEADER, &message);
 }
 
@@ -92,7 +96,9 @@ static void rest(struct snapshot_receiver *receiver)
 {
     drop_early(receiver);
     bytes_unref(&receiver->taken.header_block);
-    *receiver = (struct snapshot_receiver){ .attempt = receiver->attempt + 1, .offered = receiver->offered };
+    *receiver = (struct snapshot_receiver){ .attempt = receiver->attempt + 1,
+                                            .offered = receiver->offered,
+                                            .ticking = receiver->ticking };
 }
 
 static void give_up(struct actor *self, struct snapshot_receiver *receiver, const char *why)
@@ -154,6 +160,7 @@ static void on_written(struct actor *self, void *state, void *context, const str
     if (received->receiving.snapshot_id != receiver->taken.header.id || receiver->phase != PHASE_RECEIVING)
         return;
     receiver->durable = received->receiving.offset;
+    receiver->moved_ns = actor_now_ns(self);
     tell_where(self, receiver);
     complete_if_whole(self, receiver);
 }
@@ -239,9 +246,32 @@ static void on_looked(struct actor *self, void *state, void *context, const stru
     actor_ask_name(self, TO_LOG_WRITER, &message, write_timeout_ns, on_cleared, attempt_context(receiver));
 }
 
+static void tick_later(struct actor *self, struct snapshot_receiver *receiver)
+{
+    if (receiver->ticking) return;
+    receiver->ticking = true;
+    (void)actor_after(self, tick_ns, KIND_SNAPSHOT_TICK, 0);
+}
+
+/* What waits for it (a worker follows nobody meanwhile) is not to wait for a node that is gone. */
+static void on_tick(struct actor *self, void *state, const struct message *message)
+{
+    (void)message;
+    struct snapshot_receiver *receiver = state;
+    receiver->ticking = false;
+    if (receiver->phase != PHASE_LOOKING && receiver->phase != PHASE_RECEIVING) return;
+    if (actor_now_ns(self) - receiver->moved_ns <= silent_ns) {
+        tick_later(self, receiver);
+        return;
+    }
+    give_up(self, receiver, "its sender is silent");
+}
+
 static void take(struct actor *self, struct snapshot_receiver *receiver)
 {
     rest(receiver);
+    receiver->moved_ns = actor_now_ns(self);
+    tick_later(self, receiver);
     receiver->taken = receiver->offered;
     receiver->offered = (struct offer){ 0 };
     receiver->phase = PHASE_LOOKING;
@@ -364,8 +394,21 @@ static void take_block(struct actor *self, struct snapshot_receiver *receiver, s
     write_chunk(self, receiver, message, from, collection.records, collection.count);
 }
 
+/* What came again meanwhile, in its turn, keeps no place from others. */
+static void drop_passed(struct snapshot_receiver *receiver)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < receiver->early_count; i++) {
+        struct early *early = &receiver->early[i];
+        if (early->offset < receiver->progress.offset) bytes_unref(&early->block);
+        else receiver->early[left++] = *early;
+    }
+    receiver->early_count = left;
+}
+
 static void keep_early(struct snapshot_receiver *receiver, uint64_t offset, struct bytes *block)
 {
+    drop_passed(receiver);
     if (offset < receiver->progress.offset || receiver->early_count == EARLY_MAX) return;
     for (uint32_t i = 0; i < receiver->early_count; i++) {
         if (receiver->early[i].offset == offset) return;
@@ -439,10 +482,9 @@ static void on_fini(void *state)
 }
 
 static const struct behavior_row rows[] = {
-    { KIND_SNAP_OFFER, on_offer },
-    { KIND_SNAP_CHUNK, on_chunk },
-    { KIND_SNAPSHOT_CANCEL, on_cancel },
-    { KIND_SNAPSHOT_INSTALLED, on_installed },
+    { KIND_SNAP_OFFER, on_offer },       { KIND_SNAP_CHUNK, on_chunk },
+    { KIND_SNAPSHOT_CANCEL, on_cancel }, { KIND_SNAPSHOT_INSTALLED, on_installed },
+    { KIND_SNAPSHOT_TICK, on_tick },
 };
 
 const struct behavior snapshot_receiver_behavior = {

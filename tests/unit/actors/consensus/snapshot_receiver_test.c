@@ -39,6 +39,7 @@ struct world {
     uint32_t offered;  /* To the leader actor. */
     uint32_t complete; /* It was told that one is here, whole. */
     uint32_t failed;
+    uint64_t said_of; /* The id of that. */
     uint32_t acknowledgements;
     Pb__SnapState state; /* Of the last one. */
     uint64_t offset;
@@ -57,6 +58,7 @@ static void on_leader(struct actor *self, void *context, const struct message *m
     }
     if (message->kind != KIND_SNAPSHOT_RECEIVED) return;
     bool failed = ((const struct snapshot_received *)message->body)->failed;
+    world->said_of = ((const struct snapshot_received *)message->body)->id;
     world->complete += !failed;
     world->failed += failed;
 }
@@ -354,6 +356,27 @@ static void what_the_core_ignores_is_not_taken(void **state) /* N3 */
     assert_int_equal(world->acknowledgements, before);
 }
 
+static void a_silent_sender_is_given_up(void **state)
+{
+    struct world *world = *state;
+    offer(world);
+    send(world, 1);
+    stepper_run_until(world->stepper, stepper_now_ns(world->stepper) + SECONDS(15));
+    send(world, 2); /* Not yet. */
+    assert_int_equal(world->failed, 0);
+    stepper_run_until(world->stepper, stepper_now_ns(world->stepper) + SECONDS(15));
+    assert_int_equal(world->failed, 0);
+    stepper_run_until(world->stepper, stepper_now_ns(world->stepper) + SECONDS(10));
+    assert_int_equal(world->failed, 1);
+    assert_int_equal(world->state, PB__SNAP_STATE__SNAP_REFUSED);
+    offer(world); /* It is back. */
+    assert_stands(world, 3);
+    for (uint32_t i = 3; i < BLOCKS; i++)
+        send(world, i);
+    assert_int_equal(world->complete, 1);
+    assert_int_equal(world->said_of, world->header.id);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +388,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_goes_on_after_a_crash, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_snapshot_begins_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_the_core_ignores_is_not_taken, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_silent_sender_is_given_up, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("snapshot_receiver", tests, NULL, NULL);
 }
