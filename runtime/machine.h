@@ -146,15 +146,16 @@ struct runtime {
     struct stepper_host host;
     struct runtime_options options;
     char *node;
-    uint32_t number;                /* Among the scheduler's runtimes, in order of creation. */
-    bool muted;                     /* Crashing (stepper): nothing is sent any more. */
-    bool carried;                   /* Messages are on their way for a while (stepper). */
-    uint64_t dropped;               /* Messages for actors that were no more. Atomic. */
-    uint64_t names[ACTOR_NAME_MAX]; /* Packed actor ids. Atomic. */
-    struct actor *blocks[CELL_BLOCKS];
-    uint32_t cell_count; /* Published after the block. Atomic. */
-    uint32_t ended;      /* Counts ended roots: what runtime_stop waits on. Atomic. */
-    uint64_t random;     /* For what is spawned from outside; under the lock. */
+    uint32_t number;                   /* Among the scheduler's runtimes, in order of creation. */
+    bool muted;                        /* Crashing (stepper): nothing is sent any more. */
+    bool carried;                      /* Messages are on their way for a while (stepper). */
+    uint64_t dropped;                  /* Messages for actors that were no more. Atomic. */
+    uint64_t names[ACTOR_NAME_MAX];    /* Packed actor ids. Atomic. */
+    struct actor *blocks[CELL_BLOCKS]; /* Each within, */
+    void *block_memory[CELL_BLOCKS];   /* which is somewhat larger, so that places are aligned. */
+    uint32_t cell_count;               /* Published after the block. Atomic. */
+    uint32_t ended;                    /* Counts ended roots: what runtime_stop waits on. Atomic. */
+    uint64_t random;                   /* For what is spawned from outside; under the lock. */
     pthread_mutex_t lock;
     struct actor *free_first;
     struct actor *free_last;

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-enum { FIRST_BLOCK = 1 << CELL_BLOCK_BITS };
+enum { FIRST_BLOCK = 1 << CELL_BLOCK_BITS, PLACE_ALIGNMENT = 64 };
 
 /* --- the table ---------------------------------------------------------------------------------------- */
 
@@ -34,7 +34,11 @@ static struct actor *cell_add(struct runtime *runtime)
     if ((shifted & (shifted - 1)) == 0) {
         uint32_t number = 31 - (uint32_t)__builtin_clz(shifted) - CELL_BLOCK_BITS;
         CHECK(number < CELL_BLOCKS);
-        runtime->blocks[number] = memory_aligned_array(64, shifted, sizeof(struct actor));
+        /* Zeroed by the kernel, place by place as they are used: a block is half of all there is. */
+        runtime->block_memory[number] = memory_array(shifted + 1, sizeof(struct actor));
+        uintptr_t from = (uintptr_t)runtime->block_memory[number];
+        runtime->blocks[number] =
+            (struct actor *)((from + PLACE_ALIGNMENT - 1) & ~(uintptr_t)(PLACE_ALIGNMENT - 1));
     }
     struct actor *actor = runtime_cell_at(runtime, index);
     mailbox_init(&actor->mailbox);
@@ -228,7 +232,7 @@ void runtime_destroy(struct runtime **runtime)
     watchdog_detach(&taken->scheduler->watchdog, taken);
     taken->scheduler->machine->detach(taken->scheduler, taken);
     for (uint32_t i = 0; i < CELL_BLOCKS; i++) {
-        memory_free(taken->blocks[i]);
+        memory_free(taken->block_memory[i]);
     }
     quarantine_destroy(&taken->quarantine);
     metrics_destroy(&taken->metrics);

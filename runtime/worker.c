@@ -13,7 +13,7 @@ enum {
     VOTES_NEEDED = 4,
 };
 #define WAKE_NS     MICROSECONDS(35) /* What waking a sleeping core costs, whoever does it. */
-#define CROSSING_NS 100              /* What a message costs more when it goes to another core. */
+#define CROSSING_NS 250 /* What a message costs more when it, and who gets it, change the core. */
 
 enum park_state { PARK_LOOKING, PARK_SIGNALLED, PARK_ASLEEP };
 
