@@ -152,6 +152,8 @@ static void add_gateway(struct node *node, const struct node_options *options)
     node->command_gateway = (struct command_gateway_options){ .node = options->node };
     add(node, (struct child_spec){ &command_gateway_behavior, &node->command_gateway, NULL,
                                    TO_COMMAND_GATEWAY, CHILD_PERMANENT });
+    add(node, (struct child_spec){ &store_gateway_behavior, &node->command_gateway, NULL, TO_STORE_GATEWAY,
+                                   CHILD_PERMANENT });
     add(node, (struct child_spec){ &mcp_server_behavior, NULL, NULL, TO_MCP_SERVER, CHILD_PERMANENT });
 }
 

@@ -229,12 +229,13 @@ static bool is_signalled(const struct worker *worker)
     return __atomic_load_n(&worker->park, __ATOMIC_RELAXED) == PARK_SIGNALLED;
 }
 
-/* Awake, for about as long as a wake would take; only if no other of the group does. */
+/* Awake, for about as long as a wake would take; only if no other of the group does. A lone worker has no
+ * sibling whose conversation could turn to it: what it waits for is a disk or a network, which take longer. */
 static struct actor *look_around(struct worker *worker, uint64_t bit)
 {
     struct group *group = worker->group;
     struct actor *actor = NULL;
-    if (__atomic_load_n(&group->looking, __ATOMIC_SEQ_CST) == 0) {
+    if (group->count > 1 && __atomic_load_n(&group->looking, __ATOMIC_SEQ_CST) == 0) {
         (void)__atomic_fetch_or(&group->looking, bit, __ATOMIC_SEQ_CST);
         for (uint32_t spin = 0; spin < SPINS && actor == NULL && !is_signalled(worker); spin++) {
             actor = find_work(worker);

@@ -32,6 +32,7 @@
     NAME(31, SNAPSHOT_RECEIVER, "snapshot_receiver")                                                         \
     NAME(32, BACKUP, "backup")                                                                               \
     NAME(33, STREAM_FEED, "stream_feed")                                                                     \
+    NAME(34, STORE_GATEWAY, "store_gateway")                                                                 \
     NAME(18, VOTER_KEEPER, "voter_keeper")                                                                   \
     NAME(19, TELEMETRY, "telemetry")
 

@@ -29,6 +29,7 @@ static const int64_t answer_margin_ns =
 
 struct run {
     struct run *next;
+    struct run **link; /* What points to this one. */
     struct command_gateway *gateway;
     struct message *request; /* Kept: owed one answer. */
     const struct command *command;
@@ -55,10 +56,8 @@ struct command_gateway {
 static void end_run(struct run *run)
 {
     struct command_gateway *gateway = run->gateway;
-    struct run **link = &gateway->runs;
-    while (*link != run)
-        link = &(*link)->next;
-    *link = run->next;
+    *run->link = run->next;
+    if (run->next != NULL) run->next->link = run->link;
     CHECK(gateway->run_count > 0);
     gateway->run_count--;
     message_destroy(&run->request);
@@ -68,8 +67,10 @@ static void end_run(struct run *run)
 static void log_end(struct actor *self, const struct run *run, enum status status)
 {
     if ((run->command->flags & COMMAND_CHANGES) == 0 || run->from_gateway) return;
-    log_info(self, "gateway.changed", "command=\"%s\" principal=%s outcome=%s", run->command->name,
-             run->principal, status_name(status));
+    /* What the store itself carries out leaves its trace there, and may be thousands of lines a second. */
+    int level = run->command->target == TO_PROPOSER ? 0 : 1;
+    actor_log(self, level, "gateway.changed", "command=\"%s\" principal=%s outcome=%s", run->command->name,
+              run->principal, status_name(status));
 }
 
 static bool unsure_at_end(const struct run *run)
@@ -333,6 +334,8 @@ static void start_run(struct actor *self, struct command_gateway *gateway, struc
     int64_t margin = asked / 8 < answer_margin_ns ? asked / 8 : answer_margin_ns;
     run->deadline_ns = now + asked - margin;
     run->next = gateway->runs;
+    if (run->next != NULL) run->next->link = &run->next;
+    run->link = &gateway->runs;
     gateway->runs = run;
     gateway->run_count++;
     route(self, run);
@@ -480,15 +483,12 @@ static const struct behavior_row rows[] = {
     { KIND_PING, on_ping },
     { KIND_SESSION_OPEN_REQUEST, on_session_open },
 };
-const struct behavior command_gateway_behavior = {
-    .name = "command_gateway",
-    .state_size = sizeof(struct command_gateway),
-    .home = ACTOR_POOLED,
-    .mailbox_capacity = 4096,
-    .init = gateway_init,
-    .stop = gateway_stop,
-    .fini = gateway_fini,
-    .otherwise = on_request,
-    .rows = rows,
-    .row_count = ARRAY_COUNT(rows),
-};
+#define GATEWAY(label, group)                                                                                \
+    {                                                                                                        \
+        .name = (label), .state_size = sizeof(struct command_gateway), .home = ACTOR_POOLED,                 \
+        .pool = (group), .mailbox_capacity = 4096, .init = gateway_init, .stop = gateway_stop,               \
+        .fini = gateway_fini, .otherwise = on_request, .rows = rows, .row_count = ARRAY_COUNT(rows),         \
+    }
+
+const struct behavior command_gateway_behavior = GATEWAY("command_gateway", POOL_GENERAL);
+const struct behavior store_gateway_behavior = GATEWAY("store_gateway", POOL_CONSENSUS);

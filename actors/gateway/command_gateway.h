@@ -12,5 +12,8 @@ struct command_gateway_options {
  * by the row's reply kind, or refused as its target refused, or with NO_LEADER, NOT_LEADER, DENIED, DEADLINE,
  * OVERLOADED, UNKNOWN. */
 extern const struct behavior command_gateway_behavior;
+/* The same one more time, registered as TO_STORE_GATEWAY, on the thread of the store's actors: for clients'
+ * requests that these answer (wire/zmq/client_socket), which then cross no other thread on their way. */
+extern const struct behavior store_gateway_behavior;
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
+#include "runtime/base/map.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "wire/frame.h"
@@ -49,7 +50,8 @@ struct open_ask {
 struct client_socket {
     const struct socket_keys *keys;
     void *router;
-    struct open_ask open; /* Head of a ring. */
+    struct open_ask open;      /* Head of a ring. */
+    struct map open_by_client; /* client_hash -> how many, as a pointer; none: not there. */
     uint32_t open_count;
     size_t open_bytes;
     struct socket_budget answers;
@@ -88,6 +90,17 @@ void *client_socket_handle(const struct client_socket *clients)
     return clients->router;
 }
 
+static uint32_t open_of(const struct client_socket *clients, uint64_t client_hash)
+{
+    return (uint32_t)(uintptr_t)map_get_number(&clients->open_by_client, client_hash);
+}
+
+static void set_open_of(struct client_socket *clients, uint64_t client_hash, uint32_t count)
+{
+    if (count == 0) (void)map_remove_number(&clients->open_by_client, client_hash);
+    else (void)map_put_number(&clients->open_by_client, client_hash, (void *)(uintptr_t)count);
+}
+
 static struct open_ask *open_create(struct client_socket *clients, const struct requester *requester,
                                     size_t size)
 {
@@ -98,13 +111,16 @@ static struct open_ask *open_create(struct client_socket *clients, const struct 
     ask->next->previous = ask->previous->next = ask;
     clients->open_count++;
     clients->open_bytes += size;
+    set_open_of(clients, requester->client_hash, open_of(clients, requester->client_hash) + 1);
     return ask;
 }
 
 static void open_destroy(struct open_ask *ask)
 {
-    ask->clients->open_count--;
-    ask->clients->open_bytes -= ask->size;
+    struct client_socket *clients = ask->clients;
+    clients->open_count--;
+    clients->open_bytes -= ask->size;
+    set_open_of(clients, ask->requester.client_hash, open_of(clients, ask->requester.client_hash) - 1);
     ask->next->previous = ask->previous;
     ask->previous->next = ask->next;
     bytes_unref(&ask->text);
@@ -118,6 +134,7 @@ void client_socket_destroy(struct client_socket **clients)
     if (gone == NULL) return;
     while (gone->open.next != &gone->open)
         open_destroy(gone->open.next);
+    map_fini(&gone->open_by_client);
     memory_free(gone);
 }
 
@@ -194,9 +211,7 @@ static void answer_text_error(struct client_socket *clients, struct actor *self,
 static enum status check_room(const struct client_socket *clients, const struct requester *requester,
                               size_t size, struct error *error)
 {
-    uint32_t count = 0;
-    for (const struct open_ask *at = clients->open.next; at != &clients->open; at = at->next)
-        count += at->requester.client_hash == requester->client_hash;
+    uint32_t count = open_of(clients, requester->client_hash);
     if (count >= OPEN_PER_CLIENT_MAX)
         return error_set(error, STATUS_OVERLOADED, "this client has %u requests without an answer", count);
     if (clients->open_count >= OPEN_MAX || clients->open_bytes + size > OPEN_BYTES_MAX)
@@ -249,6 +264,15 @@ static enum status check_frame(const uint8_t *data, size_t size, struct frame_he
     return STATUS_OK;
 }
 
+/* What the store's actors answer goes to the gateway on their thread. */
+static uint32_t gateway_for(const struct actor *self, uint32_t kind)
+{
+    uint32_t receiver = kind_find(kind)->receiver;
+    bool is_stores = receiver == TO_PROPOSER || receiver == TO_STATE;
+    return is_stores && actor_id_is_set(actor_find(self, TO_STORE_GATEWAY)) ? TO_STORE_GATEWAY
+                                                                            : TO_COMMAND_GATEWAY;
+}
+
 static void on_frame(struct client_socket *clients, struct actor *self, struct requester *requester,
                      const uint8_t *data, size_t size)
 {
@@ -265,7 +289,8 @@ static void on_frame(struct client_socket *clients, struct actor *self, struct r
         return;
     }
     message->from_replica = 0; /* Clients are no replicas, whatever they say. */
-    actor_ask_name(self, TO_COMMAND_GATEWAY, &message, patience_ns(header.budget_ms), on_answered,
+    uint32_t gateway = gateway_for(self, header.kind);
+    actor_ask_name(self, gateway, &message, patience_ns(header.budget_ms), on_answered,
                    open_create(clients, requester, size));
 }
 

@@ -1,6 +1,7 @@
 /* client_socket: where the CLI, programs and agents come in (product.md section 8): one ROUTER for DEALER and
  * REQ clients. A body that begins with '{' or '[' is JSON-RPC and is asked of TO_MCP_SERVER; else it is a
- * frame of a kind flagged KIND_FROM_CLIENT and is asked of TO_COMMAND_GATEWAY. Each answer carries the
+ * frame of a kind flagged KIND_FROM_CLIENT and is asked of TO_COMMAND_GATEWAY
+ * (TO_STORE_GATEWAY, if there is one, for what the store's actors answer). Each answer carries the
  * correlation of its request and may overtake another. A part of the actor that owns it: every call from that
  * actor's turns. */
 #ifndef AETHER_WIRE_ZMQ_CLIENT_SOCKET_H

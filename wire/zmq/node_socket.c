@@ -18,6 +18,7 @@
 #include "wire/proto/envelope.pb-c.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -36,9 +37,19 @@ static const int64_t tick_ns = MILLISECONDS(500);
 static const char channel_letters[CHANNEL_COUNT] = { 'c', 'd' };
 static const uint32_t peer_followers[] = { TO_LEADER, TO_MEMBERSHIP, TO_SLICE_CALL };
 
+/* The descriptor of a socket that is read tells of what came since it was last read to its end; but a send
+ * may take note of that, too, and then the descriptor is silent (manual of the library, ZMQ_FD). */
+struct input {
+    int fd;
+    bool unsure; /* The descriptor may be silent. */
+    bool ready;
+};
+
 struct connection { /* One DEALER that we made. */
     void *socket;   /* NULL: we have no address. */
     void *monitor;
+    struct input input;
+    int monitor_fd;
     bool connected;   /* The handshake was done; not broken since. */
     uint64_t session; /* Of the peer, as its accepted hello on this connection said; 0: none yet. */
 };
@@ -62,9 +73,11 @@ struct node_socket {
     const struct socket_keys *keys;
     void *zmq;
     void *router;
+    struct input router_input;
     int wake_fd;
     struct remote *remote;
     struct client_socket *clients;
+    int clients_fd;
     struct map
         peers; /* node -> struct peer; kept to the end, since frames on their way count in its budget. */
     struct socket_budget greetings; /* Of hellos and refusals that the ROUTER sends. */
@@ -94,11 +107,15 @@ static enum status transmit(void *transport, const char *node, enum transport_ch
     CHECK(channel < CHANNEL_COUNT);
     struct peer *peer = map_get(&sockets->peers, node);
     if (peer == NULL) return STATUS_NODE_LOST;
-    const struct connection *out = &peer->out[channel];
-    if (out->session != 0) return socket_io_send(out->socket, NULL, false, frame, &peer->budget[channel]);
+    struct connection *out = &peer->out[channel];
+    if (out->session != 0) {
+        out->input.unsure = true;
+        return socket_io_send(out->socket, NULL, false, frame, &peer->budget[channel]);
+    }
     bool answers = frame_is_reply((*frame)->data, (*frame)->size);
     if (peer->in_session[channel] == 0 || (out->socket != NULL && !answers)) return STATUS_NODE_LOST;
     struct socket_identity identity = identity_of(node, channel);
+    sockets->router_input.unsure = true;
     return socket_io_send(sockets->router, &identity, false, frame, &peer->budget[channel]);
 }
 
@@ -137,6 +154,7 @@ static void greet(struct node_socket *sockets, struct peer *peer, enum transport
     struct connection *out = &peer->out[channel];
     if (!out->connected) return;
     struct bytes *frame = hello_frame(sockets, channel);
+    out->input.unsure = true;
     (void)socket_io_send(out->socket, NULL, false, &frame, &peer->budget[channel]);
     bytes_unref(&frame);
 }
@@ -145,6 +163,7 @@ static void greet(struct node_socket *sockets, struct peer *peer, enum transport
 static void answer_greeting(struct node_socket *sockets, const struct socket_identity *to,
                             struct bytes *frame)
 {
+    sockets->router_input.unsure = true;
     (void)socket_io_send(sockets->router, to, false, &frame, &sockets->greetings);
     bytes_unref(&frame);
 }
@@ -231,6 +250,8 @@ static enum status connect_channel(struct node_socket *sockets, struct peer *pee
     CHECK(failed == 0);
     out->monitor = socket_io_monitor(sockets->zmq, out->socket, name,
                                      ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED);
+    out->input = (struct input){ .fd = socket_io_fd(out->socket), .unsure = true };
+    out->monitor_fd = socket_io_fd(out->monitor);
     return socket_io_connect(out->socket, peer->address, sockets->keys, error);
 }
 
@@ -451,19 +472,25 @@ static void read_connection(struct node_socket *sockets, struct actor *self, str
     for (uint16_t event; out->monitor != NULL && socket_io_next_event(out->monitor, &event);)
         on_event(sockets, self, peer, channel, event);
     struct socket_message frame;
-    for (int i = 0; i < TURN_MAX && socket_io_receive(out->socket, false, &frame); i++) {
+    int taken = 0;
+    out->input.unsure = false; /* Unless we send while we read. */
+    for (; taken < TURN_MAX && socket_io_receive(out->socket, false, &frame); taken++) {
         on_dealer_frame(sockets, self, peer, channel, &frame);
         socket_io_message_fini(&frame);
     }
+    if (taken == TURN_MAX) out->input.unsure = true;
 }
 
 static void read_router(struct node_socket *sockets, struct actor *self)
 {
     struct socket_message frame;
-    for (int i = 0; i < TURN_MAX && socket_io_receive(sockets->router, true, &frame); i++) {
+    int taken = 0;
+    sockets->router_input.unsure = false;
+    for (; taken < TURN_MAX && socket_io_receive(sockets->router, true, &frame); taken++) {
         on_router_frame(sockets, self, &frame);
         socket_io_message_fini(&frame);
     }
+    if (taken == TURN_MAX) sockets->router_input.unsure = true;
 }
 
 /* --- waiting -------------------------------------------------------------------------------------------- */
@@ -476,49 +503,91 @@ static bool serves_clients(const struct actor *self)
            actor_id_is_set(actor_find(self, TO_MCP_SERVER));
 }
 
-static int add_items(struct node_socket *sockets, bool clients, zmq_pollitem_t items[POLL_MAX])
+static void add_item(struct pollfd items[POLL_MAX], nfds_t *count, int fd)
 {
-    int count = 0;
-    items[count++] = (zmq_pollitem_t){ .fd = sockets->wake_fd, .events = ZMQ_POLLIN };
-    items[count++] = (zmq_pollitem_t){ .socket = sockets->router, .events = ZMQ_POLLIN };
-    if (clients) {
-        items[count++] =
-            (zmq_pollitem_t){ .socket = client_socket_handle(sockets->clients), .events = ZMQ_POLLIN };
-    }
+    items[(*count)++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+}
+
+/* The wake, the ROUTER, the clients; then the socket and the monitor of each connection, in the peers' order.
+ */
+static nfds_t add_items(const struct node_socket *sockets, bool clients, struct pollfd items[POLL_MAX])
+{
+    nfds_t count = 0;
+    add_item(items, &count, sockets->wake_fd);
+    add_item(items, &count, sockets->router_input.fd);
+    add_item(items, &count, clients ? sockets->clients_fd : -1); /* Negative: not looked at. */
     const char *node;
     void *entry;
     for (size_t at = 0; map_next(&sockets->peers, &at, &node, &entry);) {
         const struct peer *peer = entry;
         for (int channel = 0; channel < CHANNEL_COUNT && peer->out[channel].socket != NULL; channel++) {
-            items[count++] = (zmq_pollitem_t){ .socket = peer->out[channel].socket, .events = ZMQ_POLLIN };
-            items[count++] = (zmq_pollitem_t){ .socket = peer->out[channel].monitor, .events = ZMQ_POLLIN };
+            add_item(items, &count, peer->out[channel].input.fd);
+            add_item(items, &count, peer->out[channel].monitor_fd);
         }
     }
     return count;
 }
 
-static long poll_timeout_ms(int64_t timeout_ns)
+static bool look(struct input *input, void *socket)
 {
-    if (timeout_ns < 0) return -1;
-    return (long)((timeout_ns + MILLISECONDS(1) - 1) / MILLISECONDS(1));
+    input->ready = input->unsure && socket_io_has_input(socket);
+    input->unsure = input->ready; /* If not: from here on the descriptor tells. */
+    return input->ready;
 }
 
+/* Is there input of which no descriptor tells? */
+static bool look_everywhere(struct node_socket *sockets)
+{
+    bool any = look(&sockets->router_input, sockets->router);
+    const char *node;
+    void *entry;
+    for (size_t at = 0; map_next(&sockets->peers, &at, &node, &entry);) {
+        struct peer *peer = entry;
+        for (int channel = 0; channel < CHANNEL_COUNT && peer->out[channel].socket != NULL; channel++)
+            any = look(&peer->out[channel].input, peer->out[channel].socket) || any;
+    }
+    return any;
+}
+
+/* `items` as add_items left them: reading changes no connection. */
+static void read_connections(struct node_socket *sockets, struct actor *self, const struct pollfd *items)
+{
+    const char *node;
+    void *entry;
+    for (size_t at = 0; map_next(&sockets->peers, &at, &node, &entry);) {
+        struct peer *peer = entry;
+        for (int channel = 0; channel < CHANNEL_COUNT && peer->out[channel].socket != NULL; channel++) {
+            bool news = items[0].revents != 0 || items[1].revents != 0 || peer->out[channel].input.ready;
+            items += 2;
+            if (news) read_connection(sockets, self, peer, (enum transport_channel)channel);
+        }
+    }
+}
+
+static int poll_timeout_ms(int64_t timeout_ns)
+{
+    if (timeout_ns < 0) return -1;
+    return (int)((timeout_ns + MILLISECONDS(1) - 1) / MILLISECONDS(1));
+}
+
+/* Not zmq_poll: that asks each socket twice, by a call to the kernel each time, and most of them are silent.
+ */
 static void node_socket_wait(struct actor *self, void *state, int64_t timeout_ns)
 {
     struct node_socket *sockets = state;
-    zmq_pollitem_t items[POLL_MAX];
+    struct pollfd items[POLL_MAX];
     bool clients = serves_clients(self);
-    int count = add_items(sockets, clients, items);
-    if (zmq_poll(items, count, poll_timeout_ms(timeout_ns)) <= 0) return;
+    nfds_t count = add_items(sockets, clients, items);
+    bool ready = look_everywhere(sockets);
+    /* Nearly each request of a client is answered on its socket: that one is always unsure. */
+    bool clients_ready = clients && socket_io_has_input(client_socket_handle(sockets->clients));
+    int timeout_ms = ready || clients_ready ? 0 : poll_timeout_ms(timeout_ns);
+    if (poll(items, count, timeout_ms) < 0) return; /* A signal. */
     uint64_t wakes;
-    if ((items[0].revents & ZMQ_POLLIN) != 0) (void)!read(sockets->wake_fd, &wakes, sizeof wakes);
-    const char *node;
-    void *entry;
-    for (size_t at = 0; map_next(&sockets->peers, &at, &node, &entry);)
-        for (int channel = 0; channel < CHANNEL_COUNT; channel++)
-            read_connection(sockets, self, entry, (enum transport_channel)channel);
-    read_router(sockets, self);
-    if (clients) client_socket_on_input(sockets->clients, self);
+    if (items[0].revents != 0) (void)!read(sockets->wake_fd, &wakes, sizeof wakes);
+    read_connections(sockets, self, items + 3);
+    if (items[1].revents != 0 || sockets->router_input.ready) read_router(sockets, self);
+    if (items[2].revents != 0 || clients_ready) client_socket_on_input(sockets->clients, self);
 }
 
 static void node_socket_wake(void *state)
@@ -602,7 +671,9 @@ static enum status open_sockets(struct node_socket *sockets, const struct node_s
     socket_io_set(sockets->router, ZMQ_ROUTER_MANDATORY, 1);
     /* A peer that comes back before its old connection is known to be dead takes its name over. */
     socket_io_set(sockets->router, ZMQ_ROUTER_HANDOVER, 1);
+    sockets->router_input = (struct input){ .fd = socket_io_fd(sockets->router), .unsure = true };
     sockets->clients = client_socket_create(sockets->zmq, options->keys);
+    sockets->clients_fd = socket_io_fd(client_socket_handle(sockets->clients));
     enum status status = socket_io_bind(sockets->router, options->listen, options->keys, error);
     const char *const endpoints[] = { options->client_listen, options->client_ipc };
     for (size_t i = 0; i < ARRAY_COUNT(endpoints) && status == STATUS_OK; i++)

@@ -61,6 +61,27 @@ void socket_io_close(void **socket)
     *socket = NULL;
 }
 
+int socket_io_fd(void *socket)
+{
+    int fd = -1;
+    size_t size = sizeof fd;
+    int failed = zmq_getsockopt(socket, ZMQ_FD, &fd, &size);
+    CHECK(failed == 0);
+    return fd;
+}
+
+static int events_of(void *socket)
+{
+    int events = 0;
+    size_t size = sizeof events;
+    return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) == 0 ? events : 0;
+}
+
+bool socket_io_has_input(void *socket)
+{
+    return (events_of(socket) & ZMQ_POLLIN) != 0;
+}
+
 /* --- endpoints ------------------------------------------------------------------------------------------ */
 
 static bool is_on_this_machine(const char *endpoint)
@@ -199,9 +220,7 @@ static enum status status_of_failure(void)
  * that never waits looks only now and then. */
 static bool has_room(void *socket)
 {
-    int events = 0;
-    size_t size = sizeof events;
-    return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLOUT) != 0;
+    return (events_of(socket) & ZMQ_POLLOUT) != 0;
 }
 
 /* The parts before the body. Once the first one is taken, the library takes the rest of the message too. */

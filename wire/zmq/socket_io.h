@@ -21,6 +21,9 @@ struct socket_keys;
 void *socket_io_create(void *zmq, int type);
 void socket_io_close(void **socket); /* NULL content is fine. Unsent messages are lost. */
 void socket_io_set(void *socket, int option, int number);
+int socket_io_fd(void *socket); /* ZMQ_FD: readable, if there may be news since the last call of any kind. */
+/* Takes note of connections that came or went, too. */
+bool socket_io_has_input(void *socket);
 /* INVALID: no endpoint, or not on this machine and no keys. IO: in use, no permission, ... */
 MUST_CHECK enum status socket_io_bind(void *socket, const char *endpoint, const struct socket_keys *keys,
                                       struct error *error);
