@@ -107,6 +107,7 @@ struct kv_copy {
 };
 bool kv_copy_take(struct kv *kv, struct arena *arena, struct kv_copy *out_copy);
 size_t kv_copy_pending(const struct kv *kv); /* Records that the next take holds: to bound it. */
+bool kv_is_copied(const struct kv *kv);      /* A take would find nothing. */
 
 /* At start, into a fresh kv: kv_load is what log_ops.read_copy emits to (context: the kv), then kv_load_end
  * with log_boot's position, first history revision and hash. CORRUPT: a record

@@ -224,6 +224,7 @@ enum kind_flag {
     LOCAL(1236, STREAM_COMMIT)                                                                               \
     LOCAL(1237, STREAM_WANTED)                                                                               \
     LOCAL(1238, OBSERVER_TICK)                                                                               \
+    LOCAL(1239, STATE_COPY_DUE)                                                                              \
     LOCAL(1240, LOG_RECEIVE)                                                                                 \
     LOCAL(1241, LOG_RECEIVED)                                                                                \
     LOCAL(1242, LOG_COPY_READ)                                                                               \

@@ -20,8 +20,9 @@
 #include "store/schema/cluster_checkpoint.h"
 #include "wire/kinds.h"
 
-enum { PARKED_MAX = 4096 };
+enum { PARKED_MAX = 4096, UNCOPIED_MAX = 4096 };
 static const int64_t sweep_ns = MILLISECONDS(20);
+static const int64_t copy_pause_ns = MILLISECONDS(20);
 static const int64_t round_timeout_ns = SECONDS(1);
 static const size_t load_bytes = (size_t)1024 * 1024;
 
@@ -63,6 +64,7 @@ struct state {
     enum status round_status; /* Why the last one failed. */
     uint32_t generation;      /* Of the copy that this state continues (N6). */
     bool copying;             /* A LOG_COPY is on its way to the disk. */
+    bool copy_waits;          /* The timer for the next one runs. */
     bool sweeping;            /* The timer runs. */
 };
 
@@ -278,6 +280,24 @@ static void copy(struct actor *self, struct state *state)
     actor_ask_name(self, TO_LOG_WRITER, &message, SECONDS(30), on_copied, NULL);
 }
 
+/* Not after each entry: what is written again and again (a session's last result, a counter) is copied once,
+ * and most transactions hold nothing but the log. A start replays what was left out. */
+static void copy_later(struct actor *self, struct state *state)
+{
+    if (kv_copy_pending(state->kv) > UNCOPIED_MAX) copy(self, state);
+    if (state->copying || state->copy_waits || kv_is_copied(state->kv)) return;
+    state->copy_waits = true;
+    (void)actor_after(self, copy_pause_ns, KIND_STATE_COPY_DUE, 0);
+}
+
+static void on_copy_due(struct actor *self, void *actor_state, const struct message *message)
+{
+    (void)message;
+    struct state *state = actor_state;
+    state->copy_waits = false;
+    copy(self, state);
+}
+
 /* --- snapshots --- */
 
 static void on_walk_begin(struct actor *self, void *actor_state, const struct message *message)
@@ -444,7 +464,7 @@ static void on_turn_end(struct actor *self, void *actor_state)
     struct state *state = actor_state;
     serve_parked(self, state);
     if (state->round_status == STATUS_OK) begin_round(self, state);
-    copy(self, state);
+    copy_later(self, state);
     if (state->parked_count > 0 || watches_need_sweep(&state->watches)) sweep_later(self, state);
 }
 
@@ -524,6 +544,7 @@ static const struct behavior_row rows[] = {
     { KIND_STATE_WATCH, on_watch },
     { KIND_STATE_UNWATCH, on_unwatch },
     { KIND_STATE_SWEEP, on_sweep },
+    { KIND_STATE_COPY_DUE, on_copy_due },
     { KIND_DOWN, on_asker_down },
     { KIND_SNAPSHOT_BEGIN, on_walk_begin },
     { KIND_SNAPSHOT_NEXT, on_walk_next },

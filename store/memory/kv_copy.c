@@ -12,6 +12,11 @@ size_t kv_copy_pending(const struct kv *kv)
     return kv->dirty.count + kv->sessions.dirty.count + kv_history_uncopied(&kv->history);
 }
 
+bool kv_is_copied(const struct kv *kv)
+{
+    return kv->applied.index == kv->copied.index;
+}
+
 static uint32_t copy_records(struct kv *kv, struct arena *arena, struct log_copy_record *copies)
 {
     uint32_t count = 0;
@@ -32,7 +37,7 @@ static uint32_t copy_records(struct kv *kv, struct arena *arena, struct log_copy
 
 bool kv_copy_take(struct kv *kv, struct arena *arena, struct kv_copy *out_copy)
 {
-    if (kv->applied.index == kv->copied.index) return false;
+    if (kv_is_copied(kv)) return false;
     size_t room = kv_copy_pending(kv);
     struct log_copy_record *copies = arena_array(arena, room, sizeof *copies);
     uint32_t count = copy_records(kv, arena, copies);
