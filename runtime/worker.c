@@ -230,7 +230,8 @@ static bool is_signalled(const struct worker *worker)
 }
 
 /* Awake, for about as long as a wake would take; only if no other of the group does. A lone worker has no
- * sibling whose conversation could turn to it: what it waits for is a disk or a network, which take longer. */
+ * sibling whose conversation could turn to it: what it waits for is a disk or a network, which take longer.
+ */
 static struct actor *look_around(struct worker *worker, uint64_t bit)
 {
     struct group *group = worker->group;

@@ -16,9 +16,10 @@
  * for the first time.
  *
  * A worker without work shows it in `hungry`, looks around for about as long as a wake would cost (one worker
- * of a group at a time does, and none that is alone), then parks. No wake is lost: it sets its bit, then looks once more; a waker
- * hands in, then looks at the bits; both steps are sequentially consistent, so at least one sees the other.
- * Who claims a bit, by clearing it, wakes that worker: so one ready actor never wakes two threads. */
+ * of a group at a time does, and none that is alone), then parks. No wake is lost: it sets its bit, then
+ * looks once more; a waker hands in, then looks at the bits; both steps are sequentially consistent, so at
+ * least one sees the other. Who claims a bit, by clearing it, wakes that worker: so one ready actor never
+ * wakes two threads. */
 #ifndef AETHER_RUNTIME_WORKER_H
 #define AETHER_RUNTIME_WORKER_H
 

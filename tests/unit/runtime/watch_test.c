@@ -277,7 +277,7 @@ static void time_in_handlers_is_counted_by_turn(void **state)
     } while (totals.turns_sum < 5);
     assert_true(totals.messages == 6); /* The stop among them. */
     assert_true(totals.busy >= 5);     /* That of the turn in which it ended too. */
-    assert_true(totals.turns >= 1); /* A turn takes what comes while it runs. */
+    assert_true(totals.turns >= 1);    /* A turn takes what comes while it runs. */
     assert_true(totals.turns - totals.below >= 1);
 }
 

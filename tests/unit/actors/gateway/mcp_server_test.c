@@ -14,7 +14,6 @@
 #include "tests/support/probe.h"
 #include "wire/command/command.h"
 #include "wire/json/value.h"
-#include "wire/command/command.h"
 #include "wire/kinds.h"
 #include "wire/local.h"
 #include "wire/proto/cluster.pb-c.h"
