@@ -38,6 +38,7 @@ struct node {
     struct log_writer_options log_writer;
     struct proposer_options proposer;
     struct membership_options membership;
+    int64_t presence_confirmed_ns; /* The membership actor's. */
     struct telemetry_options telemetry;
     struct voter_keeper_options voter_keeper;
     struct slice_call_options slice_call;
@@ -102,7 +103,8 @@ static void add_cluster(struct node *node, const struct node_options *options)
                                                     .zone = options->zone,
                                                     .role = options->worker ? "worker" : "voter",
                                                     .incarnation = options->incarnation,
-                                                    .lost_after_ns = options->lost_after_ns };
+                                                    .lost_after_ns = options->lost_after_ns,
+                                                    .confirmed_ns = &node->presence_confirmed_ns };
     add(node,
         (struct child_spec){ &membership_behavior, &node->membership, NULL, TO_MEMBERSHIP, CHILD_PERMANENT });
     node->telemetry = (struct telemetry_options){ .node = options->node };

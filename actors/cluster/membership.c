@@ -74,7 +74,6 @@ struct membership {
     struct cluster_view view;
     struct presence presence;
     struct timer_id judge_timer;
-    int64_t confirmed_ns; /* When the last confirmed renewal was sent. */
     bool fenced;
     struct timer_id fence_timer;
     struct waiting *waiting;
@@ -260,7 +259,7 @@ static void set_fenced(struct actor *self, struct membership *membership, bool f
 
 static void arm_fence(struct actor *self, struct membership *membership)
 {
-    int64_t end_ns = membership->confirmed_ns + membership->lost_after_ns - fence_margin_ns;
+    int64_t end_ns = *membership->options->confirmed_ns + membership->lost_after_ns - fence_margin_ns;
     int64_t left_ns = end_ns - actor_now_ns(self);
     actor_cancel(self, &membership->fence_timer);
     if (left_ns > 0) membership->fence_timer = actor_after(self, left_ns, KIND_MEMBERSHIP_FENCE, 0);
@@ -283,7 +282,8 @@ static void on_renewed(struct actor *self, void *state, void *context, const str
     if (result->status != STATUS_OK) return;
     /* Deposed meanwhile: then another leader confirmed the round, and never heard of our renewal. */
     if (led_term != 0 && led_term != membership->role.term) return;
-    if (sent_ns > membership->confirmed_ns) membership->confirmed_ns = sent_ns;
+    int64_t *confirmed_ns = membership->options->confirmed_ns;
+    if (sent_ns > *confirmed_ns) *confirmed_ns = sent_ns;
     arm_fence(self, membership);
 }
 
@@ -657,7 +657,7 @@ static enum status membership_init(struct actor *self, void *state, const void *
     follow_start(self, &membership->wishes);
     struct message *subscribe = message_create(KIND_ROLE_SUBSCRIBE, 0);
     actor_tell_name(self, TO_LEADER, &subscribe);
-    membership->confirmed_ns = actor_now_ns(self); /* The grace of a start. */
+    if (*given->confirmed_ns == 0) *given->confirmed_ns = actor_now_ns(self); /* The grace of a start. */
     arm_fence(self, membership);
     (void)actor_every(self, MILLISECONDS(PRESENCE_RENEW_MS), KIND_MEMBERSHIP_TICK);
     start(self, membership);

@@ -15,6 +15,9 @@ struct membership_options { /* Borrowed for the actor's life. */
     const char *role;        /* "voter" or "worker"; NULL: voter. */
     uint64_t incarnation;  /* To start with; 0: by the wall clock. A higher one is taken where it must be. */
     int64_t lost_after_ns; /* 0 = 3 s; at least 2 s. */
+    /* Outlives the actor, 0 at first: when the last renewal that was confirmed was sent. So an actor that is
+     * started again does not give a node that is cut off its time a second time (A8). */
+    int64_t *confirmed_ns;
 };
 
 extern const struct behavior membership_behavior;

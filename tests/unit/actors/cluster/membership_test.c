@@ -106,27 +106,35 @@ static void on_told(struct actor *self, void *context, const struct message *mes
     world->fenced = ((const Pb__NodeFenced *)message->body)->fenced;
 }
 
+static int64_t confirmed_ns;
 static const struct membership_options options = { .node = "n1",
                                                    .cluster_name = "test",
                                                    .address = "tcp://n1",
                                                    .labels_json = "{\"zone\":\"a\"}",
                                                    .zone = "a",
-                                                   .incarnation = 10 };
+                                                   .incarnation = 10,
+                                                   .confirmed_ns = &confirmed_ns };
+
+static void start_actors(struct world *world)
+{
+    struct error error = { 0 };
+    world->runtime = runtime_create(&(struct runtime_options){ .scheduler = world->stepper, .node = "n1" });
+    (void)stub_spawn(world->runtime, TO_PROPOSER, on_proposer, world);
+    (void)stub_spawn(world->runtime, TO_STATE, on_state, world);
+    (void)stub_spawn(world->runtime, TO_LEADER, on_leader, world);
+    (void)stub_spawn(world->runtime, TO_SLICE_CALL, on_told, world);
+    struct spawn_options spawn = { .options = &options, .name = TO_MEMBERSHIP };
+    assert_int_equal(runtime_spawn(world->runtime, &membership_behavior, &spawn, &world->membership, &error),
+                     STATUS_OK);
+}
 
 static int set_up(void **state)
 {
     static struct world world;
-    struct error error = { 0 };
     world = (struct world){ .stepper = stepper_create(&(struct stepper_options){ .seed = 1 }) };
-    world.runtime = runtime_create(&(struct runtime_options){ .scheduler = world.stepper, .node = "n1" });
     world.barriers_open = true;
-    (void)stub_spawn(world.runtime, TO_PROPOSER, on_proposer, &world);
-    (void)stub_spawn(world.runtime, TO_STATE, on_state, &world);
-    (void)stub_spawn(world.runtime, TO_LEADER, on_leader, &world);
-    (void)stub_spawn(world.runtime, TO_SLICE_CALL, on_told, &world);
-    struct spawn_options spawn = { .options = &options, .name = TO_MEMBERSHIP };
-    assert_int_equal(runtime_spawn(world.runtime, &membership_behavior, &spawn, &world.membership, &error),
-                     STATUS_OK);
+    confirmed_ns = 0;
+    start_actors(&world);
     *state = &world;
     return 0;
 }
@@ -303,6 +311,21 @@ static void without_confirmation_it_is_fenced_in_time(void **state)
     assert_false(world->fenced);
 }
 
+/* What a supervisor starts again goes on with the time that is left. */
+static void a_restart_gives_no_time_anew(void **state) /* A8 */
+{
+    struct world *world = *state;
+    set_role(world, true, 1, "n1");
+    pass(world, SECONDS(4));
+    world->barriers_open = false;
+    pass(world, MILLISECONDS(1400));
+    assert_int_equal(world->fenced_told, 0);
+    runtime_destroy(&world->runtime);
+    start_actors(world);
+    pass(world, MILLISECONDS(700));
+    assert_true(world->fenced);
+}
+
 static void the_leader_confirms_after_a_barrier(void **state)
 {
     struct world *world = *state;
@@ -464,6 +487,7 @@ int main(void)
         TEST(the_record_tells_when_the_answer_is_lost),
         TEST(who_was_declared_lost_starts_over),
         TEST(without_confirmation_it_is_fenced_in_time),
+        TEST(a_restart_gives_no_time_anew),
         TEST(the_leader_confirms_after_a_barrier),
         TEST(a_crowd_of_clients_hides_nobody),
         TEST(the_leader_declares_the_silent_lost),
