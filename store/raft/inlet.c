@@ -21,9 +21,7 @@ static bool entry_follows(const struct core *core, const struct raft_entry *entr
     return entry->chain == entry_chain(before->chain, entry->index, entry->term, entry->type, payload, size);
 }
 
-/* Terms rise one by one: a replica that was away for years is not that far behind. Without this bound one
- * damaged message could use up all terms there are. */
-static bool term_is_near(const struct core *core, log_term term)
+bool inlet_term_is_near(const struct core *core, log_term term)
 {
     return term <= core->hard.term || term - core->hard.term <= UINT32_MAX;
 }
@@ -49,7 +47,7 @@ bool inlet_accepts(const struct core *core, const struct core_message *message)
 {
     if (message->type < CORE_PREVOTE || message->type >= CORE_MESSAGE_TYPE_COUNT) return false;
     if (message->to != core->options.self || message->from == core->options.self) return false;
-    if (message->from == 0 || message->term == 0 || !term_is_near(core, message->term)) return false;
+    if (message->from == 0 || message->term == 0 || !inlet_term_is_near(core, message->term)) return false;
     if (message->type == CORE_APPEND) return append_is_sound(core, message);
     if (message->type == CORE_HELLO_REPLY && message->verdict > CORE_VERDICT_VERSION) return false;
     if (message->type == CORE_HELLO_REPLY && message->verdict < CORE_VERDICT_OK) return false;

@@ -5,6 +5,7 @@
 
 #include "store/raft/election.h"
 #include "store/raft/gate.h"
+#include "store/raft/inlet.h"
 #include "store/raft/outbox.h"
 #include "store/raft/persistence.h"
 #include "store/raft/roster.h"
@@ -97,7 +98,7 @@ static bool accept(struct core *core, replica_id from, log_term term, bool asked
                    const struct core_snapshot *snapshot)
 {
     struct receiving *receiving = &core->receiving;
-    if (!is_sound(snapshot) || snapshot->position.term > term) {
+    if (!is_sound(snapshot) || snapshot->position.term > term || !inlet_term_is_near(core, term)) {
         core->malformed_count++;
         return false;
     }
