@@ -144,7 +144,7 @@ static bool may_join(struct founding *founding, const struct founding_contact *c
     for (uint32_t i = 0; i < founding->contact_count; i++) {
         uint64_t other = founding->contacts[i].cluster_id;
         if (other == 0 || other == contact->cluster_id) continue;
-        step->divided = !founding->divided;
+        step->divided = step->divided || !founding->divided;
         founding->divided = true;
         return false;
     }

@@ -225,6 +225,7 @@ struct drafting {
     const struct rollout_memory *memory; /* NULL: only withdraws. */
     uint64_t runs_since;
     uint32_t restarts; /* How many may be started anew in this step. */
+    uint32_t staying;  /* Of those that serve on a node that is drained: how many may not go yet. */
     struct rollout_change *changes;
     uint32_t change_count;
 };
@@ -257,13 +258,61 @@ static bool same_instances(const struct allocation *a, const struct allocation *
     return strcmp(a->sha256, b->sha256) == 0 && strcmp(a->blueprint, b->blueprint) == 0;
 }
 
+/* Drained, and alive: what serves there goes once its successor elsewhere serves. (One that is removed by force
+ * waits for nobody.) */
+static bool is_left(const struct placement_node *node)
+{
+    return node->presence != PLACEMENT_LOST && strcmp(node->state, "DRAINING") == 0;
+}
+
+static uint32_t active_on_left_nodes(const struct situation *situation)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < situation->instance_count; i++) {
+        const struct placement_instance *instance = &situation->instances[i];
+        bool there = !instance->leaving && instance->active && instance->node != PLACEMENT_NOWHERE;
+        count += there && is_left(&situation->nodes[instance->node]) ? 1 : 0;
+    }
+    return count;
+}
+
+/* How many of those are still needed: as many as don't serve yet of what is wanted. Without room for a surge
+ * they go first. */
+static uint32_t staying(const struct situation *situation, const struct blueprint_slice *slice)
+{
+    uint32_t left = active_on_left_nodes(situation);
+    uint32_t elsewhere = situation->active - left;
+    uint32_t needed = slice->instances > elsewhere ? slice->instances - elsewhere : 0;
+    if (slice->max_surge == 0) return 0;
+    return needed < left ? needed : left;
+}
+
+/* Its instances that stay for now, in among those chosen, by number. */
+static uint32_t add_staying(struct drafting *drafting, uint32_t node_place, const char *node,
+                            const struct view_allocation *before, struct allocation_instance *instances,
+                            uint32_t count)
+{
+    const struct situation *situation = drafting->situation;
+    bool left = before != NULL && node_place != PLACEMENT_NOWHERE && is_left(&situation->nodes[node_place]);
+    for (uint32_t i = 0; left && i < before->allocation.instance_count && drafting->staying > 0; i++) {
+        const struct allocation_instance *was = &before->allocation.instances[i];
+        if (!is_active(situation->view, node, situation->artifact, was)) continue;
+        uint32_t at = count++;
+        for (; at > 0 && instances[at - 1].instance > was->instance; at--)
+            instances[at] = instances[at - 1];
+        instances[at] = *was;
+        drafting->staying--;
+    }
+    return count;
+}
+
 /* The allocation that one node should have. */
 static struct allocation *draft(struct drafting *drafting, uint32_t node_place, const char *node,
                                 const struct view_allocation *before, bool *out_assigns)
 {
     struct arena *arena = drafting->situation->arena;
-    struct allocation_instance *instances =
-        arena_array(arena, drafting->plan->chosen_count, sizeof(*instances));
+    uint32_t room = drafting->plan->chosen_count + drafting->staying;
+    struct allocation_instance *instances = arena_array(arena, room, sizeof(*instances));
     uint32_t count = 0;
     for (uint32_t i = 0; i < drafting->plan->chosen_count; i++) {
         const struct placement_choice *choice = &drafting->plan->chosen[i];
@@ -276,6 +325,7 @@ static struct allocation *draft(struct drafting *drafting, uint32_t node_place, 
         else instances[count++] = *was;
         *out_assigns |= anew;
     }
+    count = add_staying(drafting, node_place, node, before, instances, count);
     struct allocation *allocation = arena_alloc(arena, sizeof(*allocation));
     *allocation = (struct allocation){ .instances = instances,
                                        .instance_count = count,
@@ -360,7 +410,10 @@ static uint32_t wanted_now(const struct situation *situation, const struct view_
     uint32_t taken = old.assigned + old.leaving;
     uint32_t free = taken < room ? room - taken : 0;
     uint32_t wanted = free < slice->instances ? free : slice->instances;
-    return wanted > kept ? wanted : kept;
+    uint32_t left = staying(situation, slice); /* They take up of the surge as well. */
+    uint32_t most = slice->instances + slice->max_surge - left;
+    if (left > 0 && wanted > most) wanted = most;
+    return left == 0 && wanted < kept ? kept : wanted;
 }
 
 static const struct placement_label *constraints_of(struct arena *arena, const struct blueprint_slice *slice)
@@ -406,6 +459,7 @@ void rollout_slice(struct arena *arena, const struct deployment_view *view,
         .memory = memory,
         .runs_since = deployment_view_runs_since(view, blueprint, slice),
         .restarts = restart_budget(&situation, slice),
+        .staying = staying(&situation, slice),
     };
     draft_all(&drafting, out_rollout);
 }

@@ -426,6 +426,22 @@ void agreed_lose(struct agreed *agreed, uint32_t number)
     arena_fini(&arena);
 }
 
+void agreed_set_state(struct agreed *agreed, uint32_t node, const char *state)
+{
+    struct arena arena = { 0 };
+    Pb__Command *command = commands_new(&arena);
+    Pb__Operation *operation = commands_add(&arena, command);
+    Pb__OpNodeChange *change = arena_alloc(&arena, sizeof(*change));
+    pb__op_node_change__init(change);
+    change->node = agreed->nodes[node].name;
+    change->state = arena_strdup(&arena, state);
+    operation->op_case = PB__OPERATION__OP_NODE_CHANGE;
+    operation->node_change = change;
+    command->origin = PB__ORIGIN__ORIGIN_SYSTEM;
+    CHECK(agreed_apply(agreed, command)->status == STATUS_OK);
+    arena_fini(&arena);
+}
+
 void agreed_lead(struct agreed *agreed, uint32_t number)
 {
     agreed->term++;

@@ -57,6 +57,8 @@ struct agreed_node *agreed_start(struct agreed *agreed, uint32_t node, const cha
 void agreed_rejoin(struct agreed *agreed, uint32_t node, const char *labels);
 void agreed_crash(struct agreed *agreed, uint32_t node); /* Its process is gone; peers' connections break. */
 void agreed_lose(struct agreed *agreed, uint32_t node);  /* The leader declares it LOST. */
-void agreed_lead(struct agreed *agreed, uint32_t node);  /* AGREED_NODES_MAX: nobody. */
+void agreed_set_state(struct agreed *agreed, uint32_t node,
+                      const char *state);               /* As by node drain, resume. */
+void agreed_lead(struct agreed *agreed, uint32_t node); /* AGREED_NODES_MAX: nobody. */
 
 #endif

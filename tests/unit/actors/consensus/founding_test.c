@@ -155,6 +155,100 @@ static void a_copied_directory_stops_the_founding(void **unused)
     assert_true(answer(&founding, "b", 2, 0).store);
 }
 
+/* --- being let in (I2, I3) -------------------------------------------------------------------------------
+ */
+
+static struct founding_step tick(struct founding *founding, int count)
+{
+    struct founding_step step = { 0 };
+    for (int i = 0; i < count && step.join == NULL && !step.divided; i++)
+        step = founding_on_tick(founding, 1);
+    return step;
+}
+
+static void make_joiner(struct founding *founding, uint64_t member_of)
+{
+    static const char *const peers[] = { "a", "b" };
+    struct founding_options options = {
+        .node = "d", .replica = 4, .member_of = member_of, .peers = peers, .peer_count = 2
+    };
+    assert_int_equal(founding_init(founding, &options, NULL), STATUS_OK);
+}
+
+static void who_finds_a_cluster_asks_to_be_let_in(void **unused)
+{
+    (void)unused;
+    struct founding founding;
+    make_joiner(&founding, 0);
+    assert_null(tick(&founding, 30).join); /* Nobody has said that there is one. */
+    (void)answer(&founding, "b", 2, 55);
+    struct founding_step step = founding_on_tick(&founding, 1);
+    assert_null(step.join); /* Index 1 may be on its way: who was founded with it needs no leave. */
+    step = tick(&founding, FOUNDING_PERIOD_TICKS + 1);
+    assert_string_equal(step.join->name, "b");
+    assert_null(tick(&founding, 100).join); /* One at a time. */
+    assert_true(founding_on_joined(&founding, 55));
+    assert_true(founding.joined);
+    struct founding_step stored = founding_on_stored(&founding);
+    assert_true(stored.done);
+    assert_false(stored.founder);
+}
+
+static void a_refused_join_is_asked_again(void **unused)
+{
+    (void)unused;
+    struct founding founding;
+    make_joiner(&founding, 0);
+    (void)answer(&founding, "b", 2, 55);
+    assert_non_null(tick(&founding, 30).join);
+    founding_on_not_joined(&founding);
+    assert_null(tick(&founding, 200).join); /* First it is asked again who it is. */
+    (void)answer(&founding, "b", 2, 55);
+    assert_non_null(tick(&founding, 100).join);
+}
+
+static void it_joins_its_own_cluster_only(void **unused) /* I3 */
+{
+    (void)unused;
+    struct founding founding;
+    make_joiner(&founding, 66);
+    (void)answer(&founding, "a", 1, 55);
+    assert_null(tick(&founding, 100).join);
+    assert_false(founding_on_joined(&founding, 55));
+    (void)answer(&founding, "b", 2, 66);
+    assert_string_equal(tick(&founding, 100).join->name, "b");
+    assert_true(founding_on_joined(&founding, 66));
+}
+
+static void peers_of_two_clusters_are_not_chosen_between(void **unused)
+{
+    (void)unused;
+    struct founding founding;
+    make_joiner(&founding, 0);
+    (void)answer(&founding, "a", 1, 55);
+    (void)answer(&founding, "b", 2, 66);
+    struct founding_step step = tick(&founding, 100);
+    assert_true(step.divided);
+    assert_null(step.join);
+    step = tick(&founding, 100);
+    assert_false(step.divided); /* Told once. */
+    assert_null(step.join);
+}
+
+static void who_is_handed_index_1_meanwhile_needs_no_leave(void **unused)
+{
+    (void)unused;
+    struct founding founding;
+    struct configuration with = { 0 };
+    make_joiner(&founding, 0);
+    (void)answer(&founding, "b", 2, 55);
+    assert_non_null(tick(&founding, 30).join);
+    assert_int_equal(configuration_add(&with, 4, "d", true), STATUS_OK);
+    assert_int_equal(founding_on_handed(&founding, 55, &with, NULL), STATUS_OK);
+    assert_false(founding_on_joined(&founding, 55));
+    assert_false(founding.joined);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +260,11 @@ int main(void)
         cmocka_unit_test(one_name_is_a_cluster_of_one),
         cmocka_unit_test(bad_lists_are_refused),
         cmocka_unit_test(a_copied_directory_stops_the_founding),
+        cmocka_unit_test(who_finds_a_cluster_asks_to_be_let_in),
+        cmocka_unit_test(a_refused_join_is_asked_again),
+        cmocka_unit_test(it_joins_its_own_cluster_only),
+        cmocka_unit_test(peers_of_two_clusters_are_not_chosen_between),
+        cmocka_unit_test(who_is_handed_index_1_meanwhile_needs_no_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

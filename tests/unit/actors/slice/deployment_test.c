@@ -192,6 +192,32 @@ static void artifact_has_one_blueprint(void **state)
                    "org.example:pricing:1.0 belongs to blueprint shop");
 }
 
+/* What serves on a drained node goes only once its successor elsewhere serves. */
+static void drained_node_hands_over_first(void **state)
+{
+    struct fleet *fleet = *state;
+    static const char two[] = "name: two\nslices:\n - {artifact: 'org.example:pricing:1.0', instances: 3}\n";
+    assert_published(fleet, two, true);
+    uint32_t fewest = 3;
+    agreed_set_state(&fleet->agreed, 1, "DRAINING");
+    for (int i = 0; i < 400; i++) {
+        fleet_settle(fleet, MILLISECONDS(10));
+        uint32_t endpoints = fleet_endpoints(fleet, "org.example:pricing:1.0");
+        if (endpoints < fewest) fewest = endpoints;
+    }
+    assert_int_equal(fewest, 3);
+    assert_int_equal(fleet_store_active(&fleet->stores[1]), 0);
+    assert_int_equal(fleet_active(fleet), 3);
+    agreed_set_state(&fleet->agreed, 0, "DRAINING");
+    agreed_set_state(&fleet->agreed, 2, "DRAINING");
+    fleet_settle(fleet, SECONDS(5));
+    assert_int_equal(fleet_active(fleet), 3); /* Nobody may take them: they stay. */
+    agreed_set_state(&fleet->agreed, 1, "ON_DUTY");
+    fleet_settle(fleet, SECONDS(10));
+    assert_int_equal(fleet_store_active(&fleet->stores[1]), 3);
+    assert_int_equal(fleet_active(fleet), 3);
+}
+
 static void lost_node_is_replaced(void **state) /* DEP1, DEP3 */
 {
     struct fleet *fleet = *state;
@@ -497,6 +523,7 @@ int main(void)
         WORLD_TEST(versions_are_resolved),
         WORLD_TEST(delete_leaves_nothing),
         WORLD_TEST(artifact_has_one_blueprint),
+        WORLD_TEST(drained_node_hands_over_first),
         WORLD_TEST(lost_node_is_replaced),
         WORLD_TEST(restarted_node_starts_over),
         WORLD_TEST(all_nodes_restart),
