@@ -22,7 +22,8 @@ static const int64_t faults_long_ns = SECONDS(150);
  * end of a connection has noticed that it stands, both by the slowest clock there may be. */
 static const int64_t leader_ns = SECONDS(6);
 static const int64_t commit_ns = SECONDS(11);
-static const int64_t settle_ns = SECONDS(10);
+/* One entry a round trip, at 60 ms a way and 60 ms a write, is what a seed may ask of who was left behind. */
+static const int64_t settle_ns = SECONDS(40);
 static const int64_t deploy_ns = SECONDS(45); /* The back-off of a failed instance is up to 30 s. */
 
 static uint64_t all_nodes(const struct chaos *chaos)
