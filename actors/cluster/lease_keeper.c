@@ -169,8 +169,7 @@ static void on_role_changed(struct actor *self, void *state, const struct messag
     const char *name;
     void *value;
     for (size_t i = 0; begins && map_next(&keeper->leases, &i, &name, &value);) {
-        if (!PLANTED("lease_keeper.new_leader_grants_no_time"))
-            ((struct lease *)value)->from_ns = actor_now_ns(self); /* The full time again (A3). */
+        ((struct lease *)value)->from_ns = actor_now_ns(self); /* The full time again (A3). */
     }
     arm(self, keeper, 0);
 }

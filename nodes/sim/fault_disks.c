@@ -3,12 +3,24 @@
 
 /* --- the next write --- */
 
+/* Who is taking a snapshot, if there is one: its writes are rare. */
+static uint32_t prefer_installing(struct chaos *chaos, uint32_t otherwise)
+{
+    for (uint32_t i = 0; i < sim_node_count(chaos->sim); i++) {
+        struct core_status status;
+        sim_status(chaos->sim, i, &status);
+        if (status.installing) return i;
+    }
+    return otherwise;
+}
+
 static void strike_write(struct chaos *chaos, struct trouble *trouble)
 {
     static const enum log_memory_fault faults[] = { LOG_MEMORY_FAIL, LOG_MEMORY_LOSE, LOG_MEMORY_GUARD_ONLY,
                                                     LOG_MEMORY_TEAR_GUARD, LOG_MEMORY_KEEP };
     struct chance *chance = &trouble->chance;
     uint32_t node = fault_any_node(chaos, chance);
+    if (chance_permille(chance, 500)) node = prefer_installing(chaos, node);
     sim_kill_at_write(chaos->sim, node, faults[chance_next(chance) % ARRAY_COUNT(faults)]);
 }
 

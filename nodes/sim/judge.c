@@ -57,15 +57,14 @@ static bool touches(const struct kv_outcome *outcome, const char *prefix)
     return false;
 }
 
-/* DEP6: a manager of a former leader writes nothing. */
-static enum status look_at_allocations(const struct raft_entry *entry, const Pb__Command *command,
-                                       const struct kv_outcome *outcome, struct error *error)
+/* DEP6: a manager of a former leader writes nothing, allocations least of all. */
+static enum status look_at_manager(const struct raft_entry *entry, const Pb__Command *command,
+                                   const struct kv_outcome *outcome, struct error *error)
 {
-    if (!touches(outcome, "allocations/") || command == NULL) return STATUS_OK;
-    if (command->origin != PB__ORIGIN__ORIGIN_MANAGER || command->leader_term == entry->term)
-        return STATUS_OK;
+    bool manages = command->origin == PB__ORIGIN__ORIGIN_MANAGER && outcome->change_count > 0;
+    if (!manages || command->leader_term == entry->term) return STATUS_OK;
     return error_set(error, STATUS_CORRUPT,
-                     "DEP6: entry %" PRIu64 " of term %" PRIu64 " changes allocations as of term %" PRIu64,
+                     "DEP6: entry %" PRIu64 " of term %" PRIu64 " is a manager's of term %" PRIu64,
                      entry->index, entry->term, command->leader_term);
 }
 
@@ -202,7 +201,7 @@ static enum status look_at_command(struct judge *judge, const struct raft_entry 
                                    int64_t now_ns, struct error *error)
 {
     bool acted = outcome->reply != NULL && outcome->reply->status == STATUS_OK && !outcome->repeated;
-    enum status status = look_at_allocations(entry, command, outcome, error);
+    enum status status = look_at_manager(entry, command, outcome, error);
     if (status == STATUS_OK) status = look_at_fact(judge, entry, command, outcome, error);
     bool held = acted && outcome->reply->compares_held;
     for (size_t i = 0; status == STATUS_OK && held && i < command->n_success; i++)

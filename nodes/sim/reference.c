@@ -48,7 +48,7 @@ const struct kv *reference_kv(const struct reference *reference)
 struct look {
     const struct kv *kv;
     struct arena arena;
-    struct map active; /* artifact#instance -> how many are ACTIVE, which must be 1. */
+    struct map live; /* artifact#instance: each has one record, on one node. */
     uint32_t active_count;
     const char *node; /* Not NULL: its endpoints are only counted. */
     uint32_t endpoint_count;
@@ -117,7 +117,7 @@ static bool has_endpoint(const struct look *look, const char *artifact, uint32_t
     return kv_get(look->kv, key) != NULL;
 }
 
-/* DEP4 the other way: what is ACTIVE has its endpoint. DEP2: it is ACTIVE on one node. */
+/* DEP4 the other way: what is ACTIVE has its endpoint. DEP2: it lives on one node, in whatever state. */
 static bool look_at_record(void *context, const struct kv_record *record)
 {
     struct look *look = context;
@@ -133,16 +133,17 @@ static bool look_at_record(void *context, const struct kv_record *record)
     }
     for (uint32_t i = 0; i < slices.instance_count; i++) {
         const struct slice_instance *instance = &slices.instances[i];
-        look->live_count++;
-        if (instance->state != SLICE_ACTIVE) continue;
-        look->active_count++;
         char name[SLICE_KEY_MAX];
         (void)snprintf(name, sizeof name, "%s#%u", artifact, instance->instance);
+        look->live_count++;
+        if (map_put(&look->live, name, look) != NULL) {
+            look->status = error_set(look->error, STATUS_CORRUPT, "DEP2: %s lives on two nodes", name);
+        }
+        if (instance->state != SLICE_ACTIVE) continue;
+        look->active_count++;
         if (!has_endpoint(look, artifact, instance->instance)) {
             look->status = error_set(look->error, STATUS_CORRUPT, "DEP4: %s is ACTIVE on %s without endpoint",
                                      name, node);
-        } else if (map_put(&look->active, name, look) != NULL) {
-            look->status = error_set(look->error, STATUS_CORRUPT, "DEP2: %s is ACTIVE on two nodes", name);
         }
     }
     return look->status == STATUS_OK;
@@ -164,7 +165,7 @@ static bool count_wanted(void *context, const struct kv_record *record)
 
 static void look_fini(struct look *look)
 {
-    map_fini(&look->active);
+    map_fini(&look->live);
     arena_fini(&look->arena);
 }
 
