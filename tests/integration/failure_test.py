@@ -159,7 +159,22 @@ class FailureTest(unittest.TestCase):
         events = {e["type"] for e in self.cluster.ask("event", "list", "--limit", 1000)["events"]}
         self.assertTrue(not bad or any("lost" in e or "suspect" in e or "crash" in e for e in events), events)
 
-    def test_6_ordered_stop(self):
+    def test_6_drain_drops_no_call(self):
+        """Each node is drained and resumed in turn: an instance goes once its successor serves, so every call is OK."""
+        load = CallLoad(self.cluster, "org.example:pricing/quote", QUOTE, 50)
+        try:
+            for node in self.cluster.nodes:
+                drained = self.cluster.ask("node", "drain", node.name, timeout=60 * SLACK)
+                self.assertEqual((drained["state"], drained["complete"]), ("DRAINING", True))
+                self.assertEqual([], self.endpoints_on(node.name, self.cluster.nodes[0]))
+                self.cluster.await_active(5, 15 * SLACK, off_node=node)
+                self.cluster.ask("node", "resume", node.name)
+        finally:
+            results = load.stop()
+        outcomes = sum((collections.Counter(r["outcomes"]) for r in results), collections.Counter())
+        self.assertEqual({"OK"}, set(outcomes), [r["texts"] for r in results])
+
+    def test_7_ordered_stop(self):
         """SIGTERM ends every node with 0, and no host is left behind."""
         hosts = self.hosts()
         for node in self.cluster.nodes:
