@@ -165,6 +165,9 @@ void *socket_io_monitor(void *zmq, void *socket, const char *name, int events)
     socket_io_set(monitor, ZMQ_LINGER, 0);
     failed = zmq_connect(monitor, endpoint);
     CHECK(failed == 0);
+    /* A fresh pipe counts as being read: until its reader found it empty, nothing wakes the descriptor. */
+    uint16_t event;
+    (void)socket_io_next_event(monitor, &event); /* None: the socket isn't connected yet. */
     return monitor;
 }
 
