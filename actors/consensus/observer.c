@@ -171,6 +171,15 @@ static bool continues(const struct log_position *last, const struct raft_entry *
                                        payload == NULL ? 0 : payload->size);
 }
 
+/* No core looks at it here before the state does (M4). */
+static bool is_readable(const struct raft_entry *entry)
+{
+    struct configuration configuration;
+    const struct bytes *payload = entry->payload;
+    if (entry->type != ENTRY_CONFIGURATION) return true;
+    return payload != NULL && configuration_unpack(payload->data, payload->size, &configuration) == STATUS_OK;
+}
+
 /* What continues our log, of what came; *out_whole: nothing in it was out of step. */
 static uint32_t decode(struct observer *observer, const Pb__Committed *part, struct raft_entry *entries,
                        bool *out_whole)
@@ -183,7 +192,7 @@ static uint32_t decode(struct observer *observer, const Pb__Committed *part, str
         if (part->entries[i]->index <= last.index) continue; /* Repeated by the network. */
         *out_whole = codec_decode_entry(part->entries[i], entry) == STATUS_OK;
         if (!*out_whole) break;
-        *out_whole = continues(&last, entry);
+        *out_whole = continues(&last, entry) && is_readable(entry);
         if (!*out_whole) {
             bytes_unref(&entry->payload);
             break;
