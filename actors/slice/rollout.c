@@ -258,8 +258,8 @@ static bool same_instances(const struct allocation *a, const struct allocation *
     return strcmp(a->sha256, b->sha256) == 0 && strcmp(a->blueprint, b->blueprint) == 0;
 }
 
-/* Drained, and alive: what serves there goes once its successor elsewhere serves. (One that is removed by force
- * waits for nobody.) */
+/* Drained, and alive: what serves there goes once its successor elsewhere serves. (One that is removed by
+ * force waits for nobody.) */
 static bool is_left(const struct placement_node *node)
 {
     return node->presence != PLACEMENT_LOST && strcmp(node->state, "DRAINING") == 0;

@@ -631,10 +631,19 @@ static void on_identity(struct actor *self, void *state, const struct message *m
     greet_all(sockets, true); /* Who knew us by another cluster or replica id hears of it. */
 }
 
+/* Also reads everything once: should a descriptor have kept silent of something (ZMQ_FD tells of edges, and
+ * any call on the socket may take note of one), it waits no longer than until here. */
 static void on_tick(struct actor *self, void *state, const struct message *message)
 {
-    (void)self, (void)message;
-    greet_all(state, false);
+    (void)message;
+    struct node_socket *sockets = state;
+    const char *node;
+    void *entry;
+    for (size_t at = 0; map_next(&sockets->peers, &at, &node, &entry);)
+        for (int channel = 0; channel < CHANNEL_COUNT; channel++)
+            read_connection(sockets, self, entry, (enum transport_channel)channel);
+    read_router(sockets, self);
+    greet_all(sockets, false);
 }
 
 /* --- life ----------------------------------------------------------------------------------------------- */
