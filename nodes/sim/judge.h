@@ -1,6 +1,7 @@
-/* judge: what each committed entry may have changed, looked at from outside of the rules that decide it: who
- * may write allocations (DEP6), whose facts count and who is lost (A7, DEP9), when a lease may end (K8), that
- * a write acts once (K9). It remembers little, reads commands by itself, and shares no code with the state.
+/* judge: what each committed entry may have changed, looked at from outside of the rules that decide it:
+ * whose managers may write (DEP6), whose facts count and who is lost (A7, DEP9), when a lease may end (K8),
+ * that a write acts once (K9). It remembers little, reads commands by itself, and shares no code with the
+ * state.
  */
 #ifndef AETHER_NODES_SIM_JUDGE_H
 #define AETHER_NODES_SIM_JUDGE_H
