@@ -122,8 +122,9 @@ class Peers:
         if self.limits:
             place = build_dir() / "limits"
             place.mkdir(exist_ok=True)
-            for mode in (["repl", place, "1"], ["repl-lmdb", place, "1"], ["fsync", place, "1", "3"], ["lmdb-log", place, "1"],
-                         ["repl", place, "64"], ["repl-lmdb", place, "64"]):
+            modes = [["fsync", place, "1", "3"], ["lmdb-log", place, "1"]]
+            modes += [[kind, place, batch] for batch in ("1", "64", "256") for kind in ("repl", "repl-lmdb")]
+            for mode in modes:
                 out += run(self.programs / "disk_limits", *mode)
             shutil.rmtree(place, ignore_errors=True)
         return out
@@ -145,7 +146,8 @@ def table(figures):
         print(f"| {figure} | {cells[0]} | {cells[1]} | {'-' if ratio is None else f'{ratio:.3g}'} | {wanted} | {met} |")
     print("\n| limit | its value | share of it that aether reaches |\n|---|---|---|")
     shares = (("3.seqput-p50", "limit-replicate-3", "3.seqput-p50"), ("3.seqput-p50", "replicate-3-lmdb-log", "3.seqput-p50"),
-              ("3.log-batch64", "limit-replicate-3", "3.put-c64"), ("3.log-batch64", "replicate-3-lmdb-log", "3.put-c64"))
+              ("3.put-c64", "limit-replicate-3", "3.put-c64"), ("3.put-c64", "replicate-3-lmdb-log", "3.put-c64"),
+              ("3.put-c256", "limit-replicate-3", "3.put-c256"), ("3.put-c256", "replicate-3-lmdb-log", "3.put-c256"))
     for limit, peer, figure in shares:
         bound, ours = figures.get(limit, {}).get(peer), figures.get(figure, {}).get("aether")
         if not bound or not ours:

@@ -193,7 +193,7 @@ static enum status fill_repositories(struct daemon *daemon, struct error *error)
             .require_sha256 = strcmp(repository->require, "sha256") == 0,
         };
     }
-    daemon->fetcher = (struct fetcher_options){ .files = &file_os };
+    daemon->fetcher = (struct fetcher_options){ .files = &file_os, .libraries = &library_os };
     daemon->artifacts = (struct artifact_store_options){
         .files = &file_os,
         .directory = config->node_data,

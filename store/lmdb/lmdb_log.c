@@ -83,9 +83,12 @@ static enum status lmdb_write(struct log *log, const struct log_batch *batches, 
     return status;
 }
 
+/* Asked once a second while there are writes: the time to let the map go, too. */
 static void lmdb_space(struct log *log, struct log_space *out_space)
 {
-    lmdb_space_look(lmdb_log_of(log), out_space);
+    struct lmdb_log *lmdb = lmdb_log_of(log);
+    lmdb_space_look(lmdb, out_space);
+    lmdb_map_let_go(&lmdb->map);
 }
 
 static void lmdb_close(struct log *log)
@@ -245,6 +248,7 @@ static enum status open_tables(struct lmdb_log *lmdb, size_t map_bytes, struct e
     if (status == STATUS_OK) {
         status = lmdb_tables_open(&lmdb->tables, lmdb->store, map_bytes, LMDB_TO_WRITE, error);
     }
+    if (status == STATUS_OK) lmdb_map_find(lmdb->tables.environment, &lmdb->map);
     if (status == STATUS_OK) status = lmdb_tables_begin(&lmdb->tables, false, &txn, error);
     if (status == STATUS_OK) status = lmdb_tables_use(&lmdb->tables, txn, false, error);
     if (status == STATUS_OK) status = lmdb_tables_get_system(&lmdb->tables, txn, &lmdb->system, error);

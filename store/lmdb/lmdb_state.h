@@ -4,6 +4,7 @@
 #define AETHER_STORE_LMDB_LMDB_STATE_H
 
 #include "store/lmdb/lmdb_guard.h"
+#include "store/lmdb/lmdb_map.h"
 #include "store/lmdb/lmdb_tables.h"
 
 struct lmdb_log {
@@ -13,6 +14,7 @@ struct lmdb_log {
     int lock;        /* On DATA; -1: not held. */
     struct lmdb_guard guard;
     struct lmdb_tables tables;
+    struct lmdb_map map;
     struct lmdb_system system; /* As committed last. */
     log_index last;
     uint64_t member;        /* What the file says; 0: there is none. */

@@ -9,6 +9,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "runtime/os/file.h"
+#include "runtime/os/library.h"
 #include "tests/support/pool_probe.h"
 #include "tests/support/repository.h"
 #include "wire/fetch/fetcher.h"
@@ -76,7 +77,7 @@ static struct world *world_create(bool http)
                                                       .repositories = world->repositories,
                                                       .repository_count = 2,
                                                       .download_bytes_max = DOWNLOAD_MAX };
-    world->fetcher.files = &file_os;
+    world->fetcher = (struct fetcher_options){ .files = &file_os, .libraries = &library_os };
     world->probe = pool_probe_create("node-1");
     (void)pool_probe_spawn(world->probe, &fetcher_behavior, &world->fetcher, TO_FETCHER);
     (void)pool_probe_spawn(world->probe, &artifact_store_behavior, &world->options, TO_ARTIFACT_STORE);

@@ -10,18 +10,27 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "runtime/port/fetch.h"
+#include "wire/fetch/curl_library.h"
 #include "wire/kinds.h"
 
-#include <curl/curl.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
-enum { TRANSFERS_MAX = 16, REDIRECTS_MAX = 5, CONNECT_MS = 5000, STALL_S = 20, TIMEOUT_S = 600 };
+enum {
+    TRANSFERS_MAX = 16,
+    REDIRECTS_MAX = 5,
+    CONNECT_MS = 5000,
+    STALL_S = 20,
+    TIMEOUT_S = 600,
+    WAIT_MAX_MS = 60000
+};
 
 struct transfer {
     struct fetcher *fetcher;
     struct message *request; /* Kept; owed one answer. */
     CURL *easy;
-    struct curl_slist *headers;
     struct file file;
     bool has_file;
     bool retried; /* Once from the start, where a server can't continue. */
@@ -34,7 +43,10 @@ struct transfer {
 
 struct fetcher {
     const struct file_port *files;
-    CURLM *multi;
+    const struct library_port *libraries;
+    struct curl_library curl;
+    CURLM *multi; /* NULL until the first transfer: libcurl isn't even loaded. */
+    int wake_fd;
     struct transfer *transfers[TRANSFERS_MAX];
     uint32_t transfer_count;
 };
@@ -76,12 +88,12 @@ static void close_file(struct transfer *transfer)
 static void transfer_destroy(struct transfer **transfer)
 {
     struct transfer *gone = *transfer;
+    const struct curl_library *curl = &gone->fetcher->curl;
     *transfer = NULL;
     if (gone->easy != NULL) {
-        (void)curl_multi_remove_handle(gone->fetcher->multi, gone->easy);
-        curl_easy_cleanup(gone->easy);
+        (void)curl->multi_remove_handle(gone->fetcher->multi, gone->easy);
+        curl->easy_cleanup(gone->easy);
     }
-    curl_slist_free_all(gone->headers);
     close_file(gone);
     text_fini(&gone->memory);
     message_destroy(&gone->request);
@@ -106,37 +118,48 @@ static enum status open_file(struct transfer *transfer, struct error *error)
 static bool set_credentials(struct transfer *transfer, const char *credentials)
 {
     static const char bearer[] = "bearer:";
+    const struct curl_library *curl = &transfer->fetcher->curl;
     if (credentials == NULL || credentials[0] == '\0') return true;
     if (text_starts_with(credentials, bearer))
-        return curl_easy_setopt(transfer->easy, CURLOPT_HTTPAUTH, CURLAUTH_BEARER) == CURLE_OK &&
-               curl_easy_setopt(transfer->easy, CURLOPT_XOAUTH2_BEARER, credentials + sizeof bearer - 1) ==
+        return curl->easy_setopt(transfer->easy, CURLOPT_HTTPAUTH, CURLAUTH_BEARER) == CURLE_OK &&
+               curl->easy_setopt(transfer->easy, CURLOPT_XOAUTH2_BEARER, credentials + sizeof bearer - 1) ==
                    CURLE_OK;
-    return curl_easy_setopt(transfer->easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC) == CURLE_OK &&
-           curl_easy_setopt(transfer->easy, CURLOPT_USERPWD, credentials) == CURLE_OK;
+    return curl->easy_setopt(transfer->easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC) == CURLE_OK &&
+           curl->easy_setopt(transfer->easy, CURLOPT_USERPWD, credentials) == CURLE_OK;
 }
 
 static bool set_options(struct transfer *transfer, int64_t budget_ms)
 {
     CURL *easy = transfer->easy;
+    const struct curl_library *curl = &transfer->fetcher->curl;
     const struct fetch *fetch = fetch_of(transfer);
-    bool fine = curl_easy_setopt(easy, CURLOPT_URL, fetch->url) == CURLE_OK;
-    fine &= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https,file") == CURLE_OK;
-    fine &= curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https") == CURLE_OK;
-    fine &= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L) == CURLE_OK;
-    fine &= curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX) == CURLE_OK;
-    fine &= curl_easy_setopt(easy, CURLOPT_FAILONERROR, 1L) == CURLE_OK;
-    fine &= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
-    fine &= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS) == CURLE_OK;
-    fine &= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1024L) == CURLE_OK;
-    fine &= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)STALL_S) == CURLE_OK;
-    fine &= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)budget_ms) == CURLE_OK;
-    fine &= curl_easy_setopt(easy, CURLOPT_USERAGENT, "aether/" AETHER_VERSION) == CURLE_OK;
-    fine &= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_error) == CURLE_OK;
-    fine &= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data) == CURLE_OK;
-    fine &= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer) == CURLE_OK;
-    fine &= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer) == CURLE_OK;
-    fine &= curl_easy_setopt(easy, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)transfer->bytes) == CURLE_OK;
+    bool fine = curl->easy_setopt(easy, CURLOPT_URL, fetch->url) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https,file") == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https") == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_FAILONERROR, 1L) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1024L) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)STALL_S) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)budget_ms) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_USERAGENT, "aether/" AETHER_VERSION) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_error) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_WRITEDATA, transfer) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_PRIVATE, transfer) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)transfer->bytes) == CURLE_OK;
     return fine && set_credentials(transfer, fetch->credentials);
+}
+
+static enum status start_curl(struct fetcher *fetcher, struct error *error)
+{
+    if (fetcher->multi != NULL) return STATUS_OK;
+    enum status status = curl_library_open(fetcher->libraries, &fetcher->curl, error);
+    if (status != STATUS_OK) return status;
+    fetcher->multi = fetcher->curl.multi_init();
+    return fetcher->multi != NULL ? STATUS_OK : error_set(error, STATUS_IO, "libcurl doesn't start");
 }
 
 static void on_fetch(struct actor *self, void *state, const struct message *message)
@@ -152,14 +175,15 @@ static void on_fetch(struct actor *self, void *state, const struct message *mess
     transfer->fetcher = fetcher;
     transfer->request = actor_keep(self);
     struct error error;
-    enum status status = open_file(transfer, &error);
+    enum status status = start_curl(fetcher, &error);
+    if (status == STATUS_OK) status = open_file(transfer, &error);
     if (status == STATUS_OK) {
-        transfer->easy = curl_easy_init();
+        transfer->easy = fetcher->curl.easy_init();
         CHECK(transfer->easy != NULL); /* Out of memory. */
         if (!set_options(transfer, budget_ms > 0 ? budget_ms : 1))
             status = error_set(&error, STATUS_INVALID, "%s can't be fetched", fetch_of(transfer)->url);
     }
-    if (status == STATUS_OK && curl_multi_add_handle(fetcher->multi, transfer->easy) != CURLM_OK)
+    if (status == STATUS_OK && fetcher->curl.multi_add_handle(fetcher->multi, transfer->easy) != CURLM_OK)
         status = error_set(&error, STATUS_IO, "libcurl takes no more transfers");
     if (status != STATUS_OK) {
         actor_refuse_error(self, transfer->request, &error);
@@ -197,16 +221,18 @@ static bool restart(struct transfer *transfer, CURLcode code, long http)
     struct error error;
     if (files->remove(files->context, fetch->path, &error) != STATUS_OK) return false;
     if (open_file(transfer, &error) != STATUS_OK) return false;
-    (void)curl_multi_remove_handle(transfer->fetcher->multi, transfer->easy);
-    (void)curl_easy_setopt(transfer->easy, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)0);
-    return curl_multi_add_handle(transfer->fetcher->multi, transfer->easy) == CURLM_OK;
+    const struct curl_library *curl = &transfer->fetcher->curl;
+    (void)curl->multi_remove_handle(transfer->fetcher->multi, transfer->easy);
+    (void)curl->easy_setopt(transfer->easy, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)0);
+    return curl->multi_add_handle(transfer->fetcher->multi, transfer->easy) == CURLM_OK;
 }
 
 static void answer(struct actor *self, struct transfer *transfer, CURLcode code, long http)
 {
     struct error error = transfer->error;
     if (error.status == STATUS_OK && (code != CURLE_OK || http >= 400)) {
-        const char *why = transfer->curl_error[0] != '\0' ? transfer->curl_error : curl_easy_strerror(code);
+        const char *why = transfer->curl_error[0] != '\0' ? transfer->curl_error
+                                                          : transfer->fetcher->curl.easy_strerror(code);
         (void)error_set(&error, status_of(code, http), "%s", why);
     }
     const struct file_port *files = transfer->fetcher->files;
@@ -229,7 +255,7 @@ static void answer(struct actor *self, struct transfer *transfer, CURLcode code,
 static void finish(struct actor *self, struct fetcher *fetcher, struct transfer *transfer, CURLcode code)
 {
     long http = 0;
-    (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &http);
+    (void)fetcher->curl.easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &http);
     if (restart(transfer, code, http)) return;
     answer(self, transfer, code, http);
     for (uint32_t i = 0; i < fetcher->transfer_count; i++) {
@@ -240,44 +266,63 @@ static void finish(struct actor *self, struct fetcher *fetcher, struct transfer 
     transfer_destroy(&transfer);
 }
 
-static void fetcher_wait(struct actor *self, void *state, int64_t timeout_ns)
+/* One of our own, which is there before libcurl is. */
+static void sleep_until_woken(const struct fetcher *fetcher, int timeout_ms)
 {
-    struct fetcher *fetcher = state;
-    int64_t timeout_ms = timeout_ns < 0 ? 60000 : timeout_ns / MILLISECONDS(1) + (timeout_ns > 0);
-    int running = 0;
-    (void)curl_multi_perform(fetcher->multi, &running);
-    /* libcurl shortens this by its own timers; a message wakes it. */
-    if (running == (int)fetcher->transfer_count)
-        (void)curl_multi_poll(fetcher->multi, NULL, 0, (int)(timeout_ms < 60000 ? timeout_ms : 60000), NULL);
-    (void)curl_multi_perform(fetcher->multi, &running);
+    struct pollfd own = { .fd = fetcher->wake_fd, .events = POLLIN };
+    struct curl_waitfd other = { .fd = fetcher->wake_fd, .events = CURL_WAIT_POLLIN };
+    if (fetcher->multi == NULL) (void)poll(&own, 1, timeout_ms);
+    else
+        (void)fetcher->curl.multi_poll(fetcher->multi, &other, 1, timeout_ms,
+                                       NULL); /* Sooner, for its timers. */
+    uint64_t wakes;
+    (void)!read(fetcher->wake_fd, &wakes, sizeof wakes);
+}
+
+static void finish_done(struct actor *self, struct fetcher *fetcher)
+{
     int left;
-    for (CURLMsg *note; (note = curl_multi_info_read(fetcher->multi, &left)) != NULL;) {
+    for (CURLMsg *note; (note = fetcher->curl.multi_info_read(fetcher->multi, &left)) != NULL;) {
         if (note->msg != CURLMSG_DONE) continue;
         struct transfer *transfer = NULL;
         CURLcode code = note->data.result; /* The note goes with the handle. */
-        (void)curl_easy_getinfo(note->easy_handle, CURLINFO_PRIVATE, &transfer);
+        (void)fetcher->curl.easy_getinfo(note->easy_handle, CURLINFO_PRIVATE, &transfer);
         finish(self, fetcher, transfer, code);
     }
 }
 
+static void fetcher_wait(struct actor *self, void *state, int64_t timeout_ns)
+{
+    struct fetcher *fetcher = state;
+    int64_t asked_ms = timeout_ns < 0 ? WAIT_MAX_MS : timeout_ns / MILLISECONDS(1) + (timeout_ns > 0);
+    int timeout_ms = (int)(asked_ms < WAIT_MAX_MS ? asked_ms : WAIT_MAX_MS);
+    int running = 0;
+    if (fetcher->multi != NULL) (void)fetcher->curl.multi_perform(fetcher->multi, &running);
+    if (running == (int)fetcher->transfer_count) sleep_until_woken(fetcher, timeout_ms);
+    if (fetcher->multi == NULL) return;
+    (void)fetcher->curl.multi_perform(fetcher->multi, &running);
+    finish_done(self, fetcher);
+}
+
 static void fetcher_wake(void *state)
 {
-    (void)curl_multi_wakeup(((struct fetcher *)state)->multi);
+    const struct fetcher *fetcher = state;
+    const uint64_t one = 1;
+    (void)!write(fetcher->wake_fd, &one, sizeof one); /* Full means awake. */
 }
 
 /* --- life ---------------------------------------------------------------------------------------------- */
 
 static enum status fetcher_init(struct actor *self, void *state, const void *options, struct error *error)
 {
-    (void)self;
+    (void)self, (void)error;
     struct fetcher *fetcher = state;
-    fetcher->files = ((const struct fetcher_options *)options)->files;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        return error_set(error, STATUS_IO, "libcurl doesn't start");
-    fetcher->multi = curl_multi_init();
-    if (fetcher->multi != NULL) return STATUS_OK;
-    curl_global_cleanup();
-    return error_set(error, STATUS_IO, "libcurl doesn't start");
+    const struct fetcher_options *given = options;
+    fetcher->files = given->files;
+    fetcher->libraries = given->libraries;
+    fetcher->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    CHECK(fetcher->wake_fd >= 0); /* Out of descriptors: the daemon can't go on, and comes back. */
+    return STATUS_OK;
 }
 
 static void fetcher_fini(void *state)
@@ -285,8 +330,8 @@ static void fetcher_fini(void *state)
     struct fetcher *fetcher = state;
     while (fetcher->transfer_count > 0)
         transfer_destroy(&fetcher->transfers[--fetcher->transfer_count]);
-    (void)curl_multi_cleanup(fetcher->multi);
-    curl_global_cleanup();
+    if (fetcher->multi != NULL) (void)fetcher->curl.multi_cleanup(fetcher->multi);
+    (void)close(fetcher->wake_fd);
 }
 
 static const struct behavior_row rows[] = {

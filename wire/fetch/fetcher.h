@@ -4,9 +4,11 @@
 
 #include "runtime/actor.h"
 #include "runtime/port/file.h"
+#include "runtime/port/library.h"
 
 struct fetcher_options {
-    const struct file_port *files; /* Lives as long as the node. */
+    const struct file_port *files; /* These live as long as the node. */
+    const struct library_port *libraries;
 };
 
 extern const struct behavior fetcher_behavior;
