@@ -37,8 +37,9 @@ static const int64_t tick_ns = MILLISECONDS(500);
 static const char channel_letters[CHANNEL_COUNT] = { 'c', 'd' };
 static const uint32_t peer_followers[] = { TO_LEADER, TO_MEMBERSHIP, TO_SLICE_CALL };
 
-/* The descriptor of a socket that is read tells of what came since it was last read to its end; but a send
- * may take note of that, too, and then the descriptor is silent (manual of the library, ZMQ_FD). */
+/* The descriptor of a socket that is read tells of what came since it was last read to its end. It is silent
+ * about what came before the first time, and about what a send took note of (manual of the library, ZMQ_FD).
+ */
 struct input {
     int fd;
     bool unsure; /* The descriptor may be silent. */
@@ -49,7 +50,7 @@ struct connection { /* One DEALER that we made. */
     void *socket;   /* NULL: we have no address. */
     void *monitor;
     struct input input;
-    int monitor_fd;
+    struct input monitor_input;
     bool connected;   /* The handshake was done; not broken since. */
     uint64_t session; /* Of the peer, as its accepted hello on this connection said; 0: none yet. */
 };
@@ -251,7 +252,7 @@ static enum status connect_channel(struct node_socket *sockets, struct peer *pee
     out->monitor = socket_io_monitor(sockets->zmq, out->socket, name,
                                      ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED);
     out->input = (struct input){ .fd = socket_io_fd(out->socket), .unsure = true };
-    out->monitor_fd = socket_io_fd(out->monitor);
+    out->monitor_input = (struct input){ .fd = socket_io_fd(out->monitor), .unsure = true };
     return socket_io_connect(out->socket, peer->address, sockets->keys, error);
 }
 
@@ -469,6 +470,7 @@ static void read_connection(struct node_socket *sockets, struct actor *self, str
 {
     struct connection *out = &peer->out[channel];
     if (out->socket == NULL) return;
+    out->monitor_input.unsure = false;
     for (uint16_t event; out->monitor != NULL && socket_io_next_event(out->monitor, &event);)
         on_event(sockets, self, peer, channel, event);
     struct socket_message frame;
@@ -522,7 +524,7 @@ static nfds_t add_items(const struct node_socket *sockets, bool clients, struct 
         const struct peer *peer = entry;
         for (int channel = 0; channel < CHANNEL_COUNT && peer->out[channel].socket != NULL; channel++) {
             add_item(items, &count, peer->out[channel].input.fd);
-            add_item(items, &count, peer->out[channel].monitor_fd);
+            add_item(items, &count, peer->out[channel].monitor_input.fd);
         }
     }
     return count;
@@ -543,8 +545,11 @@ static bool look_everywhere(struct node_socket *sockets)
     void *entry;
     for (size_t at = 0; map_next(&sockets->peers, &at, &node, &entry);) {
         struct peer *peer = entry;
-        for (int channel = 0; channel < CHANNEL_COUNT && peer->out[channel].socket != NULL; channel++)
-            any = look(&peer->out[channel].input, peer->out[channel].socket) || any;
+        for (int channel = 0; channel < CHANNEL_COUNT && peer->out[channel].socket != NULL; channel++) {
+            struct connection *out = &peer->out[channel];
+            any = look(&out->monitor_input, out->monitor) || any;
+            any = look(&out->input, out->socket) || any;
+        }
     }
     return any;
 }
@@ -557,7 +562,9 @@ static void read_connections(struct node_socket *sockets, struct actor *self, co
     for (size_t at = 0; map_next(&sockets->peers, &at, &node, &entry);) {
         struct peer *peer = entry;
         for (int channel = 0; channel < CHANNEL_COUNT && peer->out[channel].socket != NULL; channel++) {
-            bool news = items[0].revents != 0 || items[1].revents != 0 || peer->out[channel].input.ready;
+            const struct connection *out = &peer->out[channel];
+            bool news = items[0].revents != 0 || items[1].revents != 0;
+            news = news || out->input.ready || out->monitor_input.ready;
             items += 2;
             if (news) read_connection(sockets, self, peer, (enum transport_channel)channel);
         }
