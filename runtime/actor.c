@@ -134,7 +134,8 @@ void actor_ask(struct actor *self, struct actor_id to, struct message **message,
                        .request_id = turn->request_id,
                        .deadline_ns = turn->deadline_ns,
                        .depth = turn->ask_depth };
-    uint64_t id = asks_add(&self->asks, &ask);
+    struct asks **asks = &extras_make(self)->asks;
+    uint64_t id = asks_add(asks, &ask);
     stamp(self, taken);
     taken->ask_id = id;
     taken->deadline_ns = deadline_ns;
@@ -143,9 +144,9 @@ void actor_ask(struct actor *self, struct actor_id to, struct message **message,
     struct timer timer = {
         .due_ns = deadline_ns + late_ns, .kind = KIND_ASK_DEADLINE, .tag = id, .owner = self
     };
-    asks_find(self->asks, id)->timer = scheduler_timer_arm(self, &timer);
+    asks_find(*asks, id)->timer = scheduler_timer_arm(self, &timer);
     enum status status = STATUS_OVERLOADED;
-    if (asks_count(self->asks) <= ASKS_MAX && taken->ask_depth <= ASK_DEPTH_MAX)
+    if (asks_count(*asks) <= ASKS_MAX && taken->ask_depth <= ASK_DEPTH_MAX)
         status = deliver(self, to, &taken);
     if (status == STATUS_OK) return;
     send_refusal_status(self->runtime, taken, status); /* To ourselves: completes in a turn of its own. */
@@ -221,7 +222,7 @@ struct message *actor_keep(struct actor *self)
     turn->kept = true;
     /* The mailbox may still name it as the last that was taken. */
     if (!mailbox_let_go(&self->mailbox, &self->reader, turn->message)) turn_take_incoming(self);
-    if (send_awaits_answer(turn->message)) message_list_as_kept(turn->message, &self->kept_asks);
+    if (send_awaits_answer(turn->message)) message_list_as_kept(turn->message, &extras_make(self)->kept_asks);
     return turn->message;
 }
 
@@ -313,9 +314,10 @@ void actor_fail(struct actor *self, const struct error *error)
 {
     if (self->fail_asked || self->phase == ACTOR_ENDING) return; /* The first reason is the reason. */
     self->fail_asked = true;
-    self->failure = memory_alloc(sizeof *self->failure);
-    *self->failure = *error;
-    if (self->failure->status == STATUS_OK) self->failure->status = STATUS_CRASHED;
+    struct error *failure = memory_alloc(sizeof *failure);
+    *failure = *error;
+    if (failure->status == STATUS_OK) failure->status = STATUS_CRASHED;
+    extras_make(self)->failure = failure;
 }
 
 /* --- logs --------------------------------------------------------------------------------------------- */
@@ -339,8 +341,9 @@ void actor_log(struct actor *self, int level, const char *event, const char *for
     va_end(arguments);
     neutralise(text);
     char name[LOG_NAME_MAX];
-    if (self->label == NULL) (void)snprintf(name, sizeof name, "%s", self->behavior->name);
-    else (void)snprintf(name, sizeof name, "%s[%s]", self->behavior->name, self->label);
+    const char *label = extras_of(self)->label;
+    if (label == NULL) (void)snprintf(name, sizeof name, "%s", self->behavior->name);
+    else (void)snprintf(name, sizeof name, "%s[%s]", self->behavior->name, label);
     struct log_record record = {
         .level = level,
         .wall_ms = actor_wall_ms(self),

@@ -27,19 +27,6 @@ void id_list_add(struct id_list **list, struct actor_id id)
     (*list)->count = count + 1;
 }
 
-void id_list_add_before(struct id_list **list, struct actor_id id, struct actor_id before)
-{
-    id_list_add(list, id);
-    struct actor_id *ids = (*list)->ids;
-    uint32_t last = (*list)->count - 1;
-    uint32_t at = 0;
-    while (at < last && !actor_id_equal(ids[at], before)) {
-        at++;
-    }
-    memmove(&ids[at + 1], &ids[at], (last - at) * sizeof ids[0]);
-    ids[at] = id;
-}
-
 bool id_list_remove(struct id_list *list, struct actor_id id)
 {
     for (uint32_t i = id_list_count(list); i > 0; i--) { /* The newest end first, mostly. */

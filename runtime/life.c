@@ -74,15 +74,43 @@ static void abandon_start(struct actor *actor, struct turn *turn)
     hand_over(actor); /* It has children, which go first. */
 }
 
+/* --- children: linked through their places, which nobody else takes before the parent gives them back --- */
+
+static struct actor *find_child(const struct actor *parent, struct actor_id id)
+{
+    struct actor *child = extras_of(parent)->newest_child;
+    while (child != NULL && !actor_id_equal(id_of(child), id)) {
+        child = child->older;
+    }
+    return child;
+}
+
+/* `newer` NULL: as the newest. */
+static void link_child(struct extras *parent, struct actor *child, struct actor *newer)
+{
+    struct actor **from = newer == NULL ? &parent->newest_child : &newer->older;
+    child->newer = newer;
+    child->older = *from;
+    if (child->older != NULL) child->older->newer = child;
+    *from = child;
+}
+
+static void unlink_child(struct extras *parent, struct actor *child)
+{
+    struct actor **from = child->newer == NULL ? &parent->newest_child : &child->newer->older;
+    CHECK(*from == child);
+    *from = child->older;
+    if (child->older != NULL) child->older->newer = child->newer;
+}
+
 static void become_child(struct actor *actor, struct actor *parent, const struct spawn_options *options)
 {
-    if (options == NULL) {
-        id_list_add(&parent->children, id_of(actor));
-        return;
-    }
-    id_list_add_before(&parent->children, id_of(actor), options->before);
-    if (options->monitored) id_list_add(&actor->monitors, id_of(parent));
+    bool newest = options == NULL || !actor_id_is_set(options->before);
+    link_child(extras_make(parent), actor, newest ? NULL : find_child(parent, options->before));
+    if (options != NULL && options->monitored) id_list_add(&extras_make(actor)->monitors, id_of(parent));
 }
+
+/* --- the start ---------------------------------------------------------------------------------------- */
 
 static void count_restart(struct actor *actor, uint32_t restarts)
 {
@@ -129,24 +157,32 @@ enum status life_spawn(struct runtime *runtime, struct actor *parent, const stru
 
 static void cancel_asks(struct actor *actor)
 {
+    if (extras_of(actor)->asks == NULL) return;
     struct error error;
     (void)error_set(&error, STATUS_CANCELLED, "%s is ending", actor->behavior->name);
     struct ask ask;
-    while (asks_take_any(actor->asks, &ask)) {
+    while (asks_take_any(extras_of(actor)->asks, &ask)) {
         turn_complete_ask(actor, &ask, NULL, &error);
     }
-    asks_destroy(&actor->asks);
+    asks_destroy(&actor->extras->asks);
+}
+
+static void refuse_kept(struct actor *actor, enum status status)
+{
+    const struct extras *extras = actor->extras;
+    struct error error;
+    (void)error_set(&error, status, "%s ended: %s", actor->behavior->name,
+                    extras->failure != NULL ? extras->failure->message : "it was stopped");
+    while (extras->kept_asks != NULL) {
+        send_refusal(actor->runtime, extras->kept_asks, &error); /* Takes it off the list. */
+    }
 }
 
 static void refuse_waiting(struct actor *actor)
 {
-    struct error error;
-    enum status status = actor->failure != NULL ? STATUS_CRASHED : STATUS_NOT_FOUND;
-    (void)error_set(&error, status, "%s ended: %s", actor->behavior->name,
-                    actor->failure != NULL ? actor->failure->message : "it was stopped");
-    while (actor->kept_asks != NULL) {
-        send_refusal(actor->runtime, actor->kept_asks, &error); /* Takes it off the list. */
-    }
+    const struct extras *extras = extras_of(actor);
+    enum status status = extras->failure != NULL ? STATUS_CRASHED : STATUS_NOT_FOUND;
+    if (extras->kept_asks != NULL) refuse_kept(actor, status); /* Few have any: no words for nobody. */
     turn_refuse_queued(actor, status);
 }
 
@@ -160,7 +196,7 @@ static void release_all(struct actor *actor)
     refuse_waiting(actor);
     actor->turn = NULL;
     if (actor->state != NULL && actor->behavior->fini != NULL) actor->behavior->fini(actor->state);
-    CHECK(actor->kept_asks == NULL);
+    CHECK(extras_of(actor)->kept_asks == NULL);
     memory_free(actor->state);
     actor->state = NULL;
 }
@@ -176,6 +212,12 @@ struct last_words {
     bool started;
     bool escalates;
 };
+
+/* Whether it is its parent that gives its place back. */
+static bool is_listed_child(const struct last_words *words)
+{
+    return words->started && actor_id_is_set(words->parent);
+}
 
 static void say_last_words(struct last_words *words)
 {
@@ -203,28 +245,25 @@ static void finish(struct actor *actor)
     const struct behavior *behavior = actor->behavior;
     struct scheduler *scheduler = actor->runtime->scheduler;
     bool started = actor->state != NULL;
-    if (started && actor->failure == NULL && behavior->stop != NULL) behavior->stop(actor, actor->state);
-    if (actor->pinned != NULL) scheduler->machine->unpin(scheduler, actor);
+    if (started && extras_of(actor)->failure == NULL && behavior->stop != NULL)
+        behavior->stop(actor, actor->state);
+    if (extras_of(actor)->pinned != NULL) scheduler->machine->unpin(scheduler, actor);
     watch_end(actor->turn, actor);
     release_all(actor);
+    const struct extras *extras = extras_of(actor);
     struct last_words words = { .runtime = actor->runtime,
                                 .id = id_of(actor),
                                 .parent = actor->parent,
-                                .monitors = actor->monitors,
-                                .links = actor->links,
-                                .failure = actor->failure,
+                                .monitors = extras->monitors,
+                                .links = extras->links,
+                                .failure = extras->failure,
                                 .started = started,
                                 .escalates = actor->escalates };
-    memory_free(actor->children);
-    actor->children = NULL;
-    actor->monitors = NULL;
-    actor->links = NULL;
-    actor->failure = NULL;
     runtime_cell_clear(actor);
-    struct error *failure = words.failure;
     say_last_words(&words);
-    runtime_cell_give(actor);
-    memory_free(failure);
+    if (is_listed_child(&words)) runtime_cell_rest(actor);
+    else runtime_cell_give(actor);
+    memory_free(words.failure);
 }
 
 static int64_t stop_within_ns(struct runtime *runtime, const struct actor *place)
@@ -252,12 +291,15 @@ static void arm_stop_deadline(struct actor *actor, struct actor_id child)
 
 static bool continue_end(struct actor *actor)
 {
-    uint32_t count = id_list_count(actor->children);
-    if (count == 0) {
+    const struct actor *child = extras_of(actor)->newest_child;
+    if (child == NULL) {
         finish(actor);
         return true;
     }
-    struct actor_id last = actor->children->ids[PLANTED("runtime.children_stop_forward") ? 0 : count - 1];
+    while (PLANTED("runtime.children_stop_forward") && child->older != NULL) {
+        child = child->older;
+    }
+    struct actor_id last = id_of(child);
     struct message *stop = message_create(KIND_STOP, 0);
     send_system(actor->runtime, id_of(actor), last, &stop);
     arm_stop_deadline(actor, last);
@@ -274,7 +316,10 @@ bool life_end(struct actor *actor)
 
 static bool on_child_ended(struct actor *actor, struct actor_id child)
 {
-    (void)id_list_remove(actor->children, child);
+    struct actor *place = runtime_cell_at(actor->runtime, child.index);
+    CHECK(place->last_generation == child.generation);
+    unlink_child(actor->extras, place);
+    runtime_cell_reuse(place);
     return actor->phase == ACTOR_ENDING && continue_end(actor);
 }
 
@@ -283,10 +328,11 @@ static void on_stop_late(struct actor *actor, struct actor_id child)
     struct runtime *runtime = actor->runtime;
     const struct actor *place = runtime_cell(runtime, child);
     bool begun = place == NULL || __atomic_load_n(&place->phase, __ATOMIC_RELAXED) != ACTOR_RUNNING;
-    if (begun || !id_list_holds(actor->children, child)) return; /* Its own children have deadlines too. */
+    if (begun) return; /* Its own children have deadlines too. */
+    const char *label = extras_of(actor)->label;
     struct error error;
     (void)error_set(&error, STATUS_DEADLINE, "a child of %s is stuck in a handler and doesn't stop",
-                    actor->label != NULL ? actor->label : actor->behavior->name);
+                    label != NULL ? label : actor->behavior->name);
     log_error(actor, "life.stop_late", "%s", error.message);
     if (runtime->options.on_failure != NULL)
         runtime->options.on_failure(runtime->options.failure_context, &error);
@@ -294,19 +340,24 @@ static void on_stop_late(struct actor *actor, struct actor_id child)
 
 /* --- links and monitors ------------------------------------------------------------------------------- */
 
+static void add_once(struct id_list **list, struct actor_id id)
+{
+    if (!id_list_holds(*list, id)) id_list_add(list, id);
+}
+
 void life_link(struct actor *actor, struct actor_id to)
 {
-    if (!id_list_holds(actor->links, to)) id_list_add(&actor->links, to);
+    add_once(&extras_make(actor)->links, to);
 }
 
 void life_unlink(struct actor *actor, struct actor_id to)
 {
-    (void)id_list_remove(actor->links, to);
+    (void)id_list_remove(extras_of(actor)->links, to);
 }
 
 static void on_link_down(struct actor *actor, const struct actor_down *down)
 {
-    if (!id_list_remove(actor->links, down->id) || down->reason == STATUS_OK) return;
+    if (!id_list_remove(extras_of(actor)->links, down->id) || down->reason == STATUS_OK) return;
     struct error error = down->error;
     (void)error_wrap(&error, "an actor that %s is linked to failed", actor->behavior->name);
     actor_fail(actor, &error);
@@ -317,10 +368,8 @@ bool life_handles(struct actor *actor, const struct message *message, bool *out_
     switch (message->kind) {
     case KIND_CHILD_ENDED: *out_ended = on_child_ended(actor, *(const struct actor_id *)message->body); break;
     case KIND_STOP_LATE: on_stop_late(actor, names_unpack(message->tag)); break;
-    case KIND_MONITOR:
-        if (!id_list_holds(actor->monitors, message->sender)) id_list_add(&actor->monitors, message->sender);
-        break;
-    case KIND_DEMONITOR: (void)id_list_remove(actor->monitors, message->sender); break;
+    case KIND_MONITOR: add_once(&extras_make(actor)->monitors, message->sender); break;
+    case KIND_DEMONITOR: (void)id_list_remove(extras_of(actor)->monitors, message->sender); break;
     case KIND_LINK: life_link(actor, message->sender); break;
     case KIND_UNLINK: life_unlink(actor, message->sender); break;
     case KIND_LINK_DOWN: on_link_down(actor, message->body); break;
@@ -358,9 +407,9 @@ void life_crash(struct actor *actor)
     release_all(actor);
     actor->turn = NULL;
     (void)turn_rest(actor);
-    memory_free(actor->children);
-    memory_free(actor->monitors);
-    memory_free(actor->links);
-    memory_free(actor->failure);
-    memory_free(actor->label);
+    if (actor->extras == NULL) return;
+    memory_free(actor->extras->monitors);
+    memory_free(actor->extras->links);
+    memory_free(actor->extras->failure);
+    extras_free(actor);
 }

@@ -3,7 +3,8 @@
  *
  * Who may touch an actor: its mailbox and `generation` any thread, atomically; `free_next`, and what
  * runtime_visit_actors shows, under the runtime's lock; all else only its owner (see mailbox.h), which is at
- * any moment at most one thread. */
+ * any moment at most one thread. `newer` and `older` are its parent's owner's, from its start until the
+ * parent has heard of its end and gives the place back. */
 #ifndef AETHER_RUNTIME_MACHINE_H
 #define AETHER_RUNTIME_MACHINE_H
 
@@ -50,7 +51,7 @@ struct message_queue {
     struct message *last;
 };
 
-struct id_list { /* Of children, or of monitors. Made when first needed: most actors have neither. */
+struct id_list { /* Of monitors, links or roots. Made when first needed: most actors have none. */
     uint32_t count;
     uint32_t capacity;
     struct actor_id ids[];
@@ -78,6 +79,21 @@ struct asks;
 struct pinned;
 enum { ROW_HINTS = 8 };
 
+/* What few actors have, made when the first of it is needed (extras.c), gone with the actor. Written by the
+ * owner; others read it only under the runtime's lock, where it ends. */
+struct extras {
+    struct asks *asks;
+    struct message *kept_asks;
+    struct id_list *monitors;
+    struct id_list *links;      /* Who fails with us. */
+    struct actor *newest_child; /* Head of the list by `older`. */
+    char *label;
+    struct pinned *pinned; /* Its thread; NULL: runs on a pool. */
+    struct error *failure; /* Why it ends; NULL: in order. */
+    uint64_t dropped;
+    uint32_t quarantined; /* Refused for good. */
+};
+
 /* One place in the runtime's table. Places are reused under a new generation and never move or go away before
  * the runtime does: so a stale id is harmless at any time, and sending needs neither lock nor count. */
 struct actor {
@@ -86,10 +102,13 @@ struct actor {
     uint32_t generation;      /* Of the living actor; 0: none. */
     uint32_t restarts;        /* Before this life of it. */
     struct actor *ready_next; /* In a run queue. */
-    struct actor *free_next;
+    union {
+        struct actor *free_next; /* Nobody's place: under the runtime's lock. */
+        struct actor *newer;     /* Its next sibling: the parent's owner's, as `older`. */
+    };
+    struct actor *older;
     struct actor_id parent;
     uint64_t refused; /* Messages refused because the mailbox was full. */
-    uint64_t dropped;
     /* The owner's. */
     _Alignas(64) struct runtime *runtime;
     const struct behavior *behavior;
@@ -112,17 +131,10 @@ struct actor {
     bool escalates : 1;           /* It ends by a quarantine too many: it is not to be started again. */
     uint8_t row_hints[ROW_HINTS]; /* By kind: the row that handled such a message last. */
     uint32_t timers;              /* Head of its list in `struct timers`. */
-    struct asks *asks;
-    struct message *kept_asks;
-    struct id_list *monitors;
-    struct id_list *links; /* Who fails with us. */
-    struct id_list *children;
-    char *label;
-    struct pinned *pinned; /* Its thread; NULL: runs on a pool. */
-    struct error *failure; /* Why it ends; NULL: in order. */
-    uint32_t quarantined;  /* Refused for good. */
+    struct extras *extras;        /* NULL: it has none. */
 };
-_Static_assert(sizeof(struct actor) <= 256, "issue 3: an idle actor costs at most 256 bytes");
+_Static_assert(sizeof(struct actor) <= 192,
+               "issue 3: an idle actor costs at most 256 bytes, its state included");
 
 enum { CELL_BLOCKS = 24, CELL_BLOCK_BITS = 6 }; /* Blocks of 64, 128, 256, ... places. */
 
@@ -227,7 +239,10 @@ struct actor *runtime_cell_at(const struct runtime *runtime, uint32_t index);
 struct actor *runtime_cell_take(struct runtime *runtime, const struct behavior *behavior, const char *label,
                                 struct actor_id parent);
 void runtime_cell_clear(struct actor *actor); /* Makes it FREE; still owned. */
-void runtime_cell_give(struct actor *actor);  /* The caller owns it no more after this. */
+/* A cleared one is the caller's no more after one of the first two. */
+void runtime_cell_give(struct actor *actor);  /* To whoever takes it next. */
+void runtime_cell_rest(struct actor *actor);  /* A child's, which its parent still has in its list. */
+void runtime_cell_reuse(struct actor *actor); /* The parent has it no more: as if given. Whoever owns it. */
 /* "behavior" or "behavior[label]". Under the runtime's lock. */
 void runtime_actor_name(const struct runtime *runtime, struct actor_id id, const struct behavior *behavior,
                         char *to, size_t size);
@@ -341,11 +356,22 @@ void names_set(struct runtime *runtime, uint32_t name, struct actor_id id); /* C
 struct actor_id names_find(const struct runtime *runtime, uint32_t name);
 void names_release(struct runtime *runtime, struct actor_id id);
 
+/* extras.c */
+/* What it has of them: all zero, if nothing. The owner, or under the runtime's lock. */
+static inline const struct extras *extras_of(const struct actor *actor)
+{
+    static const struct extras none;
+    const struct extras *extras = __atomic_load_n(&actor->extras, __ATOMIC_ACQUIRE);
+    return extras == NULL ? &none : extras;
+}
+struct extras *extras_make(struct actor *actor); /* Its own, to be written. The owner only. */
+/* The label is freed, too; all else must be gone, or be somebody else's, by then. Under the runtime's lock.
+ */
+void extras_free(struct actor *actor);
+
 /* id_list.c */
 bool id_list_holds(const struct id_list *list, struct actor_id id);
 void id_list_add(struct id_list **list, struct actor_id id);
-void id_list_add_before(struct id_list **list, struct actor_id id,
-                        struct actor_id before); /* Absent: last. */
 bool id_list_remove(struct id_list *list, struct actor_id id);
 uint32_t id_list_count(const struct id_list *list);
 

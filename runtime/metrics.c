@@ -71,8 +71,8 @@ void metrics_fold(struct tally *tally, const struct actor *actor)
 {
     tally->handled += __atomic_load_n(&actor->handled, __ATOMIC_RELAXED);
     tally->refused += __atomic_load_n(&actor->refused, __ATOMIC_RELAXED);
-    tally->dropped += __atomic_load_n(&actor->dropped, __ATOMIC_RELAXED);
-    tally->quarantined += __atomic_load_n(&actor->quarantined, __ATOMIC_RELAXED);
+    tally->dropped += __atomic_load_n(&extras_of(actor)->dropped, __ATOMIC_RELAXED);
+    tally->quarantined += __atomic_load_n(&extras_of(actor)->quarantined, __ATOMIC_RELAXED);
     tally->busy_ns += __atomic_load_n(&actor->busy_ns, __ATOMIC_RELAXED);
 }
 

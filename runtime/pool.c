@@ -67,8 +67,9 @@ static void wake_pinned(struct pinned *pinned)
 static void machine_ready(struct scheduler *scheduler, struct actor *actor)
 {
     struct pool *pool = pool_of(scheduler);
-    if (actor->pinned != NULL) {
-        wake_pinned(actor->pinned);
+    struct pinned *pinned = extras_of(actor)->pinned;
+    if (pinned != NULL) {
+        wake_pinned(pinned);
         return;
     }
     group_ready(pool->groups[actor->phase == ACTOR_FREE ? POOL_GENERAL : actor->behavior->pool], actor);
@@ -140,7 +141,7 @@ static void machine_pin(struct scheduler *scheduler, struct actor *actor)
     struct pinned *pinned = memory_aligned_array(64, 1, sizeof *pinned); /* For its watch's line. */
     pinned->pool = pool;
     pinned->actor = actor;
-    actor->pinned = pinned;
+    extras_make(actor)->pinned = pinned;
     pthread_mutex_lock(&pool->pinned_lock); /* So that it can't be joined before its thread is known. */
     worker_thread_start(&pinned->thread, actor->behavior->name, pinned_main, pinned);
     __atomic_fetch_add(&pool->pinned_running, 1, __ATOMIC_RELAXED);
@@ -150,11 +151,11 @@ static void machine_pin(struct scheduler *scheduler, struct actor *actor)
 static void machine_unpin(struct scheduler *scheduler, struct actor *actor)
 {
     (void)scheduler;
-    struct pinned *pinned = actor->pinned;
+    struct pinned *pinned = actor->extras->pinned;
     while (__atomic_load_n(&pinned->wakes_done, __ATOMIC_ACQUIRE) != pinned->wakes_expected) {
         __builtin_ia32_pause(); /* A sender is inside `wake`, which doesn't block. */
     }
-    actor->pinned = NULL;
+    actor->extras->pinned = NULL;
 }
 
 /* --- timers ------------------------------------------------------------------------------------------- */

@@ -151,7 +151,8 @@ bool quarantine_refuses(struct actor *actor, struct message *message)
     if (holds) entry->refused++;
     pthread_mutex_unlock(&quarantine->lock);
     if (!holds) return false;
-    __atomic_store_n(&actor->quarantined, actor->quarantined + 1, __ATOMIC_RELAXED);
+    struct extras *extras = extras_make(actor);
+    __atomic_store_n(&extras->quarantined, extras->quarantined + 1, __ATOMIC_RELAXED);
     struct error error;
     (void)error_set(&error, STATUS_INVALID, "%s has failed twice at a message that said the same",
                     actor->behavior->name);

@@ -67,7 +67,8 @@ static struct actor *free_list_claim(struct runtime *runtime)
     runtime->free_first = actor->free_next;
     if (runtime->free_first == NULL) runtime->free_last = NULL;
     if (mailbox_claim(&actor->mailbox)) return actor;
-    free_list_add(runtime, actor); /* A late message for its predecessor is being refused there just now. */
+    /* Its predecessor is about to rest, or a late message for that one is being refused, just now. */
+    free_list_add(runtime, actor);
     return NULL;
 }
 
@@ -80,7 +81,7 @@ struct actor *runtime_cell_take(struct runtime *runtime, const struct behavior *
     if (actor == NULL) actor = cell_add(runtime);
     CHECK(actor->phase == ACTOR_FREE);
     actor->behavior = behavior;
-    actor->label = label_copy;
+    if (label_copy != NULL) extras_make(actor)->label = label_copy;
     actor->parent = parent;
     metrics_tally(runtime, behavior)->started++;
     actor->last_generation = actor->last_generation == UINT32_MAX ? 1 : actor->last_generation + 1;
@@ -98,16 +99,13 @@ void runtime_cell_clear(struct actor *actor)
     struct runtime *runtime = actor->runtime;
     pthread_mutex_lock(&runtime->lock);
     metrics_fold(metrics_tally(runtime, actor->behavior), actor);
-    memory_free(actor->label);
-    actor->label = NULL;
+    extras_free(actor);
     actor->behavior = NULL;
     actor->parent = (struct actor_id){ 0, 0 };
     __atomic_store_n(&actor->phase, ACTOR_FREE, __ATOMIC_RELAXED);
     __atomic_store_n(&actor->restarts, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&actor->handled, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&actor->refused, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&actor->dropped, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&actor->quarantined, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&actor->busy_ns, 0, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&runtime->lock);
     actor->batch = 0;
@@ -115,6 +113,21 @@ void runtime_cell_clear(struct actor *actor)
     actor->fail_asked = false;
     actor->has_name = false;
     actor->escalates = false;
+}
+
+void runtime_cell_rest(struct actor *actor)
+{
+    while (!turn_rest(actor)) {
+        turn_refuse_queued(actor, STATUS_NOT_FOUND);
+    }
+}
+
+void runtime_cell_reuse(struct actor *actor)
+{
+    struct runtime *runtime = actor->runtime;
+    pthread_mutex_lock(&runtime->lock);
+    free_list_add(runtime, actor);
+    pthread_mutex_unlock(&runtime->lock);
 }
 
 void runtime_cell_give(struct actor *actor)
@@ -248,7 +261,7 @@ void runtime_actor_name(const struct runtime *runtime, struct actor_id id, const
                         char *to, size_t size)
 {
     const struct actor *actor = runtime_cell(runtime, id);
-    const char *label = actor == NULL ? NULL : actor->label;
+    const char *label = actor == NULL ? NULL : extras_of(actor)->label;
     if (label == NULL) (void)snprintf(to, size, "%s", behavior->name);
     else (void)snprintf(to, size, "%s[%s]", behavior->name, label);
 }
@@ -257,11 +270,12 @@ static void view_fill(const struct actor *actor, uint32_t generation, struct act
 {
     static const char *const phases[] = { "free", "starting", "running", "ending" };
     const struct behavior *behavior = actor->behavior;
+    const struct extras *extras = extras_of(actor);
     *view = (struct actor_view){
         .id = { actor->index, generation },
         .parent = actor->parent,
         .behavior = behavior->name,
-        .label = actor->label,
+        .label = extras->label,
         .phase = phases[__atomic_load_n(&actor->phase, __ATOMIC_RELAXED)],
         .home = behavior->home,
         .pool = behavior->pool,
@@ -269,8 +283,8 @@ static void view_fill(const struct actor *actor, uint32_t generation, struct act
         .mailbox_capacity = machine_mailbox_capacity(behavior),
         .handled = __atomic_load_n(&actor->handled, __ATOMIC_RELAXED),
         .refused = __atomic_load_n(&actor->refused, __ATOMIC_RELAXED),
-        .dropped = __atomic_load_n(&actor->dropped, __ATOMIC_RELAXED),
-        .quarantined = __atomic_load_n(&actor->quarantined, __ATOMIC_RELAXED),
+        .dropped = __atomic_load_n(&extras->dropped, __ATOMIC_RELAXED),
+        .quarantined = __atomic_load_n(&extras->quarantined, __ATOMIC_RELAXED),
         .restarts = __atomic_load_n(&actor->restarts, __ATOMIC_RELAXED),
         .busy_ns = (int64_t)__atomic_load_n(&actor->busy_ns, __ATOMIC_RELAXED),
     };

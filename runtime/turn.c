@@ -44,7 +44,8 @@ static void leave_mailbox(struct actor *actor, struct message *message)
 
 static void count_dropped(struct actor *actor)
 {
-    __atomic_store_n(&actor->dropped, actor->dropped + 1, __ATOMIC_RELAXED);
+    struct extras *extras = extras_make(actor);
+    __atomic_store_n(&extras->dropped, extras->dropped + 1, __ATOMIC_RELAXED);
 }
 
 /* For one whose receiver is no more. */
@@ -187,7 +188,7 @@ void turn_complete_ask(struct actor *actor, const struct ask *ask, struct messag
 static void on_answer(struct actor *actor, struct message *message)
 {
     struct ask ask;
-    if (!asks_take(actor->asks, message->ask_id, &ask)) return; /* Too late, or twice: ACT5. */
+    if (!asks_take(extras_of(actor)->asks, message->ask_id, &ask)) return; /* Too late, or twice: ACT5. */
     message->ask_id = 0;
     message->flags = 0; /* From here on it is a message like any other: it may be kept, sent on. */
     const struct error *error = message->kind == KIND_REFUSED ? message->body : NULL;
@@ -197,7 +198,7 @@ static void on_answer(struct actor *actor, struct message *message)
 static void on_ask_deadline(struct actor *actor, uint64_t ask_id)
 {
     struct ask ask;
-    if (!asks_take(actor->asks, ask_id, &ask)) return;
+    if (!asks_take(extras_of(actor)->asks, ask_id, &ask)) return;
     ask.timer = 0; /* It is this one. */
     struct error error;
     (void)error_set(&error, STATUS_DEADLINE, "%s", status_text(STATUS_DEADLINE));
@@ -239,7 +240,8 @@ static void dispatch(struct actor *actor, struct message *message)
 MACHINE_COLD static void refuse_crashed(struct actor *actor, struct message *message)
 {
     struct error error;
-    (void)error_set(&error, STATUS_CRASHED, "%s failed: %s", actor->behavior->name, actor->failure->message);
+    (void)error_set(&error, STATUS_CRASHED, "%s failed: %s", actor->behavior->name,
+                    actor->extras->failure->message);
     send_refusal(actor->runtime, message, &error);
 }
 
