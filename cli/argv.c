@@ -431,6 +431,8 @@ enum status argv_parse(int argc, char *const *argv, struct argv *out, struct err
     for (; parser.position < argc; parser.position++) {
         enum status status = take_word(&parser, argv[parser.position], error);
         if (status == STATUS_OK) continue;
+        if (out->command != NULL && error != NULL && error->hint[0] == '\0')
+            error_hint(error, "aether help %s", out->command->name);
         read_output_only(&parser);
         return status;
     }

@@ -133,6 +133,7 @@ enum status backup_run(const struct argv *argv, struct connection *connection, s
 {
     struct backup_file file;
     const char *path = value_get_string(argv->arguments, "file", "");
+    if (path[0] == '\0') return error_set(error, STATUS_INVALID, "the file's name is empty");
     enum status status = open_part(path, &file, error);
     if (status != STATUS_OK) return status;
     struct message *reply = NULL;

@@ -143,6 +143,9 @@ static int tell_reply(const struct argv *argv, const struct message *reply)
         (void)fprintf(stderr, "stale: as of index %lld, lag %lld\n",
                       (long long)value_get_integer(document, "index", 0),
                       (long long)value_get_integer(document, "lag", 0));
+    if (argv->output == OUTPUT_TABLE && !argv->quiet && value_get_string(document, "waiting", "")[0] != '\0')
+        (void)fputs("the wish is kept, and carried out as soon as it can be: see aether cluster members\n",
+                    stderr);
     value_free(&document);
     return code;
 }

@@ -126,6 +126,7 @@ static void add_table(struct text *out, const struct command_column *columns, co
     struct libscols_table *table = scols_new_table();
     CHECK(table != NULL);
     scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER); /* The same text in a pipe and on a terminal. */
+    CHECK(scols_table_enable_noencoding(table, 1) == 0);     /* render_line did it, once and for all forms. */
     for (const struct command_column *column = columns; column->field != NULL; column++) {
         char name[NAME_SIZE];
         command_field_name(name, sizeof name, column->field);

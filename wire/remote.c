@@ -510,7 +510,9 @@ void remote_on_frame(struct remote *remote, struct actor *self, const char *from
         return;
     }
     if (header.cluster_id != remote->identity.cluster_id && !is_before_cluster(header.kind)) {
-        remote_drop(remote, self, from_node, "a frame of another cluster");
+        /* In none yet: the one that lets us in may speak before we know its id. Nobody need hear of that. */
+        if (remote->identity.cluster_id == 0) remote->dropped++;
+        else remote_drop(remote, self, from_node, "a frame of another cluster");
         return;
     }
     if (header.to_replica != 0 && header.to_replica != remote->identity.replica_id) {

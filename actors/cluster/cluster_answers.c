@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static char *hex_of(struct message *message, uint64_t number)
@@ -126,6 +127,16 @@ static void add_workers(struct message *message, const struct cluster_view *view
     }
 }
 
+/* As people look for them; of a node with two replicas the one that votes first. */
+static int by_name(const void *a, const void *b)
+{
+    const Pb__ClusterMember *const *x = a;
+    const Pb__ClusterMember *const *y = b;
+    int order = strcmp((*x)->node, (*y)->node);
+    if (order == 0) order = strcmp((*y)->role, (*x)->role);
+    return order != 0 ? order : strcmp((*x)->replica_id, (*y)->replica_id);
+}
+
 struct message *cluster_answers_members(const struct cluster_view *view,
                                         const struct consensus_status_reply *consensus,
                                         const struct member_news *news)
@@ -139,6 +150,7 @@ struct message *cluster_answers_members(const struct cluster_view *view,
             member_of(message, view, consensus, &consensus->members[i], news);
     }
     add_workers(message, view, consensus);
+    qsort(reply->members, reply->n_members, sizeof reply->members[0], by_name);
     reply->configuration_index = consensus->configuration_index;
     return message;
 }

@@ -223,6 +223,8 @@ static void end_node(struct actor *self, struct voter_keeper *keeper, struct nod
     if (strcmp(presence, "UP") != 0) {
         struct error error = { 0 };
         (void)error_set(&error, STATUS_CONFLICT, "%s is %s: it does not run", order->node, presence);
+        error_hint(&error, "start it where it lives; or take it out for good: aether node remove %s",
+                   order->node);
         refuse_order(self, keeper, order, &error);
         return;
     }

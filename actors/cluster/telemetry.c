@@ -52,6 +52,19 @@ static void wait_end(struct actor *self, struct telemetry *telemetry, struct wai
     memory_free(waiting);
 }
 
+/* An ask of another node that failed: whoever asked hears what else there is to look at. */
+static void wait_unheard(struct actor *self, struct telemetry *telemetry, struct waiting *waiting,
+                         const char *node, const struct ask_result *result)
+{
+    struct error error = *result->error;
+    if (result->status == STATUS_NODE_LOST) {
+        (void)error_set(&error, STATUS_NODE_LOST, "%s can't be reached: it does not run, or is cut off",
+                        node);
+        error_hint(&error, "aether node show %s, for what the cluster knows of it", node);
+    }
+    wait_end(self, telemetry, waiting, NULL, &error);
+}
+
 /* --- metrics ----------------------------------------------------------------------------------------------
  */
 
@@ -116,8 +129,10 @@ static void answer_metrics(struct actor *self, const struct telemetry *telemetry
 
 static void on_answered_there(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
-    struct message *reply = result->status == STATUS_OK ? actor_keep(self) : NULL;
-    wait_end(self, state, context, reply, result->error);
+    struct waiting *waiting = context;
+    const Pb__MetricListRequest *request = waiting->request->body;
+    if (result->status == STATUS_OK) wait_end(self, state, waiting, actor_keep(self), NULL);
+    else wait_unheard(self, state, waiting, request->node, result);
 }
 
 static void on_metric_list(struct actor *self, void *state, const struct message *message)
@@ -185,7 +200,9 @@ static void on_tree_there(struct actor *self, void *state, void *context, const 
     struct waiting *waiting = context;
     if (result->status == STATUS_OK)
         answer_node(self, state, waiting, copy_tree(waiting->reply, result->message->body));
-    else wait_end(self, state, waiting, NULL, result->error);
+    else
+        wait_unheard(self, state, waiting, ((const Pb__NodeShowRequest *)waiting->request->body)->node,
+                     result);
 }
 
 static void on_shown(struct actor *self, void *state, void *context, const struct ask_result *result)

@@ -235,11 +235,13 @@ static enum status build_session(struct build *build, const Pb__SessionOpenReque
 
 struct place { /* Where in the document we are: "success[2]". */
     const char *list;
-    size_t at;
+    size_t at; /* WHOLE: the list is all there is. */
 };
+static const size_t WHOLE = SIZE_MAX;
 
 static enum status wrong(struct build *build, const struct place *place, const char *what)
 {
+    if (place->at == WHOLE) return error_set(build->error, STATUS_INVALID, "the %s %s", place->list, what);
     return error_set(build->error, STATUS_INVALID, "%s[%zu]: %s", place->list, place->at, what);
 }
 
@@ -254,8 +256,8 @@ static enum status check_members(struct build *build, const struct place *place,
         for (const char *const *name = names; *name != NULL; name++)
             known = known || strcmp(*name, key) == 0;
         if (known) continue;
-        return error_set(build->error, STATUS_INVALID, "%s[%zu]: \"%.64s\" does not belong here", place->list,
-                         place->at, key);
+        const char *what = arena_printf(build->arena, "\"%.64s\" does not belong here", key);
+        return wrong(build, place, what);
     }
     return STATUS_OK;
 }
@@ -442,7 +444,7 @@ static enum status read_document(struct build *build, const struct value *docume
 {
     static const char *const names[] = { "compare", "success", "failure", NULL };
     Pb__Command *command = build->command;
-    struct place place = { "transaction", 0 };
+    struct place place = { "transaction", WHOLE };
     enum status status = check_members(build, &place, document, names);
     if (status == STATUS_OK) status = read_compares(build, document);
     if (status == STATUS_OK)

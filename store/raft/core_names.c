@@ -54,7 +54,8 @@ static const struct {
     [CORE_STOP_BOUND] = { "BOUND", "a queue of the core would grow beyond its bound" },
     [CORE_STOP_LOST] = { "LOST",
                          "others hold acknowledgements of this replica beyond its log: it lost entries" },
-    [CORE_STOP_REMOVED] = { "REMOVED", "this replica id is retired" },
+    [CORE_STOP_REMOVED] = { "REMOVED", "this replica id is retired: its node was removed from the cluster; "
+                                       "to let it join again, empty node.data" },
 };
 
 const char *core_stop_name(enum core_stop stop)

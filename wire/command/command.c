@@ -136,7 +136,7 @@ static bool has_presence(const ProtobufCFieldDescriptor *field)
 
 bool command_argument_required(const struct command_argument *argument, const ProtobufCFieldDescriptor *field)
 {
-    return argument->positional && !argument->optional && !has_presence(field);
+    return argument->needed || (argument->positional && !argument->optional && !has_presence(field));
 }
 
 void command_field_name(char *to, size_t size, const char *field)

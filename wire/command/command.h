@@ -45,6 +45,7 @@ struct command_argument {
     const char *metavar; /* NULL: the field's name in capitals. */
     bool positional;
     bool optional; /* A positional that may be left out. (Fields with presence always may, flags too.) */
+    bool needed;   /* A flag that may not. */
     enum command_form form;
     enum command_source source;
 };

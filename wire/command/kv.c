@@ -150,8 +150,11 @@ const struct command kv_commands[] = {
         .identity = "name",
         .arguments =
             ARGUMENTS({ .field = "name", .help = "which lease", .positional = true },
-                      { .field = "holder", .help = "who holds it", .metavar = "NAME" },
-                      { .field = "ttl", .help = "for how long, unless it is renewed", .metavar = "DUR" }),
+                      { .field = "holder", .help = "who holds it", .metavar = "NAME", .needed = true },
+                      { .field = "ttl",
+                        .help = "for how long, unless it is renewed: 30s, 5m",
+                        .metavar = "DUR",
+                        .needed = true }),
     },
     {
         .name = "lease renew",
@@ -165,9 +168,10 @@ const struct command kv_commands[] = {
         .role = ROLE_OPERATOR,
         .flags = COMMAND_CHANGES | COMMAND_IDEMPOTENT,
         .identity = "name",
-        .arguments = ARGUMENTS({ .field = "name", .help = "which lease", .positional = true },
-                               { .field = "holder", .help = "who holds it", .metavar = "NAME" },
-                               { .field = "fence", .help = "as lease grant told it", .metavar = "N" }),
+        .arguments =
+            ARGUMENTS({ .field = "name", .help = "which lease", .positional = true },
+                      { .field = "holder", .help = "who holds it", .metavar = "NAME", .needed = true },
+                      { .field = "fence", .help = "as lease grant told it", .metavar = "N", .needed = true }),
     },
     {
         .name = "lease revoke",

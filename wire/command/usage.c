@@ -7,7 +7,7 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { WORD_MAX = 64 };
+enum { WORD_MAX = 64, VERB_WIDTH = 19 };
 
 struct flag_row {
     const char *flag;
@@ -109,14 +109,14 @@ void usage_overview(struct text *out, const struct usage_local *locals)
         const char *verb = command->name[size] == ' ' ? command->name + size + 1 : "";
         if (previous == NULL || !same_noun(previous, command))
             text_printf(out, "\n%.*s%s", (int)size, command->name, *verb == '\0' ? "" : "\n");
-        if (*verb == '\0') text_printf(out, "%*s%s\n", (int)(14 - size), "", command->help);
-        else text_printf(out, "  %-11s %s\n", verb, command->help);
+        if (*verb == '\0') text_printf(out, "%*s%s\n", (int)(VERB_WIDTH + 3 - size), "", command->help);
+        else text_printf(out, "  %-*s %s\n", VERB_WIDTH, verb, command->help);
     }
     text_add(out, "\nlocal\n");
     for (const struct command *local = local_commands; local->name != NULL; local++)
-        text_printf(out, "  %-11s %s\n", local->name, local->help);
+        text_printf(out, "  %-*s %s\n", VERB_WIDTH, local->name, local->help);
     for (; locals->name != NULL; locals++)
-        text_printf(out, "  %-11s %s\n", locals->name, locals->help);
+        text_printf(out, "  %-*s %s\n", VERB_WIDTH, locals->name, locals->help);
     text_add(out, "\nflags\n");
     add_flags(out);
     text_add(out, "\nexit codes\n");

@@ -123,6 +123,7 @@ static void nothing_drives_a_terminal(void **unused)
     struct text out = { 0 };
     render_document(&out, command_find("kv list"), document, OUTPUT_TABLE);
     assert_null(strchr(text_string(&out), 0x1b));
+    assert_non_null(strstr(text_string(&out), "\na\\x1b[2J ")); /* Escaped once, as everywhere else. */
     text_fini(&out);
     value_free(&document);
 }
