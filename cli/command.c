@@ -137,7 +137,9 @@ static int tell_reply(const struct argv *argv, const struct message *reply)
 {
     struct value *document = document_from_reply(argv->command, reply->body);
     int code = is_unfinished(argv, reply) ? tell_unfinished(argv, document) : print_document(argv, document);
-    if (!argv->quiet && argv->output == OUTPUT_TABLE && value_get_boolean(document, "more", false))
+    bool tells =
+        argv->output == OUTPUT_TABLE || argv->output == OUTPUT_NAME; /* Else `more` is in the document. */
+    if (!argv->quiet && tells && value_get_boolean(document, "more", false))
         (void)fputs("there is more: see --limit and --start-after\n", stderr);
     if (argv->output == OUTPUT_TABLE && !argv->quiet && value_get_boolean(document, "stale", false))
         (void)fprintf(stderr, "stale: as of index %lld, lag %lld\n",

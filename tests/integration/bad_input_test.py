@@ -122,6 +122,13 @@ class BadInputTest(unittest.TestCase):
         self.refused(5, "CONFLICT", "kv", "put", "absent", "1", "--if-rev", "1", says="read it again")
         self.refused(6, "DENIED", "kv", "put", "nodes/node-1", "{}")
 
+    def test_a_list_says_that_there_is_more(self):
+        for key in ("more/1", "more/2"):
+            self.assertEqual(0, self.cluster.run("kv", "put", key, "1")[0])
+        code, out, err = self.cluster.run("kv", "list", "more/", "--limit", "1", output="name")
+        self.assertEqual((0, "more/1"), (code, out.strip()), err)
+        self.assertIn("there is more", err)
+
     def test_usage(self):
         for arguments in (["blueprnt", "list"], ["kv", "gte", "x"], ["kv", "get"], ["kv", "get", "x", "--nope"]):
             code, _, err = self.cluster.run(*arguments, output="table")
