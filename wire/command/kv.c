@@ -32,7 +32,7 @@ const struct command kv_commands[] = {
                         .help = "keys that begin so; default: all",
                         .positional = true,
                         .optional = true },
-                      { .field = "limit", .help = "at most so many, and never more than 1000", .metavar = "N" },
+                      { .field = "limit", .help = "at most so many, and at most 1000", .metavar = "N" },
                       { .field = "start_after", .help = "the page after this key", .metavar = "KEY" }),
         .list = "records",
         .identity = "key",
