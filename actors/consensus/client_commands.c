@@ -134,12 +134,8 @@ static void expect_revision(struct build *build, const char *key, uint64_t revis
 /* JSON as it was written; anything else becomes a JSON string. */
 static char *json_value(struct arena *arena, const char *text)
 {
-    struct value *value = NULL;
-    if (value_parse_json(text, strlen(text), &value, NULL) == STATUS_OK) {
-        value_free(&value);
-        return arena_strdup(arena, text);
-    }
-    value = value_new_string(text);
+    if (value_is_json(text, strlen(text))) return arena_strdup(arena, text);
+    struct value *value = value_new_string(text);
     char *dumped = value_dump(value);
     char *copy = arena_strdup(arena, dumped);
     memory_free(dumped);

@@ -87,17 +87,23 @@ static struct message *new_changed(const struct watch *watch, uint64_t revision)
     return message;
 }
 
+static bool concerns(const struct watch *watch, const struct kv_change *changes, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (text_starts_with(changes[i].key, watch->prefix)) return true;
+    }
+    return false;
+}
+
 static enum sent send_revision(struct actor *self, struct watch *watch, uint64_t revision,
                                const struct kv_change *changes, uint32_t count)
 {
-    struct message *message = new_changed(watch, revision);
-    struct events events = { .arena = &message->arena };
-    add_changes(&events, watch->prefix, revision, changes, count);
     enum sent sent = SENT;
-    if (events.count == 0) { /* Nothing in it for this watch. */
-        message_destroy(&message);
-    } else {
+    if (concerns(watch, changes, count)) {
+        struct message *message = new_changed(watch, revision);
         Pb__StateChanged *changed = message->body;
+        struct events events = { .arena = &message->arena };
+        add_changes(&events, watch->prefix, revision, changes, count);
         changed->events = events.items;
         changed->n_events = events.count;
         sent = send_changed(self, watch, &message);

@@ -94,6 +94,26 @@ enum status value_parse_json(const char *text, size_t size, struct value **out_v
     return STATUS_OK;
 }
 
+/* One string of plain ASCII, without escapes: the commonest document, known without a tree. */
+static bool is_plain_string(const char *text, size_t size)
+{
+    if (size < 2 || size > VALUE_SIZE_MAX || text[0] != '"' || text[size - 1] != '"') return false;
+    for (size_t i = 1; i < size - 1; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        if (byte < 0x20 || byte > 0x7E || byte == '"' || byte == '\\') return false;
+    }
+    return true;
+}
+
+bool value_is_json(const char *text, size_t size)
+{
+    if (is_plain_string(text, size)) return true;
+    struct value *value = NULL;
+    if (value_parse_json(text, size, &value, NULL) != STATUS_OK) return false;
+    value_free(&value);
+    return true;
+}
+
 /* --- reading ----------------------------------------------------------------------------------------------
  */
 

@@ -31,6 +31,7 @@ enum value_type {
  * document without content is null. */
 MUST_CHECK enum status value_parse_json(const char *text, size_t size, struct value **out_value,
                                         struct error *error);
+bool value_is_json(const char *text, size_t size); /* value_parse_json would take it. */
 MUST_CHECK enum status value_parse_yaml(const char *text, size_t size, struct value **out_value,
                                         struct value_positions **out_positions, struct error *error);
 void value_free(struct value **value); /* Takes; leaves NULL. */

@@ -97,6 +97,30 @@ static void json_refuses_with_a_place(void **unused)
     refused_json(large, sizeof large, "at most 4194304");
 }
 
+/* Every text of up to five of these bytes: the short cut says what the parser says. */
+static void json_is_known_as_the_parser_knows_it(void **unused)
+{
+    (void)unused;
+    static const char bytes[] = { '"', '\\', 'n', ' ', '\n', '\x7f', '\x80', '1', '[', ']' };
+    enum { BYTES = sizeof bytes, LENGTH_MAX = 5 };
+    size_t texts = 1;
+    uint32_t strings = 0;
+    for (size_t length = 0; length <= LENGTH_MAX; length++, texts *= BYTES) {
+        for (size_t number = 0; number < texts; number++) {
+            char text[LENGTH_MAX + 1] = { 0 };
+            size_t rest = number;
+            for (size_t i = 0; i < length; i++, rest /= BYTES)
+                text[i] = bytes[rest % BYTES];
+            struct value *value = NULL;
+            bool taken = value_parse_json(text, length, &value, NULL) == STATUS_OK;
+            strings += taken && value_string(value) != NULL;
+            value_free(&value);
+            assert_int_equal(value_is_json(text, length), taken);
+        }
+    }
+    assert_true(strings > 100);
+}
+
 static void json_depth_is_bounded(void **unused)
 {
     (void)unused;
@@ -292,6 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_keeps_order_and_prints_alike),
         cmocka_unit_test(json_refuses_with_a_place),
+        cmocka_unit_test(json_is_known_as_the_parser_knows_it),
         cmocka_unit_test(json_depth_is_bounded),
         cmocka_unit_test(json_members_are_bounded),
         cmocka_unit_test(readers_never_fail),
