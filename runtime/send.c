@@ -11,7 +11,9 @@
 
 enum { CHAIN_MAX = 32 };
 
-static _Thread_local struct outbox {
+/* The thread-local variables of this room belong to programs, never to a library that is loaded later: they
+ * are found in one instruction, where the compiler would else provide for a call. */
+static _Thread_local __attribute__((tls_model("initial-exec"))) struct outbox {
     const struct actor *from; /* Whose turn it is; NULL: nothing is gathered. */
     uint32_t sent;            /* To others than itself. */
     struct actor *to;         /* Whom the last message went to; NULL: nobody in this turn. */
@@ -27,14 +29,18 @@ static void make_ready(struct actor *actor)
     scheduler->machine->ready(scheduler, actor);
 }
 
-static void outbox_empty(void)
+static void outbox_push(void)
 {
-    if (outbox.newest == NULL) return;
     struct actor *to = outbox.to;
     bool woke = mailbox_push_chain(&to->mailbox, outbox.newest, outbox.oldest, outbox.room);
     outbox.newest = NULL;
     outbox.room = 0;
     if (woke) make_ready(to);
+}
+
+static inline void outbox_empty(void)
+{
+    if (outbox.newest != NULL) outbox_push();
 }
 
 void send_gather(const struct actor *from)

@@ -216,7 +216,7 @@ MACHINE_COLD static void on_unknown(struct actor *actor, struct message *message
     count_dropped(actor);
 }
 
-static actor_handler *find_handler(struct actor *actor, uint32_t kind)
+static inline actor_handler *find_handler(struct actor *actor, uint32_t kind)
 {
     const struct behavior_row *rows = actor->behavior->rows;
     uint32_t count = actor->behavior->row_count;
@@ -230,7 +230,7 @@ static actor_handler *find_handler(struct actor *actor, uint32_t kind)
     return actor->behavior->otherwise;
 }
 
-static void dispatch(struct actor *actor, struct message *message)
+static inline void dispatch(struct actor *actor, struct message *message)
 {
     actor_handler *handle = find_handler(actor, message->kind);
     if (handle != NULL) handle(actor, actor->state, message);
@@ -258,12 +258,15 @@ static inline void handle_by_behavior(struct actor *actor, struct message *messa
     if (actor->fail_asked && !failed_before && !turn->kept) quarantine_suspect(actor, message);
 }
 
+/* false: it was cancelled when it had left already, and is gone. */
 MACHINE_COLD static bool timer_is_live(struct actor *actor, struct message *message)
 {
     uint64_t id = message->ask_id;
     message->ask_id = 0;
     message->flags = 0;
-    return scheduler_timer_deliver(actor, id);
+    if (scheduler_timer_deliver(actor, id)) return true;
+    mailbox_discard(&actor->reader, &message);
+    return false;
 }
 
 static void leave_message_context(struct turn *turn)
@@ -275,7 +278,7 @@ static void leave_message_context(struct turn *turn)
 }
 
 /* The runtime's own kinds, answers, timers, and whatever comes to an actor that is not running. true: the
- * actor has ended. */
+ * actor has ended, and the message with it. */
 MACHINE_COLD static bool handle_specially(struct actor *actor, struct message *message)
 {
     bool ended = false;
@@ -293,6 +296,7 @@ MACHINE_COLD static bool handle_specially(struct actor *actor, struct message *m
     } else {
         handle_by_behavior(actor, message);
     }
+    if (ended) message_destroy(&message); /* Its mailbox has let it go with all others. */
     return ended;
 }
 
@@ -301,17 +305,14 @@ static inline bool handle(struct actor *actor, struct message *message)
 {
     struct turn *turn = actor->turn;
     turn->kept = false;
-    if (__builtin_expect((message->flags & MESSAGE_TIMER) != 0, 0) && !timer_is_live(actor, message)) {
-        mailbox_discard(&actor->reader, &message); /* Cancelled when it had left already. */
+    if (__builtin_expect((message->flags & MESSAGE_TIMER) != 0, 0) && !timer_is_live(actor, message))
         return false;
-    }
     if (turn->trace != NULL) *turn->trace = hash64_mix(*turn->trace, message->kind);
     if (turn->watch != NULL) watch_handles(turn->watch, message->kind);
     bool plain = message->kind > KIND_RUNTIME_LAST && message->flags == 0 && actor->phase == ACTOR_RUNNING;
     if (plain) {
         handle_by_behavior(actor, message);
     } else if (handle_specially(actor, message)) {
-        message_destroy(&message); /* Its mailbox has let it go with all others. */
         return true;
     }
     if (turn->kept) return false;

@@ -47,7 +47,7 @@ struct group {
     uint64_t slow;                      /* and for each that runs a slow actor. */
 };
 
-static _Thread_local struct worker *this_worker;
+static _Thread_local __attribute__((tls_model("initial-exec"))) struct worker *this_worker; /* As send.c. */
 
 bool worker_is_current(void)
 {
