@@ -135,6 +135,8 @@ bool kv_txn_delete(struct kv_txn *txn, const char *key); /* false: was absent. *
 /* In key order, over a view taken at the call: visit may put and delete. visit returns false to stop. */
 void kv_txn_scan(struct kv_txn *txn, const char *prefix,
                  bool (*visit)(void *context, const struct kv_record *record), void *context);
+/* What is bound to the lease, as the transaction sees it. */
+void kv_txn_delete_leased(struct kv_txn *txn, const char *lease);
 /* The first and the last record under the prefix; NULL: none. */
 const struct kv_record *kv_txn_first(struct kv_txn *txn, const char *prefix);
 const struct kv_record *kv_txn_last(struct kv_txn *txn, const char *prefix);

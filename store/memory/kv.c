@@ -33,6 +33,7 @@ void kv_destroy(struct kv **kv)
         kv_item_unref(&item);
     }
     tree_fini(&taken->records);
+    tree_fini(&taken->leased);
     tree_fini(&taken->dirty);
     kv_sessions_fini(&taken->sessions);
     kv_history_fini(&taken->history);

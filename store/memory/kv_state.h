@@ -12,6 +12,7 @@ struct kv {
     struct log_position applied;
     struct log_position copied; /* Where the last kv_copy_take ended. */
     struct tree records;        /* key -> kv_item */
+    struct tree leased;         /* lease, 0x01, key -> any: who goes when a lease ends. */
     struct tree dirty;          /* key -> any: changed since the last kv_copy_take. */
     struct record_hash hash;    /* Of the records; the sessions keep their own. */
     struct kv_sessions sessions;

@@ -121,14 +121,65 @@ void kv_txn_scan(struct kv_txn *txn, const char *prefix,
     memory_free(list.items);
 }
 
+/* Neither a lease's name nor a key holds control characters. */
+static void leased_name(struct text *out_name, const char *lease, const char *key)
+{
+    text_printf(out_name, "%s\x01%s", lease, key);
+}
+
+static void list_under_lease(struct kv *kv, const struct kv_record *record, bool is_there)
+{
+    if (record->lease[0] == '\0') return;
+    struct text name = { 0 };
+    leased_name(&name, record->lease, record->key);
+    if (is_there) (void)tree_put(&kv->leased, text_string(&name), kv);
+    else (void)tree_remove(&kv->leased, text_string(&name));
+    text_fini(&name);
+}
+
+/* Into a tree, so each of them once and in order. */
+static struct tree keys_under_lease(const struct kv_txn *txn, const char *lease)
+{
+    struct tree keys = { 0 };
+    struct text prefix = { 0 };
+    leased_name(&prefix, lease, "");
+    const char *name = text_string(&prefix);
+    for (bool more = tree_at_or_after(&txn->kv->leased, name, &name, NULL);
+         more && text_starts_with(name, text_string(&prefix));
+         more = tree_after(&txn->kv->leased, name, &name, NULL)) {
+        (void)tree_put(&keys, name + prefix.size, txn->kv);
+    }
+    text_fini(&prefix);
+    const struct kv_cover *cover = NULL;
+    for (const char *key = NULL; (cover = kv_view_each(&txn->view, &key)) != NULL;) {
+        if (cover->now != NULL) (void)tree_put(&keys, key, txn->kv);
+    }
+    return keys;
+}
+
+void kv_txn_delete_leased(struct kv_txn *txn, const char *lease)
+{
+    struct tree keys = keys_under_lease(txn, lease);
+    const char *key = "";
+    for (bool more = tree_at_or_after(&keys, key, &key, NULL); more;
+         more = tree_after(&keys, key, &key, NULL)) {
+        const struct kv_record *record = kv_txn_get(txn, key);
+        if (record != NULL && strcmp(record->lease, lease) == 0) (void)kv_txn_delete(txn, key);
+    }
+    tree_fini(&keys);
+}
+
 void kv_place(struct kv *kv, const char *key, struct kv_item *item)
 {
     if (item != NULL) record_hash_add(&kv->hash, &item->hash);
     struct kv_item *former =
         item != NULL ? tree_put(&kv->records, key, item) : tree_remove(&kv->records, key);
-    if (former == NULL) return;
-    record_hash_subtract(&kv->hash, &former->hash);
-    kv_item_unref(&former);
+    if (former != NULL) {
+        record_hash_subtract(&kv->hash, &former->hash);
+        list_under_lease(kv, &former->record, false);
+        kv_item_unref(&former);
+    }
+    if (item != NULL) list_under_lease(kv, &item->record, true);
 }
 
 /* Gives the staged reference to the tree, and the history one of its own for each side. */

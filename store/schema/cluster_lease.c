@@ -155,29 +155,16 @@ enum status cluster_lease_renew(struct kv_txn *txn, const struct kv_context *con
     return STATUS_OK;
 }
 
-struct lease_end {
-    struct kv_txn *txn;
-    const char *name;
-};
-
-static bool delete_if_under_lease(void *context, const struct kv_record *record)
-{
-    struct lease_end *end = context;
-    if (strcmp(record->lease, end->name) == 0) (void)kv_txn_delete(end->txn, record->key);
-    return true;
-}
-
-/* Records bound to a lease go with it. Leases end seldom, so they are looked for rather than indexed. */
+/* Records bound to a lease go with it. */
 static void lease_end(struct kv_txn *txn, const struct kv_context *context, const char *name,
                       const char *holder, const char *event)
 {
     char key[CLUSTER_KEY_SIZE];
-    struct lease_end end = { txn, name };
     cluster_key_lease(key, name);
     (void)kv_txn_delete(txn, key);
     cluster_key_lease_ttl(key, name);
     (void)kv_txn_delete(txn, key);
-    kv_txn_scan(txn, "", delete_if_under_lease, &end);
+    kv_txn_delete_leased(txn, name);
     event_add_text(txn, context, event, "lease", name, "holder", holder, NULL);
 }
 

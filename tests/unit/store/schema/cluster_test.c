@@ -432,6 +432,26 @@ static void records_go_with_their_lease(void **state)
     assert_non_null(kv_get(fixture->kv, "app/b"));
 }
 
+/* Bound, then put again without the lease: it stays. Bound by the very entry that ends the lease: it goes. */
+static void records_are_bound_by_their_last_put(void **state)
+{
+    struct fixture *fixture = *state;
+    grant(fixture, "alice", 30000);
+    Pb__Command *bound = commands_put(&fixture->arena, "app/a", "1");
+    bound->success[0]->put->lease = text(fixture, "agent");
+    assert_int_equal(status_of(fixture, bound, PB__ORIGIN__ORIGIN_CLIENT), STATUS_OK);
+    Pb__Command *freed = commands_put(&fixture->arena, "app/a", "2");
+    assert_int_equal(status_of(fixture, freed, PB__ORIGIN__ORIGIN_CLIENT), STATUS_OK);
+    Pb__Command *both = commands_put(&fixture->arena, "app/b", "1");
+    both->success[0]->put->lease = text(fixture, "agent");
+    OPERATION(fixture, both, LEASE_REVOKE, lease_revoke, op_lease_revoke);
+    operation->lease_revoke->name = text(fixture, "agent");
+    operation->lease_revoke->holder = text(fixture, "");
+    assert_int_equal(status_of(fixture, both, PB__ORIGIN__ORIGIN_CLIENT), STATUS_OK);
+    assert_non_null(kv_get(fixture->kv, "app/a"));
+    assert_null(kv_get(fixture->kv, "app/b"));
+}
+
 static void the_fourth_leader_ends_what_nobody_renewed(void **state) /* A3 */
 {
     struct fixture *fixture = *state;
@@ -497,6 +517,7 @@ int main(void)
         TEST(a_lease_has_one_holder_and_a_rising_fence),
         TEST(an_expiry_that_a_renewal_overtook_is_ignored),
         TEST(records_go_with_their_lease),
+        TEST(records_are_bound_by_their_last_put),
         TEST(the_fourth_leader_ends_what_nobody_renewed),
         TEST(events_are_numbered_and_bounded),
     };
