@@ -398,8 +398,8 @@ static void what_is_no_checkpoint_is_not_read(void **state)
         "[]",
         "{\"matches\":[{}]}",
         "{\"matches\":[{\"replica\":\"0000000000000003\",\"match\":-2}]}",
-        "{\"matches\":[{\"replica\":\"0000000000000003\",\"match\":1},"
-        "{\"replica\":\"0000000000000003\",\"match\":1}]}",
+        ("{\"matches\":[{\"replica\":\"0000000000000003\",\"match\":1},"
+         "{\"replica\":\"0000000000000003\",\"match\":1}]}"),
     };
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         struct checkpoint read;
