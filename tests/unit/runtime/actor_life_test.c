@@ -126,6 +126,61 @@ static void children_stop_first_in_reverse(void **state)
     assert_int_equal(stage->failures, 0);
 }
 
+struct nursery {
+    struct journal journal;
+    struct actor_id ids[5];
+};
+
+static struct actor_id rear_one(struct actor *self, struct nursery *nursery, char name,
+                                struct actor_id before)
+{
+    struct child_options options = { .journal = &nursery->journal, .name = name };
+    struct spawn_options spawn = { .options = &options, .before = before };
+    struct actor_id id = { 0, 0 };
+    assert_int_equal(actor_spawn(self, &child_behavior, &spawn, &id, NULL), STATUS_OK);
+    return id;
+}
+
+static void rear(struct actor *self, void *context, const struct message *message)
+{
+    struct nursery *nursery = context;
+    const struct actor_id nobody = { 0, 0 };
+    switch (message->kind) {
+    case KIND_GO:
+        for (uint32_t i = 0; i < 4; i++) {
+            nursery->ids[i] = rear_one(self, nursery, (char)('a' + (char)i), nobody);
+        }
+        break;
+    case KIND_OTHER: actor_stop(self, nursery->ids[1]); break;
+    case KIND_PING: nursery->ids[4] = rear_one(self, nursery, 'e', nursery->ids[2]); break;
+    default: break;
+    }
+}
+
+/* A child's place is linked into its parent's list until the parent has heard of its end; not before is it
+ * somebody else's, and then once only. */
+static void a_place_is_taken_again_when_its_parent_has_given_it_back(void **state)
+{
+    struct stage *stage = *state;
+    struct nursery nursery = { .journal = { "" } };
+    struct actor_id parent = stub_spawn(stage->runtime, 0, rear, &nursery);
+    stage_send(stage, parent, message_create(KIND_GO, 0));
+    stage_settle(stage);
+    stage_send(stage, parent, message_create(KIND_OTHER, 0));
+    stage_settle(stage);
+    stage_send(stage, parent, message_create(KIND_PING, 0));
+    stage_settle(stage);
+    assert_int_equal(nursery.ids[4].index, nursery.ids[1].index);
+    assert_int_not_equal(nursery.ids[4].generation, nursery.ids[1].generation);
+    struct journal journal = { "" };
+    struct actor_id other = child_spawn(stage, &(struct child_options){ .journal = &journal, .name = 'o' });
+    for (uint32_t i = 0; i < ARRAY_COUNT(nursery.ids); i++) {
+        assert_int_not_equal(other.index, nursery.ids[i].index);
+    }
+    assert_true(runtime_stop(stage->runtime, SECONDS(1)));
+    assert_string_equal(nursery.journal.text, "b! b. d! d. c! c. e! e. a! a. ");
+}
+
 static void a_failed_start_leaves_nothing(void **state)
 {
     struct stage *stage = *state;
@@ -295,6 +350,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, stage_set_up, stage_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(children_stop_first_in_reverse),
+        TEST(a_place_is_taken_again_when_its_parent_has_given_it_back),
         TEST(a_failed_start_leaves_nothing),
         TEST(a_failure_is_told_to_monitors_askers_and_the_node),
         TEST(a_late_message_never_reaches_a_successor),
