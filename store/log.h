@@ -166,12 +166,16 @@ struct log_live {
     struct log_receiving receiving;
 };
 
-/* F2. Low: 5 % or 64 MiB, of the disk or of the map: only deletes should be proposed. Full: a write would
- * likely fail; the log writer holds what it was given and acknowledges nothing. */
+/* F2. Low: 5 % or 64 MiB, of the disk or of the map: an alarm is raised, and only deletes are taken. Ample:
+ * a quarter more than that; an alarm that was raised ends. Full: a write would likely fail; the log writer
+ * holds what it was given and acknowledges nothing. */
 struct log_space {
     uint64_t disk_free; /* To this process; UINT64_MAX: unbounded. */
     uint64_t map_free;
+    uint64_t disk_mark; /* Less is low. */
+    uint64_t map_mark;
     bool low;
+    bool ample;
     bool full;
 };
 

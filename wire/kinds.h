@@ -235,6 +235,7 @@ enum kind_flag {
     LOCAL(1247, LOG_MARKED)                                                                                  \
     LOCAL(1248, LOG_SPACE)                                                                                   \
     LOCAL(1249, LOG_STEP)                                                                                    \
+    LOCAL(1250, LOG_LOOK)                                                                                    \
     /* 1300-1399 local: cluster */                                                                           \
     LOCAL(1300, MEMBERSHIP_TICK)                                                                             \
     LOCAL(1301, LEASE_TICK)                                                                                  \

@@ -4,6 +4,7 @@
 #include "actors/cluster/presence.h"
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
+#include "store/schema/space_alarm.h"
 #include "wire/kinds.h"
 
 #include <inttypes.h>
@@ -32,9 +33,21 @@ static bool is_up(const struct cluster_view *view, const char *node)
 static const char *health_of(const Pb__ClusterStatusReply *status, bool all_up)
 {
     if (status->leader[0] == '\0') return "no-leader";
-    bool well =
-        all_up && status->voters_up == status->voters && status->instances_active >= status->instances_wanted;
+    bool well = all_up && status->n_alarms == 0 && status->voters_up == status->voters &&
+                status->instances_active >= status->instances_wanted;
     return well ? "ok" : "degraded";
+}
+
+static void add_alarms(struct message *message, const struct cluster_view *view)
+{
+    Pb__ClusterStatusReply *status = message->body;
+    const struct value *alarm = NULL;
+    status->alarms = arena_array(&message->arena, view->alarms.count, sizeof(char *));
+    for (const char *node = NULL; (alarm = cluster_view_next(&view->alarms, &node)) != NULL;) {
+        char text[SPACE_ALARM_TEXT_SIZE];
+        space_alarm_describe(alarm, text);
+        status->alarms[status->n_alarms++] = arena_printf(&message->arena, "%s: %s", node, text);
+    }
 }
 
 struct message *cluster_answers_status(const struct cluster_view *view, const char *cluster_name,
@@ -62,6 +75,7 @@ struct message *cluster_answers_status(const struct cluster_view *view, const ch
     status->instances_wanted = cluster_view_wanted(view);
     status->instances_active = cluster_view_active(view);
     status->answered_by = wire_string(message, consensus->node);
+    add_alarms(message, view);
     status->health = wire_string(message, health_of(status, all_up));
     return message;
 }
@@ -203,6 +217,10 @@ static Pb__NodeView *node_view(struct message *message, const struct cluster_vie
     node->protocol = protocol_text(message, value_get(record, "protocol"));
     node->wish = wire_string(message, cluster_view_wish(view, name));
     node->waiting = wire_string(message, reason_of(news, name));
+    const struct value *alarm = tree_get(&view->alarms, name);
+    char text[SPACE_ALARM_TEXT_SIZE] = "";
+    if (alarm != NULL) space_alarm_describe(alarm, text);
+    node->alarm = wire_string(message, text);
     return node;
 }
 

@@ -47,6 +47,7 @@ void cluster_view_fini(struct cluster_view *view)
     clear(&view->slices);
     clear(&view->blueprints);
     clear(&view->wishes);
+    clear(&view->alarms);
 }
 
 const struct value *cluster_view_node(const struct cluster_view *view, const char *node)

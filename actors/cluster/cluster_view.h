@@ -1,5 +1,5 @@
-/* cluster_view: what nodes/, slices/, blueprints/ and config/wishes/ say, as followed: the source of the
- * cluster's tables and counts. Pure. */
+/* cluster_view: what nodes/, slices/, blueprints/, config/wishes/ and config/alarms/no-space/ say, as
+ * followed: the source of the cluster's tables and counts. Pure. */
 #ifndef AETHER_ACTORS_CLUSTER_CLUSTER_VIEW_H
 #define AETHER_ACTORS_CLUSTER_CLUSTER_VIEW_H
 
@@ -12,6 +12,7 @@ struct cluster_view { /* A zeroed view is empty and valid. Each: key after its p
     struct tree slices;
     struct tree blueprints;
     struct tree wishes;
+    struct tree alarms;
 };
 
 /* One event of a follow (NULL: all records come anew) of `prefix`, into one of the trees. What is no JSON

@@ -1,6 +1,7 @@
 /* membership: this node's incarnation and presence, and, while it leads, the presence of all.
  * Learns  nodes/, slices/ and blueprints/ from the state, its role from the leader actor, broken connections
- *         from the transport; so a restart loses nothing but the time that passed.
+ *         from the transport, each second how much room the store has from the log writer; so a restart loses
+ *         nothing but the time that passed.
  * Owns    the table of presence, the view, and the requests that wait for a barrier or a page.
  * Limits  WAITING_MAX such requests; one more is refused with OVERLOADED. Renewals have room beyond it: no
  * crowd of clients makes a live node look lost. Two clocks make A8 safe: a node counts its time from when it
@@ -11,11 +12,13 @@
 #include "actors/cluster/cluster_answers.h"
 #include "actors/cluster/cluster_proposal.h"
 #include "actors/cluster/cluster_view.h"
+#include "actors/cluster/node_space.h"
 #include "actors/cluster/presence.h"
 #include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "store/schema/event_key.h"
+#include "store/schema/space_alarm.h"
 #include "wire/follow.h"
 #include "wire/frame.h"
 #include "wire/kinds.h"
@@ -35,6 +38,7 @@ enum {
     WATCH_SLICES = 2,
     WATCH_BLUEPRINTS = 3,
     WATCH_WISHES = 4,
+    WATCH_ALARMS = 5,
     WAITING_MAX = 1024,
     RENEWING_MAX = WAITING_MAX + 512
 };
@@ -69,6 +73,8 @@ struct membership {
     struct follow slices;
     struct follow blueprints;
     struct follow wishes;
+    struct follow alarms;
+    bool says_space; /* A proposal about our own alarm is under way. */
     struct message
         *news; /* MEMBER_NEWS: for what wishes wait, as the leader's voter_keeper said; NULL: nothing. */
     struct cluster_view view;
@@ -500,6 +506,12 @@ static void visit_wish(void *context, const Pb__KvEvent *event)
     cluster_view_accept(&membership->view.wishes, WISHES_PREFIX, event);
 }
 
+static void visit_alarm(void *context, const Pb__KvEvent *event)
+{
+    struct membership *membership = context;
+    cluster_view_accept(&membership->view.alarms, SPACE_ALARM_PREFIX, event);
+}
+
 static void on_changed(struct actor *self, void *state, const struct message *message)
 {
     struct membership *membership = state;
@@ -507,9 +519,34 @@ static void on_changed(struct actor *self, void *state, const struct message *me
     if (follow_accept(self, &membership->slices, message, visit_slice, membership)) return;
     if (follow_accept(self, &membership->blueprints, message, visit_blueprint, membership)) return;
     if (follow_accept(self, &membership->wishes, message, visit_wish, membership)) return;
+    if (follow_accept(self, &membership->alarms, message, visit_alarm, membership)) return;
     if (!follow_accept(self, &membership->nodes, message, visit_node, &visit)) return;
     presence_sweep(&membership->presence);
     check_own_record(self, membership);
+}
+
+/* --- the room of our store (F2) ------------------------------------------------------------------------- */
+
+static void on_space_said(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct membership *membership = state;
+    (void)context;
+    membership->says_space = false;
+    enum status status = cluster_proposal_status(result);
+    if (status != STATUS_OK) /* The next measurement tries again. */
+        log_debug(self, "cluster.space_not_written", "%s", status_name(status));
+}
+
+static void on_space(struct actor *self, void *state, const struct message *message)
+{
+    struct membership *membership = state;
+    if (!membership->started || membership->says_space || !membership->alarms.has_snapshot) return;
+    bool stands = tree_get(&membership->view.alarms, membership->options->node) != NULL;
+    struct message *proposal =
+        node_space_proposal(message->body, stands, membership->options->node, membership->incarnation);
+    if (proposal == NULL) return;
+    membership->says_space = true;
+    actor_ask_name(self, TO_PROPOSER, &proposal, start_timeout_ns, on_space_said, NULL);
 }
 
 /* --- commands ------------------------------------------------------------------------------------------- */
@@ -655,6 +692,8 @@ static enum status membership_init(struct actor *self, void *state, const void *
     membership->wishes = (struct follow){ .prefix = WISHES_PREFIX, .watch_id = WATCH_WISHES };
     follow_start(self, &membership->blueprints);
     follow_start(self, &membership->wishes);
+    membership->alarms = (struct follow){ .prefix = SPACE_ALARM_PREFIX, .watch_id = WATCH_ALARMS };
+    follow_start(self, &membership->alarms);
     struct message *subscribe = message_create(KIND_ROLE_SUBSCRIBE, 0);
     actor_tell_name(self, TO_LEADER, &subscribe);
     if (*given->confirmed_ns == 0) *given->confirmed_ns = actor_now_ns(self); /* The grace of a start. */
@@ -685,6 +724,7 @@ static const struct behavior_row rows[] = {
     { KIND_PEER_DOWN, on_peer_down },
     { KIND_STATE_CHANGED, on_changed },
     { KIND_MEMBER_NEWS, on_news },
+    { KIND_LOG_SPACE, on_space },
     { KIND_NODE_INCARNATION_REQUEST, on_incarnation },
     { KIND_CLUSTER_STATUS_REQUEST, on_cluster },
     { KIND_CLUSTER_MEMBERS_REQUEST, on_cluster },

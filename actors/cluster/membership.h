@@ -1,6 +1,7 @@
 /* membership: who is here (consensus.md A7, A8). On every node it writes nodes/{id} at its start and renews
  * its presence; on the leader it also judges everybody's. Answers cluster status, cluster members, node list,
- * node show, event list and NODE_INCARNATION_REQUEST. TO_MEMBERSHIP. */
+ * node show, event list and NODE_INCARNATION_REQUEST. Hears LOG_SPACE (body struct log_space) from the log
+ * writer, and has the cluster agree on its alarm (F2). TO_MEMBERSHIP. */
 #ifndef AETHER_ACTORS_CLUSTER_MEMBERSHIP_H
 #define AETHER_ACTORS_CLUSTER_MEMBERSHIP_H
 

@@ -76,6 +76,13 @@ static void fail(struct actor *self, struct error *error, const char *what)
 
 /* --- room on the disk (F2) ------------------------------------------------------------------------------ */
 
+static void tell_space(struct actor *self, const struct log_writer *writer)
+{
+    struct message *message = messages_create(KIND_LOG_SPACE, sizeof(struct log_space));
+    *(struct log_space *)message->body = writer->space;
+    actor_tell_name(self, TO_MEMBERSHIP, &message);
+}
+
 static void look_at_space(struct actor *self, struct log_writer *writer)
 {
     struct log_space before = writer->space;
@@ -88,9 +95,7 @@ static void look_at_space(struct actor *self, struct log_writer *writer)
              : writer->space.low ? "low"
                                  : "there is room again",
              (unsigned long long)writer->space.disk_free, (unsigned long long)writer->space.map_free);
-    struct message *message = messages_create(KIND_LOG_SPACE, sizeof(struct log_space));
-    *(struct log_space *)message->body = writer->space;
-    actor_tell_name(self, TO_LEADER, &message);
+    tell_space(self, writer);
 }
 
 /* What was counted on is used up, or old. */
@@ -340,6 +345,16 @@ static void on_step(struct actor *self, void *state, const struct message *messa
     else look_at_space(self, writer); /* turn_end tries again. */
 }
 
+/* Also without a change: who hears it may have begun only now, or its proposal may have been in vain. And
+ * without writes nothing else would see that there is room again. */
+static void on_look(struct actor *self, void *state, const struct message *message)
+{
+    (void)message;
+    struct log_writer *writer = state;
+    look_at_space(self, writer);
+    tell_space(self, writer);
+}
+
 static void emit_entry(void *context, const struct raft_entry *entry)
 {
     messages_add_entry(context, entry);
@@ -412,6 +427,7 @@ static enum status on_init(struct actor *self, void *state, const void *options,
     writer->told_base = given->log->live.base.index;
     writer->log->ops->space(writer->log, &writer->space);
     writer->space_at_ns = actor_now_ns(self);
+    (void)actor_every(self, space_age_ns, KIND_LOG_LOOK);
     return STATUS_OK;
 }
 
@@ -434,6 +450,7 @@ static const struct behavior_row rows[] = {
     { KIND_LOG_PERSIST, on_persist },     { KIND_LOG_READ, on_read },       { KIND_LOG_COPY, on_copy },
     { KIND_LOG_COPY_READ, on_copy_read }, { KIND_LOG_RECEIVE, on_receive }, { KIND_LOG_COMPACT, on_compact },
     { KIND_LOG_MARK, on_mark },           { KIND_LOG_IDLE, on_idle },       { KIND_LOG_STEP, on_step },
+    { KIND_LOG_LOOK, on_look },
 };
 
 const struct behavior log_writer_behavior = {

@@ -94,7 +94,8 @@ struct log_mark {
     char doubt[LOG_DOUBT_REASON_MAX]; /* T3, LOST; "": none. */
 };
 
-/* KIND_LOG_SPACE, log writer -> leader: low or full has changed (F2). body: struct log_space */
+/* KIND_LOG_SPACE, log writer -> TO_MEMBERSHIP: how much room there is (F2), each second and whenever low or
+ * full has changed. body: struct log_space (store/log.h) */
 
 /* KIND_APPLY, leader -> TO_STATE: committed and durable entries, in order, each once (R9). */
 struct apply {

@@ -24,6 +24,13 @@ static uint64_t low_mark(uint64_t total)
     return share > low_bytes ? share : low_bytes;
 }
 
+/* From here on an alarm ends: not at the mark itself, or it would come and go with each write. */
+static uint64_t ample_mark(uint64_t total)
+{
+    uint64_t low = low_mark(total);
+    return low + low / 4;
+}
+
 static bool reserve_path(const struct lmdb_log *lmdb, char path[PATH_SIZE])
 {
     int length = snprintf(path, PATH_SIZE, "%s/reserve", lmdb->directory);
@@ -76,7 +83,7 @@ static uint64_t map_free(const struct lmdb_log *lmdb, uint64_t *out_total)
     uint64_t used = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
     *out_total = info.me_mapsize;
     uint64_t left = info.me_mapsize > used ? info.me_mapsize - used : 0;
-    if (left >= low_mark(info.me_mapsize)) return left;
+    if (left >= ample_mark(info.me_mapsize)) return left;
     uint64_t pages = 0;
     struct error error;
     if (lmdb_tables_begin(&lmdb->tables, false, &txn, &error) != STATUS_OK) return left;
@@ -97,12 +104,16 @@ void lmdb_space_look(struct lmdb_log *lmdb, struct log_space *out_space)
     }
     uint64_t map = map_free(lmdb, &map_total);
     bool disk_low = known && disk < low_mark(disk_total);
-    if (known && !disk_low && !lmdb->reserved && lmdb->reserve_bytes > 0 &&
-        disk - low_mark(disk_total) > lmdb->reserve_bytes) {
+    bool disk_ample = !known || disk >= ample_mark(disk_total);
+    if (known && disk_ample && !lmdb->reserved && lmdb->reserve_bytes > 0 &&
+        disk - ample_mark(disk_total) > lmdb->reserve_bytes) {
         take_reserve(lmdb);
     }
     *out_space = (struct log_space){ .disk_free = known ? disk : UINT64_MAX, .map_free = map };
-    out_space->low = disk_low || map < low_mark(map_total);
+    out_space->disk_mark = known ? low_mark(disk_total) : 0;
+    out_space->map_mark = map == UINT64_MAX ? 0 : low_mark(map_total);
+    out_space->low = disk_low || map < out_space->map_mark;
+    out_space->ample = disk_ample && (map == UINT64_MAX || map >= ample_mark(map_total));
     out_space->full = (known && disk < full_bytes) || map < full_bytes;
 }
 

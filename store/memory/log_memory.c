@@ -319,7 +319,9 @@ static void memory_space(struct log *log, struct log_space *out_space)
     const struct log_memory_disk *disk = memory_of(log)->disk;
     uint64_t left = disk->capacity > disk->used ? disk->capacity - disk->used : 0;
     *out_space = (struct log_space){ .disk_free = left, .map_free = UINT64_MAX };
+    out_space->disk_mark = LOG_MEMORY_LOW_BYTES;
     out_space->low = left < LOG_MEMORY_LOW_BYTES;
+    out_space->ample = left >= LOG_MEMORY_LOW_BYTES + LOG_MEMORY_LOW_BYTES / 4;
     out_space->full = left < LOG_MEMORY_FULL_BYTES;
 }
 

@@ -3,6 +3,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/text.h"
+#include "store/schema/cluster_space.h"
 #include "store/schema/document.h"
 #include "store/schema/event.h"
 #include "store/schema/slice_rules.h"
@@ -58,6 +59,7 @@ enum status cluster_rules_delete(struct kv_txn *txn, const struct kv_context *co
     (void)error;
     if (text_starts_with(key, NODES_PREFIX) && kv_txn_get(txn, key) != NULL) { /* DEP7 */
         slice_rules_forget_node(txn, context, key + strlen(NODES_PREFIX));
+        cluster_space_forget(txn, key + strlen(NODES_PREFIX));
     }
     (void)kv_txn_delete(txn, key);
     return STATUS_OK;

@@ -5,6 +5,7 @@
 #include "runtime/base/mark.h"
 #include "runtime/base/planted.h"
 #include "store/schema/cluster.h"
+#include "store/schema/cluster_space.h"
 #include "store/schema/document.h"
 #include "store/schema/event.h"
 #include "store/schema/slice_rules.h"
@@ -152,6 +153,7 @@ enum status cluster_rules_node_lost(struct kv_txn *txn, const struct kv_context 
         value_set_string(record, "presence", "LOST");
         cluster_node_put(txn, lost->node, &record);
         slice_rules_forget_node(txn, context, lost->node);
+        cluster_space_forget(txn, lost->node);
         node_event(txn, context, "node.lost", lost->node, lost->incarnation, lost->reason);
     }
     value_free(&record);

@@ -6,6 +6,7 @@
 #include "store/schema/cluster.h"
 #include "store/schema/cluster_checkpoint.h"
 #include "store/schema/cluster_members.h"
+#include "store/schema/cluster_space.h"
 #include "store/schema/slice_rules.h"
 
 #include <string.h>
@@ -25,6 +26,7 @@ static const struct {
     { "config/no-ops", DOMAIN_STORE },     { "config/members", DOMAIN_DERIVED },
     { "config/retired/", DOMAIN_DERIVED }, { "config/wishes/", DOMAIN_DERIVED },
     { "config/labels/", DOMAIN_DERIVED },  { "config/checkpoint", DOMAIN_DERIVED },
+    { "config/alarms/", DOMAIN_DERIVED },
 };
 
 static enum domain domain_of(const char *key)
@@ -76,11 +78,22 @@ static enum status check_write(struct kv_txn *txn, const struct kv_context *cont
     return status != STATUS_OK ? status : check_key_right(context, key, domain, error);
 }
 
+/* F2: what a client asks for, forced or not, and every blueprint. */
+static enum status check_space(struct kv_txn *txn, const struct kv_context *context, const char *key,
+                               struct error *error)
+{
+    Pb__Origin origin = context->command->origin;
+    bool client = origin == PB__ORIGIN__ORIGIN_CLIENT || origin == PB__ORIGIN__ORIGIN_FORCED;
+    if (!client && !text_starts_with(key, "blueprints/")) return STATUS_OK;
+    return cluster_space_check(txn, error);
+}
+
 static enum status rules_put(struct kv_txn *txn, const struct kv_context *context, const Pb__OpPut *put,
                              struct error *error)
 {
     enum domain domain = domain_of(put->key);
     enum status status = check_write(txn, context, put->key, domain, error);
+    if (status == STATUS_OK) status = check_space(txn, context, put->key, error);
     if (status != STATUS_OK) return status;
     if (domain == DOMAIN_SLICE) return slice_rules_put(txn, context, put, error);
     if (domain == DOMAIN_CLUSTER) return cluster_rules_put(txn, context, put, error);
@@ -145,6 +158,9 @@ static enum status check_operation(struct kv_txn *txn, const struct kv_context *
     case PB__OPERATION__OP_SLICE_FACT:
         if (context->command->origin == PB__ORIGIN__ORIGIN_NODE) return STATUS_OK;
         return error_set(error, STATUS_DENIED, "only a node states what its instances do");
+    case PB__OPERATION__OP_NODE_SPACE:
+        if (context->command->origin == PB__ORIGIN__ORIGIN_NODE) return STATUS_OK;
+        return error_set(error, STATUS_DENIED, "only a node says how much room it has");
     default: return STATUS_OK;
     }
 }
@@ -174,6 +190,8 @@ static enum status rules_operation(struct kv_txn *txn, const struct kv_context *
         return cluster_rules_node_change(txn, context, operation->node_change, error);
     case PB__OPERATION__OP_EVENT: return cluster_rules_event(txn, context, operation->event, error);
     case PB__OPERATION__OP_SLICE_FACT: return slice_rules_fact(txn, context, operation->slice_fact, error);
+    case PB__OPERATION__OP_NODE_SPACE:
+        return cluster_rules_node_space(txn, context, operation->node_space, error);
     default: return error_set(error, STATUS_INVALID, "an operation of no known kind");
     }
 }

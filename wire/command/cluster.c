@@ -9,7 +9,9 @@ const struct command cluster_commands[] = {
     {
         .name = "cluster status",
         .help = "Show who leads, how far the log is, and whether all is well",
-        .details = "Works without a leader too: then health says no-leader.",
+        .details =
+            "Works without a leader too: then health says no-leader. `alarms` names the nodes whose stores "
+            "have little room left; while there are any, only deletes are taken.",
         .example = "aether cluster status",
         .http = "GET /api/v1/cluster",
         .request = KIND_CLUSTER_STATUS_REQUEST,
@@ -18,6 +20,7 @@ const struct command cluster_commands[] = {
         .role = ROLE_OBSERVER,
         .flags = COMMAND_PREFERS_LEADER,
         .identity = "name",
+        .omit_empty = FIELDS("alarms"),
     },
     {
         .name = "cluster members",
@@ -91,7 +94,7 @@ const struct command cluster_commands[] = {
         .flags = COMMAND_FRESH,
         .list = "nodes",
         .identity = "node",
-        .omit_empty = FIELDS("degraded", "wish", "waiting"),
+        .omit_empty = FIELDS("degraded", "wish", "waiting", "alarm"),
         .json_fields = FIELDS("labels", "capacity"),
         .columns =
             COLUMNS(AS_TEXT("node", "NODE"), AS_TEXT("state", "STATE"), AS_TEXT("presence", "PRESENCE"),
@@ -116,7 +119,7 @@ const struct command cluster_commands[] = {
         .list = "actors",
         .identity = "node",
         .json_fields = FIELDS("labels", "capacity"),
-        .omit_empty = FIELDS("actors", "degraded", "quarantine", "wish", "waiting"),
+        .omit_empty = FIELDS("actors", "degraded", "quarantine", "wish", "waiting", "alarm"),
         .columns = COLUMNS(AS_TEXT("tree", "ACTOR"), AS_TEXT("state", "STATE"), AS_TEXT("threads", "THREADS"),
                            AS_NUMBER("mailbox", "MAILBOX"), AS_NUMBER("handled", "HANDLED"),
                            AS_NUMBER("restarts", "RESTARTS"), AS_NUMBER("busy_us", "BUSY-US"),

@@ -12,6 +12,7 @@
 
 #include "actors/cluster/membership.h"
 #include "runtime/base/text.h"
+#include "store/log.h"
 #include "tests/support/probe.h"
 #include "wire/json/value.h"
 #include "wire/kinds.h"
@@ -391,6 +392,78 @@ static void a_broken_connection_makes_suspect_at_once(void **state)
     assert_string_equal(last_command(world)->success[0]->node_presence->presence, "SUSPECT");
 }
 
+/* --- the room of the store: F2 -------------------------------------------------------------------------- */
+
+static void begin_alarms(struct world *world) /* An empty snapshot of them. */
+{
+    struct message *message = wire_message_create(KIND_STATE_CHANGED);
+    ((Pb__StateChanged *)message->body)->watch_id = 5;
+    ((Pb__StateChanged *)message->body)->snapshot = true;
+    tell(world, message);
+}
+
+static void tell_room(struct world *world, uint64_t left)
+{
+    struct message *message = message_create(KIND_LOG_SPACE, sizeof(struct log_space));
+    *(struct log_space *)message->body = (struct log_space){ .disk_free = left,
+                                                             .map_free = UINT64_MAX,
+                                                             .disk_mark = 1000,
+                                                             .low = left < 1000,
+                                                             .ample = left >= 1250 };
+    tell(world, message);
+}
+
+static void want_of_room_is_proposed_until_it_is_agreed(void **state)
+{
+    struct world *world = *state;
+    pass(world, MILLISECONDS(100));
+    set_node(world, "n1", 10, "UP");
+    uint32_t before = world->proposals;
+    tell_room(world, 900);
+    assert_int_equal(world->proposals, before); /* What stands is not known yet. */
+    begin_alarms(world);
+    tell_room(world, 1100);
+    assert_int_equal(world->proposals, before);
+    world->refuse = STATUS_NO_LEADER;
+    tell_room(world, 900);
+    world->refuse = STATUS_OK;
+    tell_room(world, 900);
+    assert_int_equal(world->proposals, before + 2);
+    const Pb__Command *command = last_command(world);
+    assert_int_equal(command->origin, PB__ORIGIN__ORIGIN_NODE);
+    assert_string_equal(command->node, "n1");
+    assert_int_equal(command->incarnation, 10);
+    assert_int_equal(command->success[0]->op_case, PB__OPERATION__OP_NODE_SPACE);
+    assert_true(command->success[0]->node_space->low);
+    assert_int_equal(command->success[0]->node_space->free, 900);
+    set_record(world, 5, "config/alarms/no-space/n1", "{\"place\":\"disk\",\"free\":900,\"mark\":4096}");
+    tell_room(world, 900);
+    tell_room(world, 1200); /* Not at the mark itself. */
+    assert_int_equal(world->proposals, before + 2);
+    tell_room(world, 1250);
+    assert_int_equal(world->proposals, before + 3);
+    assert_false(last_command(world)->success[0]->node_space->low);
+}
+
+static void alarms_are_shown(void **state)
+{
+    struct world *world = *state;
+    set_node(world, "n1", 10, "UP");
+    begin_alarms(world);
+    set_record(world, 5, "config/alarms/no-space/n1", "{\"place\":\"disk\",\"free\":900,\"mark\":4096}");
+    struct message *show = wire_message_create(KIND_NODE_SHOW_REQUEST);
+    ((Pb__NodeShowRequest *)show->body)->node = wire_string(show, "n1");
+    struct probe_result result = ask(world, show);
+    assert_string_equal(((const Pb__NodeShowReply *)result.message->body)->node->alarm,
+                        "less than 4 KiB free on its disk");
+    message_destroy(&result.message);
+    result = ask(world, wire_message_create(KIND_CLUSTER_STATUS_REQUEST));
+    const Pb__ClusterStatusReply *status = result.message->body;
+    assert_int_equal(status->n_alarms, 1);
+    assert_string_equal(status->alarms[0], "n1: less than 4 KiB free on its disk");
+    message_destroy(&result.message);
+}
+
 /* --- commands ------------------------------------------------------------------------------------------- */
 
 static void the_tables_come_from_the_view(void **state)
@@ -492,6 +565,8 @@ int main(void)
         TEST(a_crowd_of_clients_hides_nobody),
         TEST(the_leader_declares_the_silent_lost),
         TEST(a_broken_connection_makes_suspect_at_once),
+        TEST(want_of_room_is_proposed_until_it_is_agreed),
+        TEST(alarms_are_shown),
         TEST(the_tables_come_from_the_view),
         TEST(event_list_gives_the_last_ones),
     };

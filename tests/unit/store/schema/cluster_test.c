@@ -165,6 +165,8 @@ static void force_writes_but_what_is_derived(void **state)
     assert_int_equal(status_of(fixture, command, PB__ORIGIN__ORIGIN_FORCED), STATUS_INVALID);
     command = commands_put(&fixture->arena, "events/0000000000000001", "{}");
     assert_int_equal(status_of(fixture, command, PB__ORIGIN__ORIGIN_FORCED), STATUS_DENIED);
+    command = commands_delete(&fixture->arena, "config/alarms/no-space/n");
+    assert_int_equal(status_of(fixture, command, PB__ORIGIN__ORIGIN_FORCED), STATUS_DENIED);
 }
 
 static void managers_name_their_term(void **state) /* A5 */
@@ -214,6 +216,24 @@ static enum status set_presence(struct fixture *fixture, const char *node, uint6
     operation->node_presence->incarnation = incarnation;
     operation->node_presence->presence = text(fixture, presence);
     return status_of(fixture, command, PB__ORIGIN__ORIGIN_MANAGER);
+}
+
+static enum status say_space(struct fixture *fixture, const char *node, uint64_t incarnation, bool low)
+{
+    Pb__Command *command = commands_new(&fixture->arena);
+    OPERATION(fixture, command, NODE_SPACE, node_space, op_node_space);
+    operation->node_space->low = low;
+    operation->node_space->free = 60000000;
+    operation->node_space->mark = UINT64_C(64) * 1024 * 1024;
+    operation->node_space->place = text(fixture, "disk");
+    command->node = text(fixture, node);
+    command->incarnation = incarnation;
+    return status_of(fixture, command, PB__ORIGIN__ORIGIN_NODE);
+}
+
+static enum status put_as(struct fixture *fixture, const char *key, const char *value, Pb__Origin origin)
+{
+    return status_of(fixture, commands_put(&fixture->arena, key, value), origin);
 }
 
 static void a_node_starts_with_exactly_these_fields(void **state)
@@ -501,6 +521,92 @@ static void events_are_numbered_and_bounded(void **state)
     assert_int_equal(add_event(fixture, "x", "{}", PB__ORIGIN__ORIGIN_CLIENT), STATUS_DENIED);
 }
 
+/* --- the room of the stores: F2 ---------------------------------------------------------------------------
+ */
+
+static void a_node_without_room_says_so_once(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(start(fixture, "n1", 7), STATUS_OK);
+    assert_int_equal(say_space(fixture, "n1", 6, true), STATUS_CONFLICT); /* A7 */
+    assert_int_equal(say_space(fixture, "n1", 7, true), STATUS_OK);
+    assert_json(fixture, "config/alarms/no-space/n1",
+                "{\"place\":\"disk\",\"free\":60000000,\"mark\":67108864,\"timestamp\":1000003}");
+    assert_int_equal(say_space(fixture, "n1", 7, true), STATUS_OK);
+    assert_int_equal(kv_get(fixture->kv, "config/alarms/no-space/n1")->version, 1);
+    assert_int_equal(say_space(fixture, "n1", 7, false), STATUS_OK);
+    assert_int_equal(say_space(fixture, "n1", 7, false), STATUS_OK);
+    assert_null(kv_get(fixture->kv, "config/alarms/no-space/n1"));
+    assert_string_equal(event_types(fixture), "node.started node.no_space node.space_again ");
+}
+
+static void an_alarm_leaves_deletes_and_the_clusters_own(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(start(fixture, "n1", 7), STATUS_OK);
+    assert_int_equal(put_as(fixture, "app/colour", "red", PB__ORIGIN__ORIGIN_CLIENT), STATUS_OK);
+    assert_int_equal(say_space(fixture, "n1", 7, true), STATUS_OK);
+    assert_int_equal(put_as(fixture, "app/colour", "blue", PB__ORIGIN__ORIGIN_CLIENT), STATUS_OVERLOADED);
+    assert_string_equal(fixture->outcome.reply->message,
+                        "n1 has less than 64 MiB free on its disk: only deletes are taken");
+    assert_non_null(strstr(fixture->outcome.reply->hint, "aether node remove n1"));
+    assert_int_equal(fixture->outcome.change_count, 0);
+    assert_int_equal(put_as(fixture, "nodes/n2", "{}", PB__ORIGIN__ORIGIN_FORCED), STATUS_OVERLOADED);
+    const char *blueprint = "{\"slices\":[]}";
+    assert_int_equal(put_as(fixture, "blueprints/b", blueprint, PB__ORIGIN__ORIGIN_MANAGER),
+                     STATUS_OVERLOADED);
+    Pb__Command *both = commands_delete(&fixture->arena, "app/colour"); /* All or nothing (A1). */
+    (void)commands_add_put(&fixture->arena, both, "app/shape", "round");
+    assert_int_equal(status_of(fixture, both, PB__ORIGIN__ORIGIN_CLIENT), STATUS_OVERLOADED);
+    assert_non_null(kv_get(fixture->kv, "app/colour"));
+
+    Pb__Command *delete = commands_delete(&fixture->arena, "app/colour");
+    assert_int_equal(status_of(fixture, delete, PB__ORIGIN__ORIGIN_CLIENT), STATUS_OK);
+    assert_null(kv_get(fixture->kv, "app/colour"));
+    assert_int_equal(start(fixture, "n2", 3), STATUS_OK);
+    assert_int_equal(set_presence(fixture, "n2", 3, "SUSPECT"), STATUS_OK);
+    assert_int_equal(put_as(fixture, "config/x", "{}", PB__ORIGIN__ORIGIN_SYSTEM), STATUS_OK);
+    no_op(fixture);
+    assert_int_equal(say_space(fixture, "n1", 7, false), STATUS_OK);
+    assert_int_equal(put_as(fixture, "app/colour", "blue", PB__ORIGIN__ORIGIN_CLIENT), STATUS_OK);
+}
+
+static void an_alarm_goes_with_its_node(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(start(fixture, "n1", 7), STATUS_OK);
+    assert_int_equal(say_space(fixture, "n1", 7, true), STATUS_OK);
+    assert_int_equal(lose(fixture, "n1", 7), STATUS_OK); /* Nothing is written there. */
+    assert_int_equal(put_as(fixture, "app/colour", "red", PB__ORIGIN__ORIGIN_CLIENT), STATUS_OK);
+    assert_int_equal(say_space(fixture, "n1", 7, true), STATUS_CONFLICT);
+    assert_int_equal(start(fixture, "n1", 8), STATUS_OK);
+    assert_int_equal(say_space(fixture, "n1", 8, true), STATUS_OK);
+    assert_int_equal(start(fixture, "n1", 9), STATUS_OK); /* A start makes no room. */
+    assert_int_equal(put_as(fixture, "app/colour", "red", PB__ORIGIN__ORIGIN_CLIENT), STATUS_OVERLOADED);
+    Pb__Command *command = commands_new(&fixture->arena);
+    OPERATION(fixture, command, NODE_CHANGE, node_change, op_node_change);
+    operation->node_change->node = text(fixture, "n1");
+    operation->node_change->gone = true;
+    assert_int_equal(status_of(fixture, command, PB__ORIGIN__ORIGIN_MANAGER), STATUS_OK);
+    assert_null(kv_get(fixture->kv, "config/alarms/no-space/n1"));
+    assert_int_equal(put_as(fixture, "app/colour", "red", PB__ORIGIN__ORIGIN_CLIENT), STATUS_OK);
+}
+
+static void one_of_two_alarms_is_enough(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(start(fixture, "n1", 7), STATUS_OK);
+    assert_int_equal(start(fixture, "n2", 7), STATUS_OK);
+    assert_int_equal(say_space(fixture, "n1", 7, true), STATUS_OK);
+    assert_int_equal(say_space(fixture, "n2", 7, true), STATUS_OK);
+    assert_int_equal(say_space(fixture, "n1", 7, false), STATUS_OK);
+    assert_int_equal(put_as(fixture, "app/colour", "red", PB__ORIGIN__ORIGIN_CLIENT), STATUS_OVERLOADED);
+    assert_non_null(strstr(fixture->outcome.reply->message, "n2 has"));
+    Pb__Command *delete = commands_delete(&fixture->arena, "nodes/n2");
+    assert_int_equal(status_of(fixture, delete, PB__ORIGIN__ORIGIN_FORCED), STATUS_OK);
+    assert_int_equal(put_as(fixture, "app/colour", "red", PB__ORIGIN__ORIGIN_CLIENT), STATUS_OK);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -520,6 +626,10 @@ int main(void)
         TEST(records_are_bound_by_their_last_put),
         TEST(the_fourth_leader_ends_what_nobody_renewed),
         TEST(events_are_numbered_and_bounded),
+        TEST(a_node_without_room_says_so_once),
+        TEST(an_alarm_leaves_deletes_and_the_clusters_own),
+        TEST(an_alarm_goes_with_its_node),
+        TEST(one_of_two_alarms_is_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
