@@ -9,7 +9,7 @@
 static void fill(struct chaos *chaos, uint32_t node, struct chance *chance)
 {
     struct log_memory_disk *disk = sim_disk(chaos->sim, node);
-    uint64_t left = (uint64_t)chance_between(chance, 0, 2 * LOG_MEMORY_LOW_BYTES);
+    uint64_t left = (uint64_t)chance_between(chance, 0, INT64_C(2) * LOG_MEMORY_LOW_BYTES);
     log_memory_disk_set_capacity(disk, log_memory_disk_used(disk) + left);
     chaos->empty_ns[node] = sim_now_ns(chaos->sim) + fault_span(chance, SECONDS(2), SECONDS(10));
 }

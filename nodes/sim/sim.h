@@ -73,18 +73,18 @@ void sim_start(struct sim *sim, uint32_t index);
 void sim_kill(struct sim *sim, uint32_t index); /* SIGKILL. Its disk keeps what was committed. */
 /* Dies at its next write, before, within or after the transaction. */
 void sim_kill_at_write(struct sim *sim, uint32_t index, enum log_memory_fault fault);
-struct log_memory_disk *sim_disk(struct sim *sim, uint32_t node); /* To damage and to fill. */
+struct log_memory_disk *sim_disk(struct sim *sim, uint32_t index); /* To damage and to fill. */
 /* At rest: the node is down. false: there is nothing of the kind. Who was not damaged may neither doubt
  * itself (T2) nor find its copy of the state damaged (D3, T6). */
-bool sim_damage(struct sim *sim, uint32_t node, enum log_memory_damage damage, uint64_t pick);
+bool sim_damage(struct sim *sim, uint32_t index, enum log_memory_damage damage, uint64_t pick);
 bool sim_stop(struct sim *sim, uint32_t node);  /* Ordered; false: not within 10 s. */
 void sim_wipe(struct sim *sim, uint32_t index); /* A new, empty disk. The node is down. */
 
 /* --- machines --- */
 /* It stands still, or only its disk does, until told otherwise or it dies. Nothing if it is down. */
-void sim_hold(struct sim *sim, uint32_t node, enum stepper_hold hold);
+void sim_hold(struct sim *sim, uint32_t index, enum stepper_hold hold);
 /* Its clocks, over restarts: the monotonic one's rate (1000 is right), how wrong the wall clock is. */
-void sim_set_clock(struct sim *sim, uint32_t node, uint32_t rate_permille, int64_t wall_offset_ms);
+void sim_set_clock(struct sim *sim, uint32_t index, uint32_t rate_permille, int64_t wall_offset_ms);
 
 /* The node is down: its state is made wrong so that no checksum tells (F4). false: it has none. */
 bool sim_diverge(struct sim *sim, uint32_t index, uint64_t pick);
