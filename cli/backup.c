@@ -131,7 +131,7 @@ static enum status fetch_page(const struct argv *argv, struct connection *connec
 enum status backup_run(const struct argv *argv, struct connection *connection, struct message **out_reply,
                        struct error *error)
 {
-    struct backup_file file;
+    struct backup_file file = { 0 };
     const char *path = value_get_string(argv->arguments, "file", "");
     if (path[0] == '\0') return error_set(error, STATUS_INVALID, "the file's name is empty");
     enum status status = open_part(path, &file, error);

@@ -225,7 +225,7 @@ static enum status ask(struct connection *connection, struct message *request,
                        const struct connection_terms *terms, bool repeats, struct message **out_reply,
                        struct error *error)
 {
-    struct error unread;
+    struct error unread = { 0 };
     struct error *said = error != NULL ? error : &unread;
     int64_t now = now_ns();
     struct asking asking = { .connection = connection,

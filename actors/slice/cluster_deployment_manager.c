@@ -330,7 +330,7 @@ static void write_resolved(struct actor *self, struct cluster_deployment_manager
         publication->previous = arena_strdup(&publication->arena, before->text);
         publication->previous_revision = before->revision;
     }
-    if (publication->changed) {
+    if (before == NULL || publication->changed) {
         write_blueprint(self, manager, publication,
                         blueprint_write(&publication->arena, &publication->blueprint));
         return;

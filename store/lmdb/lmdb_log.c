@@ -363,7 +363,7 @@ static enum status open_store(struct lmdb_log *lmdb, const struct lmdb_log_optio
 
 enum status lmdb_log_open(const struct lmdb_log_options *options, struct log **out_log, struct error *error)
 {
-    struct error own; /* T2 keeps the words of what was wrong. */
+    struct error own = { 0 }; /* T2 keeps the words of what was wrong. */
     struct error *story = error != NULL ? error : &own;
     struct lmdb_log *lmdb = memory_zalloc(sizeof *lmdb);
     lmdb->directory = memory_strdup(options->directory);
