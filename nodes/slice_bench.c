@@ -118,13 +118,18 @@ static struct bytes *text_bytes(const char *text)
     return bytes_copy(text, strlen(text));
 }
 
+static const char *word_of(const struct slice_frame *frame)
+{
+    return frame->words[0] != NULL ? frame->words[0] : "";
+}
+
 static void on_invoke(struct bench *bench, const struct slice_frame *frame)
 {
-    (void)fprintf(bench->results, "invoked %s %zu\n", frame->words[0], frame->payload_size);
+    (void)fprintf(bench->results, "invoked %s %zu\n", word_of(frame), frame->payload_size);
     say_bytes(bench, frame->payload, frame->payload_size);
     for (uint32_t i = 0; i < bench->stub_count; i++) {
         const struct stub *stub = &bench->stubs[i];
-        if (strcmp(stub->target, frame->words[0]) != 0) continue;
+        if (strcmp(stub->target, word_of(frame)) != 0) continue;
         answer_later(bench, frame->id, stub->status, 0, bytes_ref(stub->reply));
         return;
     }
@@ -140,14 +145,14 @@ static struct record *find_record(struct bench *bench, const char *key)
 
 static void on_kv_get(struct bench *bench, const struct slice_frame *frame)
 {
-    const struct record *record = find_record(bench, frame->words[0]);
+    const struct record *record = find_record(bench, word_of(frame));
     if (record == NULL) answer_later(bench, frame->id, AETHER_OK, 0, NULL);
     else answer_later(bench, frame->id, AETHER_OK, record->revision, bytes_ref(record->value));
 }
 
 static void on_kv_put(struct bench *bench, const struct slice_frame *frame)
 {
-    struct record *record = find_record(bench, frame->words[0]);
+    struct record *record = find_record(bench, word_of(frame));
     uint64_t present = record != NULL ? record->revision : 0;
     if (frame->number != AETHER_ANY_REVISION && frame->number != present) {
         answer_later(bench, frame->id, AETHER_CONFLICT, present, text_bytes("it has another revision"));
@@ -158,7 +163,7 @@ static void on_kv_put(struct bench *bench, const struct slice_frame *frame)
         return;
     }
     if (record == NULL) record = &bench->records[bench->record_count++];
-    (void)text_copy(record->key, sizeof record->key, frame->words[0]);
+    (void)text_copy(record->key, sizeof record->key, word_of(frame));
     bytes_unref(&record->value);
     record->value = bytes_copy(frame->payload, frame->payload_size);
     record->revision = ++bench->revision;
@@ -183,7 +188,7 @@ static void say_entries(struct bench *bench, const struct slice_frame *frame)
 static void emit(void *context, const struct slice_frame *frame)
 {
     struct bench *bench = context;
-    const char *text = frame->words[0] != NULL ? frame->words[0] : "";
+    const char *text = word_of(frame);
     switch (frame->type) {
     case SLICE_FRAME_DONE:
         say_entries(bench, frame);

@@ -1,5 +1,6 @@
 /* worker: see the header. */
 #include "runtime/worker.h"
+#include "runtime/base/check.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/park.h"
@@ -149,10 +150,10 @@ static void give_half(struct worker *worker)
     if (hungry == NULL) return;
     uint32_t count = (worker->queue_count + 1) / 2;
     struct actor *first = worker->queue_first;
+    CHECK(first != NULL); /* Who gives has something. */
     struct actor *last = first;
-    for (uint32_t i = 1; i < count; i++) {
+    for (uint32_t i = 1; i < count && last->ready_next != NULL; i++)
         last = last->ready_next;
-    }
     worker->queue_first = last->ready_next;
     if (worker->queue_first == NULL) worker->queue_last = NULL;
     worker->queue_count -= count;

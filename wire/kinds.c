@@ -33,18 +33,19 @@ static const struct kind_row rows[] = {
 #undef LOCAL_ROW
 };
 
+/* From a kind to its row, and one more; 0: no such kind. */
+static const uint16_t row_after[] = {
+#define PB_AFTER(number, name, stem, receiver, flags) [number] = ROW_##name + 1,
+#define LOCAL_AFTER(number, name)                     [number] = ROW_##name + 1,
+    WIRE_KINDS(PB_AFTER, LOCAL_AFTER)
+#undef PB_AFTER
+#undef LOCAL_AFTER
+};
+
 const struct kind_row *kind_find(uint32_t kind)
 {
-    switch (kind) {
-/* clang-format off */
-#define PB_CASE(number, name, stem, receiver, flags) case number: return &rows[ROW_##name];
-#define LOCAL_CASE(number, name) case number: return &rows[ROW_##name];
-        /* clang-format on */
-        WIRE_KINDS(PB_CASE, LOCAL_CASE)
-#undef PB_CASE
-#undef LOCAL_CASE
-    default: return NULL;
-    }
+    if (kind >= ARRAY_COUNT(row_after) || row_after[kind] == 0) return NULL;
+    return &rows[row_after[kind] - 1];
 }
 
 const struct kind_row *kind_at(size_t position)

@@ -51,14 +51,17 @@ static struct sim_call put_value(struct chaos *chaos, uint32_t node, struct sim_
     put->number = ++chaos->value_count;
     sim_value(put->number, value);
     put->value = value;
-    return sim_put(chaos->sim, node, put);
+    struct sim_call call = sim_put(chaos->sim, node, put);
+    put->value = NULL; /* It was ours, and ends here. */
+    return call;
 }
 
 struct sim_call chaos_put(struct chaos *chaos, uint32_t node, struct chance *chance, int64_t timeout_ns)
 {
     char key[CHAOS_KEY_MAX];
     (void)draw_key(chaos, chance, key);
-    return put_value(chaos, node, &(struct sim_put){ .key = key, .once = true, .timeout_ns = timeout_ns });
+    struct sim_put put = { .key = key, .once = true, .timeout_ns = timeout_ns };
+    return put_value(chaos, node, &put);
 }
 
 /* Other keys than the first, all in one transaction (A1). */
