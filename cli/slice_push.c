@@ -247,7 +247,7 @@ static enum status look_at_present(const struct push *push, bool *out_same, stru
 
 static enum status sign(const struct push *push, const char *key_file, struct error *error)
 {
-    char path[PATH_SIZE + 8], base64[2 * SIGNATURE_SIZE + 2];
+    char path[PATH_SIZE + 8], hex[2 * SIGNATURE_SIZE + 1];
     struct text key = { 0 };
     struct signature_secret_key secret;
     struct signature signature;
@@ -260,9 +260,9 @@ static enum status sign(const struct push *push, const char *key_file, struct er
     if (status != STATUS_OK) return status;
     signature_make(&secret, text_string(&push->object), push->object.size, &signature);
     signature_forget(&secret);
-    text_hex(base64, signature.bytes, SIGNATURE_SIZE);
+    text_hex(hex, signature.bytes, SIGNATURE_SIZE);
     (void)snprintf(path, sizeof path, "%s.sig", push->path);
-    status = write_whole(path, base64, strlen(base64), error);
+    status = write_whole(path, hex, strlen(hex), error);
     if (status == STATUS_OK) value_set_boolean(push->tool->document, "is-signed", true);
     return status;
 }
