@@ -16,7 +16,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TESTS_SIZE_MAX = 1024 * 1024, LINE_SIZE = 512, SHOWN_MAX = 400 };
+enum {
+    TESTS_SIZE_MAX = 1024 * 1024,
+    LINE_SIZE = 512,
+    SHOWN_MAX = 400,
+    INVOKES_MAX = 256 /* Of the bench. */
+};
 
 static const int64_t hook_timeout_ns = SECONDS(10);
 static const int64_t call_timeout_ns = SECONDS(30);
@@ -115,6 +120,9 @@ static enum status check_file(const struct test *test, struct error *error)
     if (status == STATUS_OK && config != NULL && value_type(config) != VALUE_OBJECT)
         status = error_set(error, STATUS_INVALID, "%s: config is no mapping", test->path);
     if (status == STATUS_OK) status = check_list(test, "invoke", "target", of_invoke, error);
+    if (status == STATUS_OK && value_size(value_get(test->cases, "invoke")) > INVOKES_MAX)
+        status = error_set(error, STATUS_INVALID, "%s: invoke holds more than %d targets", test->path,
+                           INVOKES_MAX);
     if (status == STATUS_OK) status = check_list(test, "cases", "call", of_case, error);
     if (status == STATUS_OK && value_size(value_get(test->cases, "cases")) == 0)
         status = error_set(error, STATUS_INVALID, "%s holds no cases", test->path);

@@ -151,6 +151,9 @@ def wrong_use_is_explained(folder):
                                 (["tset"], 2, "has no verb")):
         document, _ = run("slice", *words, folder=folder, expect=expect)
         check(said in document["error"]["message"], f"{words}: {document}")
+    crowded = folder / "crowded.yaml"
+    crowded.write_text("invoke:\n" + "".join(f"  - {{target: 'a:b/{n}'}}\n" for n in range(257)) + "cases: [{call: echo}]\n")
+    check("more than 256" in error_of(run("slice", "test", ODD, "--tests", crowded, expect=2)[0])[1], "too many targets are taken")
     (folder / "taken").mkdir()
     check(error_of(run("slice", "new", "taken", folder=folder, expect=5)[0])[0] == "CONFLICT", "a folder is overwritten")
 
