@@ -33,6 +33,9 @@
     NAME(32, BACKUP, "backup")                                                                               \
     NAME(33, STREAM_FEED, "stream_feed")                                                                     \
     NAME(34, STORE_GATEWAY, "store_gateway")                                                                 \
+    NAME(35, SLICE_INSPECTOR, "slice_inspector")                                                             \
+    NAME(36, SLICE_LOG, "slice_log")                                                                         \
+    NAME(37, SLICE_CARRIER, "slice_carrier")                                                                 \
     NAME(18, VOTER_KEEPER, "voter_keeper")                                                                   \
     NAME(19, TELEMETRY, "telemetry")
 
@@ -171,6 +174,16 @@ enum kind_flag {
     PB(415, CALL_REPLY, call_reply, NOBODY, 0)                                                               \
     PB(416, INVOKE_REQUEST, invoke_request, SLICE_CALL, 0)                                                   \
     PB(417, INVOKE_REPLY, invoke_reply, NOBODY, 0)                                                           \
+    PB(460, SLICE_LOGS_REQUEST, slice_logs_request, SLICE_INSPECTOR, KIND_FROM_CLIENT)                       \
+    PB(461, SLICE_LOGS_REPLY, slice_logs_reply, NOBODY, 0)                                                   \
+    PB(462, SLICE_RESTART_REQUEST, slice_restart_request, CLUSTER_DEPLOYMENT_MANAGER, KIND_FROM_CLIENT)      \
+    PB(463, SLICE_RESTART_REPLY, slice_restart_reply, NOBODY, 0)                                             \
+    PB(464, SLICE_EXPLAIN_REQUEST, slice_explain_request, CLUSTER_DEPLOYMENT_MANAGER, KIND_FROM_CLIENT)      \
+    PB(465, SLICE_EXPLAIN_REPLY, slice_explain_reply, NOBODY, 0)                                             \
+    PB(466, SLICE_FACTS_REQUEST, slice_facts_request, SLICE_INSPECTOR, 0)                                    \
+    PB(467, SLICE_FACTS_REPLY, slice_facts_reply, NOBODY, 0)                                                 \
+    PB(468, SLICE_CARRY_REQUEST, slice_carry_request, SLICE_CARRIER, 0)                                      \
+    PB(469, SLICE_CARRY_REPLY, slice_carry_reply, NOBODY, 0)                                                 \
     /* 500-599 gateway */                                                                                    \
     PB(500, GATEWAY_FORWARD, gateway_forward, COMMAND_GATEWAY, 0)                                            \
     /* 1100-1199 local: transport (runtime/port/transport.h) */                                              \
@@ -263,6 +276,16 @@ enum kind_flag {
     LOCAL(1414, NODE_DEPLOYMENT_TIMER)                                                                       \
     LOCAL(1415, SLICE_CALL_TIMER)                                                                            \
     LOCAL(1416, INSTANCE_PROBE)                                                                              \
+    LOCAL(1440, INSTANCE_FIGURES)                                                                            \
+    LOCAL(1441, INSTANCE_FIGURES_DONE)                                                                       \
+    LOCAL(1442, INSTANCE_FACTS)                                                                              \
+    LOCAL(1443, INSTANCE_FACTS_DONE)                                                                         \
+    LOCAL(1444, SLICE_LINE)                                                                                  \
+    LOCAL(1445, INSTANCE_CONFIGURE)                                                                          \
+    LOCAL(1446, SLICE_STATE_KEEP)                                                                            \
+    LOCAL(1447, SLICE_STATE_TAKE)                                                                            \
+    LOCAL(1448, SLICE_STATE_TAKEN)                                                                           \
+    LOCAL(1449, INSTANCE_PROGRESS)                                                                           \
     /* 1450-1479: between slice_store, an instance's actor and the doorbell (actors/slice/instance.h) */     \
     LOCAL(1450, SLICE_STEP)                                                                                  \
     LOCAL(1451, SLICE_STEP_DONE)                                                                             \

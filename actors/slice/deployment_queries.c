@@ -7,48 +7,40 @@
 
 #include <string.h>
 
+struct found { /* One instance, assigned or recorded. */
+    const char *artifact;
+    const char *node;
+    uint32_t number;
+    const struct slice_instance *recorded; /* NULL: not begun. */
+};
 struct collecting {
     struct message *reply;
     const struct deployment_view *view;
-    Pb__InstanceView **views;
+    struct found *found;
     size_t count;
     size_t room;
 };
 
-static void add(struct collecting *collecting, const char *artifact, const char *node, uint32_t number,
-                const struct slice_instance *instance)
+static void add(struct collecting *collecting, const struct found *found)
 {
     if (collecting->count == collecting->room) {
         size_t room = collecting->room == 0 ? 16 : collecting->room * 2;
-        Pb__InstanceView **more = arena_array(&collecting->reply->arena, room, sizeof(Pb__InstanceView *));
+        struct found *more = arena_array(&collecting->reply->arena, room, sizeof(*more));
         for (size_t i = 0; i < collecting->count; i++)
-            more[i] = collecting->views[i];
-        collecting->views = more;
+            more[i] = collecting->found[i];
+        collecting->found = more;
         collecting->room = room;
     }
-    Pb__InstanceView *view = arena_alloc(&collecting->reply->arena, sizeof(*view));
-    pb__instance_view__init(view);
-    view->artifact = wire_string(collecting->reply, artifact);
-    view->node = wire_string(collecting->reply, node);
-    view->instance = number;
-    view->state = wire_string(collecting->reply, instance == NULL ? "" : slice_state_name(instance->state));
-    if (instance != NULL) {
-        view->reason = wire_string(collecting->reply, instance->reason);
-        view->text = wire_string(collecting->reply, instance->text);
-        view->attempt = instance->attempt;
-        view->since = instance->since;
-    } else {
-        view->reason = wire_string(collecting->reply, "assigned, not begun");
-    }
-    collecting->views[collecting->count++] = view;
+    collecting->found[collecting->count++] = *found;
 }
 
 static void add_allocation(struct collecting *collecting, const struct view_allocation *allocation)
 {
     for (uint32_t i = 0; i < allocation->allocation.instance_count; i++) {
         uint32_t number = allocation->allocation.instances[i].instance;
-        add(collecting, allocation->artifact, allocation->node, number,
-            deployment_view_instance(collecting->view, allocation->node, allocation->artifact, number));
+        const struct slice_instance *recorded =
+            deployment_view_instance(collecting->view, allocation->node, allocation->artifact, number);
+        add(collecting, &(struct found){ allocation->artifact, allocation->node, number, recorded });
     }
 }
 
@@ -61,32 +53,31 @@ static void add_leaving(struct collecting *collecting, const struct view_record 
         const struct slice_instance *instance = &record->record.instances[i];
         if (allocation != NULL && slice_allocation_find(&allocation->allocation, instance->instance) != NULL)
             continue;
-        add(collecting, record->artifact, record->node, instance->instance, instance);
+        add(collecting, &(struct found){ record->artifact, record->node, instance->instance, instance });
     }
 }
 
-static int compare(const Pb__InstanceView *a, const Pb__InstanceView *b)
+static int compare(const struct found *a, const struct found *b)
 {
     int order = strcmp(a->artifact, b->artifact);
     if (order != 0) return order;
-    if (a->instance != b->instance) return a->instance < b->instance ? -1 : 1;
+    if (a->number != b->number) return a->number < b->number ? -1 : 1;
     return strcmp(a->node, b->node);
 }
 
 static void sort(struct collecting *collecting)
 {
     for (size_t i = 1; i < collecting->count; i++) {
-        Pb__InstanceView *moved = collecting->views[i];
+        struct found moved = collecting->found[i];
         size_t at = i;
-        for (; at > 0 && compare(moved, collecting->views[at - 1]) < 0; at--)
-            collecting->views[at] = collecting->views[at - 1];
-        collecting->views[at] = moved;
+        for (; at > 0 && compare(&moved, &collecting->found[at - 1]) < 0; at--)
+            collecting->found[at] = collecting->found[at - 1];
+        collecting->found[at] = moved;
     }
 }
 
-void deployment_queries_instances(struct message *reply, const struct deployment_view *view,
-                                  const char *blueprint, const char *artifact, Pb__InstanceView ***out_views,
-                                  size_t *out_count)
+static struct collecting collect(struct message *reply, const struct deployment_view *view,
+                                 const char *blueprint, const char *artifact)
 {
     struct collecting collecting = { .reply = reply, .view = view };
     const struct view_allocation *allocation = NULL;
@@ -105,8 +96,69 @@ void deployment_queries_instances(struct message *reply, const struct deployment
         if (artifact[0] == '\0' || strcmp(record->artifact, artifact) == 0) add_leaving(&collecting, record);
     }
     sort(&collecting);
-    *out_views = collecting.views;
+    return collecting;
+}
+
+static const char not_begun[] = "assigned, not begun";
+
+static Pb__InstanceView *view_of(struct message *reply, const struct found *found)
+{
+    const struct slice_instance *recorded = found->recorded;
+    Pb__InstanceView *view = arena_alloc(&reply->arena, sizeof(*view));
+    pb__instance_view__init(view);
+    view->artifact = wire_string(reply, found->artifact);
+    view->node = wire_string(reply, found->node);
+    view->instance = found->number;
+    view->state = wire_string(reply, recorded == NULL ? "" : slice_state_name(recorded->state));
+    view->reason = wire_string(reply, recorded == NULL ? not_begun : recorded->reason);
+    if (recorded == NULL) return view;
+    view->text = wire_string(reply, recorded->text);
+    view->attempt = recorded->attempt;
+    view->since = recorded->since;
+    return view;
+}
+
+void deployment_queries_instances(struct message *reply, const struct deployment_view *view,
+                                  const char *blueprint, const char *artifact, Pb__InstanceView ***out_views,
+                                  size_t *out_count)
+{
+    struct collecting collecting = collect(reply, view, blueprint, artifact);
+    Pb__InstanceView **views = arena_array(&reply->arena, collecting.count, sizeof(*views));
+    for (size_t i = 0; i < collecting.count; i++)
+        views[i] = view_of(reply, &collecting.found[i]);
+    *out_views = views;
     *out_count = collecting.count;
+}
+
+static Pb__InstanceDetail *detail_of(struct message *reply, const struct found *found)
+{
+    const struct slice_instance *recorded = found->recorded;
+    const char *version = strrchr(found->artifact, ':');
+    Pb__InstanceDetail *detail = arena_alloc(&reply->arena, sizeof(*detail));
+    pb__instance_detail__init(detail);
+    detail->artifact = wire_string(reply, found->artifact);
+    detail->version = wire_string(reply, version == NULL ? "" : version + 1);
+    detail->node = wire_string(reply, found->node);
+    detail->instance = found->number;
+    detail->state = wire_string(reply, recorded == NULL ? "" : slice_state_name(recorded->state));
+    detail->reason = wire_string(reply, recorded == NULL ? not_begun : recorded->reason);
+    if (recorded == NULL) return detail;
+    detail->text = wire_string(reply, recorded->text);
+    detail->attempt = recorded->attempt;
+    detail->since = recorded->since;
+    detail->next_retry = recorded->retry_at;
+    detail->download_bytes = recorded->download_bytes;
+    detail->download_total_bytes = recorded->download_total_bytes;
+    return detail;
+}
+
+static void add_details(struct message *reply, const struct deployment_view *view, const char *artifact)
+{
+    Pb__SliceShowReply *show = reply->body;
+    struct collecting collecting = collect(reply, view, "", artifact);
+    show->instances = arena_array(&reply->arena, collecting.count, sizeof(*show->instances));
+    for (size_t i = 0; i < collecting.count; i++)
+        show->instances[show->n_instances++] = detail_of(reply, &collecting.found[i]);
 }
 
 void deployment_queries_list_slices(struct message *reply, const struct deployment_view *view,
@@ -210,8 +262,7 @@ enum status deployment_queries_show_slice(struct message *reply, const struct de
     show->sha256 = wire_string(reply, found.slice->sha256);
     show->wanted = found.slice->instances;
     show->active = count.active;
-    deployment_queries_instances(reply, view, "", found.slice->artifact, &show->instances,
-                                 &show->n_instances);
+    add_details(reply, view, found.slice->artifact);
     add_entries(reply, endpoints, found.slice->artifact);
     return STATUS_OK;
 }

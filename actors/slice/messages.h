@@ -89,6 +89,78 @@ struct instance_serving { /* KIND_INSTANCE_SERVING, KIND_INSTANCE_GONE (actor un
     uint32_t entry_count;
 };
 
+/* node_deployment_manager -> TO_SLICE_STORE, an ask: an ACTIVE instance takes another configuration over
+ * without being stopped (the hook config_changed). DONE, or refused, and the instance goes on with the old
+ * one: NOT_FOUND (not here, or the slice has no such hook), APP_ERROR (it said no), NOT_READY (not active, or
+ * a step runs). */
+struct instance_configure { /* KIND_INSTANCE_CONFIGURE */
+    struct instance_key key;
+    const char *config; /* JSON object. */
+};
+
+/* --- what a node knows of its instances now: asked by its slice_inspector ------------------------------ */
+struct instance_ask {     /* KIND_INSTANCE_FACTS, KIND_INSTANCE_FIGURES */
+    const char *artifact; /* Exact; all its instances. */
+};
+struct instance_fact {
+    uint32_t instance;
+    /* Of TO_SLICE_STORE. */
+    const char *isolation; /* "process", "inline"; "" = not loaded; constant. */
+    const char *limits;    /* "cgroup v2", "cgroup v1", "rlimits", "none"; "" = not loaded; constant. */
+    int32_t host_pid;
+    uint64_t memory_bytes;
+    /* Of TO_NODE_DEPLOYMENT_MANAGER. */
+    uint32_t restarts;
+    const char *last_error; /* "" = none. */
+    int64_t last_error_at;  /* Unix ms. */
+};
+struct instance_facts { /* KIND_INSTANCE_FACTS_DONE, of both; each sets its own fields, the texts never NULL.
+                         */
+    const struct instance_fact *facts;
+    uint32_t count;
+};
+/* Of TO_SLICE_CALL: calls that this node's instances handled, whoever called, since each became ACTIVE. */
+struct instance_figure {
+    uint32_t instance;
+    uint64_t calls;
+    uint64_t failed; /* Of them: any outcome but OK. */
+    uint64_t p50_us;
+    uint64_t p99_us;
+};
+struct instance_figures { /* KIND_INSTANCE_FIGURES_DONE */
+    const struct instance_figure *figures;
+    uint32_t count;
+};
+/* TO_ARTIFACT_STORE tells TO_NODE_DEPLOYMENT_MANAGER, at most once a second for each artifact, how far its
+ * download is; it becomes part of the record of every instance that is LOADING it. */
+struct instance_progress { /* KIND_INSTANCE_PROGRESS */
+    const char *artifact;
+    uint64_t received_bytes;
+    uint64_t total_bytes; /* 0: the repository doesn't say. */
+};
+
+/* An instance's actor tells TO_SLICE_LOG a line: what its process printed, what its slice logged, or what the
+ * node has to say about it. Outlives the instance. */
+enum slice_line_level { LINE_DEBUG, LINE_INFO, LINE_WARN, LINE_ERROR, LINE_NODE };
+struct slice_line { /* KIND_SLICE_LINE; the message's request id is the line's. */
+    struct instance_key key;
+    enum slice_line_level level;
+    int64_t wall_ms;
+    const char *text;
+};
+
+/* slice_store -> TO_SLICE_CARRIER: the state that an instance left (the hook snapshot) when it was stopped in
+ * order, as attachment; kept until a successor took it or CARRIER_KEEP_NS passed. */
+struct slice_state_keep { /* KIND_SLICE_STATE_KEEP, a tell */
+    struct instance_key key;
+};
+/* slice_store -> TO_SLICE_CARRIER, an ask, before the first START of an instance whose slice has the hook
+ * restore: what its predecessor left, here or on another node. Answered SLICE_STATE_TAKEN, with the state as
+ * attachment, or without one: there is none. */
+struct slice_state_take { /* KIND_SLICE_STATE_TAKE */
+    struct instance_key key;
+};
+
 /* An instance's actor asks TO_SLICE_CALL on behalf of its slice. Payload = attachment. Answered
  * KIND_INVOKE_REPLY (payload = attachment) or refused with an outcome of product.md section 6. */
 struct slice_outbound {   /* KIND_SLICE_OUTBOUND */

@@ -16,23 +16,29 @@ enum slice_frame_type {  /* id        words                  number         payl
     SLICE_FRAME_LOAD,    /* step      path, artifact, node   instance       configuration; maps, creates */
     SLICE_FRAME_PROBE,   /* step      path, artifact                        maps and checks only */
     SLICE_FRAME_START,   /* step */
-    SLICE_FRAME_STOP,    /* step */
+    SLICE_FRAME_STOP,    /* step                             1 = take a snapshot before */
     SLICE_FRAME_DESTROY, /* step */
     SLICE_FRAME_HEALTH,  /* step */
     SLICE_FRAME_CALL,    /* call      caller                 entry id       request; request_id, budget_ns */
     SLICE_FRAME_CANCEL,  /* call                                            its caller has been answered */
     SLICE_FRAME_ANSWER,  /* wish                             revision       value or text; status */
+    SLICE_FRAME_CONFIGURE, /* step                                          configuration */
+    SLICE_FRAME_RESTORE, /* step                             bytes to come  a piece of a predecessor's state */
     /* From the instance. */
-    SLICE_FRAME_DONE,    /* step      text                                  entries (LOAD, PROBE); status */
+    SLICE_FRAME_DONE,    /* step      text                   hooks (LOAD)   entries (LOAD, PROBE); status */
     SLICE_FRAME_REPLY,   /* call                             handled ns     reply or text; status */
     SLICE_FRAME_INVOKE,  /* wish      target, affinity                      request; request_id, budget_ns */
     SLICE_FRAME_KV_GET,  /* wish      key */
     SLICE_FRAME_KV_PUT,  /* wish      key                    if revision    value */
     SLICE_FRAME_LOG,     /*           text                   level          request_id */
     SLICE_FRAME_METRIC,  /* 1 = gauge name                   value, or a double's bits */
+    SLICE_FRAME_STATE,   /* step                                            a piece of its snapshot (STOP) */
     SLICE_FRAME_TYPE_COUNT,
 };
 /* clang-format on */
+
+/* Of DONE after LOAD: which of the hooks that may be left out the slice has. */
+enum slice_hook { SLICE_HOOK_SNAPSHOT = 1, SLICE_HOOK_RESTORE = 2, SLICE_HOOK_CONFIG_CHANGED = 4 };
 
 enum { SLICE_FRAME_WORDS = 3, SLICE_FRAME_WORD_MAX = 4096 };
 

@@ -250,6 +250,8 @@ static void read_slice_instance(struct arena *arena, const struct value *member,
         .attempt = (uint32_t)read_number(member, "attempt"),
         .fatal = fatal,
         .retry_at = read_number(member, "retry-at"),
+        .download_bytes = read_number(member, "download-bytes"),
+        .download_total_bytes = read_number(member, "download-total-bytes"),
     };
 }
 
@@ -387,6 +389,9 @@ static struct value *instance_value(const struct slice_instance *instance)
     set_number(member, "attempt", instance->attempt);
     if (instance->state == SLICE_FAILED) value_set_boolean(member, "fatal", instance->fatal);
     if (instance->retry_at != 0) set_number(member, "retry-at", instance->retry_at);
+    if (instance->download_bytes != 0) set_number(member, "download-bytes", instance->download_bytes);
+    if (instance->download_total_bytes != 0)
+        set_number(member, "download-total-bytes", instance->download_total_bytes);
     return member;
 }
 

@@ -81,7 +81,9 @@ struct slice_instance {
     const char *text;
     uint32_t attempt;
     bool fatal;
-    uint64_t retry_at; /* Unix ms; 0 = none. */
+    uint64_t retry_at;       /* Unix ms; 0 = none. */
+    uint64_t download_bytes; /* LOADING: how far its download is; the total may be unknown: 0. */
+    uint64_t download_total_bytes;
 };
 struct slice_record {
     enum slice_state state;

@@ -444,8 +444,41 @@ static enum status check_one_owner(struct rule *rule, const struct move *move)
                      move->fact->instance, search.node);
 }
 
+/* It stays where it is and tells more (store.proto): how far its download is; or that what runs took over
+ * what a newer assignment asks for, so that nothing had to be stopped for it. */
+static bool is_remark(const struct move *move)
+{
+    return move->from == move->to && (move->to == SLICE_LOADING || move->to == SLICE_ACTIVE);
+}
+
+/* Has a download come further? Only for the assignment that it was begun for. */
+static bool tells_progress(const struct move *move, const struct slice_instance *running)
+{
+    const Pb__OpSliceFact *fact = move->fact;
+    if (running->rev != fact->allocation_revision) return false;
+    return fact->download_bytes != running->download_bytes ||
+           fact->download_total_bytes != running->download_total_bytes;
+}
+
+static enum status check_remark(struct rule *rule, const struct move *move)
+{
+    struct allocation allocation;
+    enum status status = read_before(rule, move->allocation_key, &allocation);
+    if (status != STATUS_OK) return status;
+    const struct allocation_instance *assigned = slice_allocation_find(&allocation, move->fact->instance);
+    const struct slice_instance *running = slice_record_find(&move->record, move->fact->instance);
+    uint64_t rev = move->fact->allocation_revision;
+    CHECK(running != NULL); /* It has a state. */
+    bool adopts = assigned != NULL && assigned->rev == rev && running->rev != rev;
+    if (move->to == SLICE_LOADING ? tells_progress(move, running) : adopts) return STATUS_OK;
+    MARK("slice_rules.remark_is_old");
+    return error_set(rule->error, STATUS_CONFLICT, "%s#%u on node %s: nothing is new", move->fact->artifact,
+                     move->fact->instance, move->node);
+}
+
 static enum status check_move(struct rule *rule, const struct move *move)
 {
+    if (is_remark(move)) return check_remark(rule, move);
     if (!slice_state_allows(move->from, move->to))
         return error_set(rule->error, STATUS_CONFLICT,
                          "%s#%u on node %s: %s to %s is no move of its lifecycle", move->fact->artifact,
@@ -460,12 +493,24 @@ static enum status check_move(struct rule *rule, const struct move *move)
     return move->to == SLICE_LOAD ? check_one_owner(rule, move) : STATUS_OK;
 }
 
-/* The record with this instance moved: the rest stays, the whole is as far as its least advanced. */
-static struct slice_record moved_record(struct rule *rule, const struct move *move, uint64_t incarnation)
+/* What a remark adds to what was there: `since` and the deadline are still those of the state. */
+static struct slice_instance remarked(const struct move *move, const struct slice_instance *was)
+{
+    struct slice_instance instance = *was;
+    if (move->to == SLICE_ACTIVE) instance.rev = move->fact->allocation_revision;
+    else {
+        instance.download_bytes = move->fact->download_bytes;
+        instance.download_total_bytes = move->fact->download_total_bytes;
+    }
+    return instance;
+}
+
+static struct slice_instance moved(const struct rule *rule, const struct move *move)
 {
     const Pb__OpSliceFact *fact = move->fact;
     const struct slice_instance *was = slice_record_find(&move->record, fact->instance);
-    const struct slice_instance changed = {
+    if (is_remark(move)) return remarked(move, was);
+    return (struct slice_instance){
         .instance = fact->instance,
         .state = move->to,
         .rev = was == NULL ? fact->allocation_revision : was->rev,
@@ -477,6 +522,13 @@ static struct slice_record moved_record(struct rule *rule, const struct move *mo
         .fatal = fact->fatal,
         .retry_at = fact->retry_at,
     };
+}
+
+/* The record with this instance moved: the rest stays, the whole is as far as its least advanced. */
+static struct slice_record moved_record(struct rule *rule, const struct move *move, uint64_t incarnation)
+{
+    const Pb__OpSliceFact *fact = move->fact;
+    const struct slice_instance changed = moved(rule, move);
     uint32_t count = 0;
     struct slice_instance *instances =
         arena_array(&rule->arena, (size_t)move->record.instance_count + 1, sizeof(*instances));
@@ -512,7 +564,7 @@ static void add_move_event(struct rule *rule, const struct move *move)
 {
     const Pb__OpSliceFact *fact = move->fact;
     const char *type = NULL;
-    if (move->to == SLICE_ACTIVE) type = "instance.active";
+    if (move->to == SLICE_ACTIVE) type = is_remark(move) ? "instance.configured" : "instance.active";
     if (move->to == SLICE_FAILED && !is_cancelled(fact)) type = "instance.failed";
     if (move->to == SLICE_DEACTIVATE && fact->reason[0] != '\0') type = "instance.crashed";
     if (type == NULL) return;

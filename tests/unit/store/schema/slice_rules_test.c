@@ -102,6 +102,7 @@ struct fact {
     uint64_t rev;
     const char *reason;
     uint32_t attempt;
+    uint64_t download_bytes;
 };
 
 static enum status tell(struct fixture *fixture, const struct fact *fact)
@@ -117,6 +118,7 @@ static enum status tell(struct fixture *fixture, const struct fact *fact)
     told->allocation_revision = fact->rev;
     told->reason = arena_strdup(&fixture->arena, fact->reason == NULL ? "" : fact->reason);
     told->attempt = fact->attempt;
+    told->download_bytes = fact->download_bytes;
     if (strcmp(fact->state, "ACTIVE") == 0) {
         told->entries = arena_array(&fixture->arena, 1, sizeof(char *));
         told->entries[0] = entry;
@@ -313,6 +315,52 @@ static void withdrawn_instances_can_always_leave(void **unused)
         assert_int_equal(agreed_count(&fixture->agreed, "slices/"), 0);
         (void)tear_down(&state);
     }
+}
+
+/* A remark: the state stays, and so does what else was said of it. */
+static void progress_of_a_download_is_a_remark(void **state)
+{
+    struct fixture *fixture = *state;
+    assign(fixture);
+    travel(fixture, SLICE_LOADING);
+    struct fact fact = { .node = "node-1",
+                         .incarnation = 1,
+                         .instance = 1,
+                         .state = "LOADING",
+                         .rev = fixture->rev,
+                         .download_bytes = 4096 };
+    assert_int_equal(tell(fixture, &fact), STATUS_OK);
+    const char *record = text_of(fixture, "slices/node-1/" TAX);
+    assert_non_null(strstr(record, "\"download-bytes\":4096"));
+    assert_non_null(strstr(record, "\"state\":\"LOADING\""));
+    assert_int_equal(tell(fixture, &fact), STATUS_CONFLICT); /* Nothing is new. */
+    fact.download_bytes = 8192;
+    fact.rev++;
+    assert_int_equal(tell(fixture, &fact), STATUS_CONFLICT); /* Of another assignment. */
+    assert_int_equal(move(fixture, "LOADED"), STATUS_OK);
+    assert_null(strstr(text_of(fixture, "slices/node-1/" TAX), "download-bytes"));
+}
+
+/* What runs took the newer assignment's configuration over: nothing stops, and it stands for that one. */
+static void running_instances_take_an_assignment_over(void **state) /* DEP4 */
+{
+    struct fixture *fixture = *state;
+    assign(fixture);
+    travel(fixture, SLICE_ACTIVE);
+    assert_int_equal(move(fixture, "ACTIVE"), STATUS_CONFLICT); /* It stands for it already. */
+    assert_int_equal(put(fixture, "allocations/" TAX "/node-1", allocation_text(fixture, "{\"instance\":1}")),
+                     STATUS_OK);
+    struct fact late = {
+        .node = "node-1", .incarnation = 1, .instance = 1, .state = "ACTIVE", .rev = fixture->rev
+    };
+    fixture->rev = fixture->agreed.index;
+    assert_int_equal(tell(fixture, &late), STATUS_CONFLICT); /* Under the former assignment. */
+    assert_int_equal(move(fixture, "ACTIVE"), STATUS_OK);
+    assert_int_equal(agreed_count(&fixture->agreed, "endpoints/" TAX "/"), 1);
+    const char *rev = arena_printf(&fixture->arena, "\"rev\":%llu", (unsigned long long)fixture->rev);
+    assert_non_null(strstr(text_of(fixture, "slices/node-1/" TAX), rev));
+    assert_int_equal(delete_key(fixture, "allocations/" TAX "/node-1"), STATUS_OK);
+    assert_int_equal(move(fixture, "ACTIVE"), STATUS_CONFLICT); /* Withdrawn. */
 }
 
 static void reassigned_instances_start_over(void **state)
@@ -531,6 +579,8 @@ int main(void)
         RULE_TEST(lost_nodes_say_nothing),
         RULE_TEST(ascent_needs_the_allocation),
         cmocka_unit_test(withdrawn_instances_can_always_leave),
+        RULE_TEST(progress_of_a_download_is_a_remark),
+        RULE_TEST(running_instances_take_an_assignment_over),
         RULE_TEST(reassigned_instances_start_over),
         RULE_TEST(instance_has_one_live_owner),
         RULE_TEST(endpoints_follow_the_state),
