@@ -174,11 +174,11 @@ enum kind_flag {
     PB(415, CALL_REPLY, call_reply, NOBODY, 0)                                                               \
     PB(416, INVOKE_REQUEST, invoke_request, SLICE_CALL, 0)                                                   \
     PB(417, INVOKE_REPLY, invoke_reply, NOBODY, 0)                                                           \
-    PB(460, SLICE_LOGS_REQUEST, slice_logs_request, SLICE_INSPECTOR, KIND_FROM_CLIENT)                       \
+    PB(460, SLICE_LOGS_REQUEST, slice_logs_request, SLICE_INSPECTOR, 0)                                      \
     PB(461, SLICE_LOGS_REPLY, slice_logs_reply, NOBODY, 0)                                                   \
-    PB(462, SLICE_RESTART_REQUEST, slice_restart_request, CLUSTER_DEPLOYMENT_MANAGER, KIND_FROM_CLIENT)      \
+    PB(462, SLICE_RESTART_REQUEST, slice_restart_request, CLUSTER_DEPLOYMENT_MANAGER, 0)                     \
     PB(463, SLICE_RESTART_REPLY, slice_restart_reply, NOBODY, 0)                                             \
-    PB(464, SLICE_EXPLAIN_REQUEST, slice_explain_request, CLUSTER_DEPLOYMENT_MANAGER, KIND_FROM_CLIENT)      \
+    PB(464, SLICE_EXPLAIN_REQUEST, slice_explain_request, CLUSTER_DEPLOYMENT_MANAGER, 0)                     \
     PB(465, SLICE_EXPLAIN_REPLY, slice_explain_reply, NOBODY, 0)                                             \
     PB(466, SLICE_FACTS_REQUEST, slice_facts_request, SLICE_INSPECTOR, 0)                                    \
     PB(467, SLICE_FACTS_REPLY, slice_facts_reply, NOBODY, 0)                                                 \
