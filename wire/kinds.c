@@ -6,6 +6,7 @@
 #include "runtime/base/text.h"
 #include "wire/proto/codec.h"
 
+#include "wire/proto/artifact.pb-c.h"
 #include "wire/proto/cluster.pb-c.h"
 #include "wire/proto/consensus.pb-c.h"
 #include "wire/proto/envelope.pb-c.h"

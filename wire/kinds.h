@@ -37,7 +37,8 @@
     NAME(36, SLICE_LOG, "slice_log")                                                                         \
     NAME(37, SLICE_CARRIER, "slice_carrier")                                                                 \
     NAME(18, VOTER_KEEPER, "voter_keeper")                                                                   \
-    NAME(19, TELEMETRY, "telemetry")
+    NAME(19, TELEMETRY, "telemetry")                                                                         \
+    NAME(25, ARTIFACT_KEEPER, "artifact_keeper")
 
 enum actor_address {
     TO_NOBODY = 0,
@@ -174,6 +175,18 @@ enum kind_flag {
     PB(415, CALL_REPLY, call_reply, NOBODY, 0)                                                               \
     PB(416, INVOKE_REQUEST, invoke_request, SLICE_CALL, 0)                                                   \
     PB(417, INVOKE_REPLY, invoke_reply, NOBODY, 0)                                                           \
+    PB(430, ARTIFACT_PUSH_REQUEST, artifact_push_request, ARTIFACT_KEEPER, 0)                                \
+    PB(431, ARTIFACT_PUSH_REPLY, artifact_push_reply, NOBODY, 0)                                             \
+    PB(432, ARTIFACT_LIST_REQUEST, artifact_list_request, ARTIFACT_KEEPER, 0)                                \
+    PB(433, ARTIFACT_LIST_REPLY, artifact_list_reply, NOBODY, 0)                                             \
+    PB(434, ARTIFACT_SHOW_REQUEST, artifact_show_request, ARTIFACT_KEEPER, 0)                                \
+    PB(435, ARTIFACT_SHOW_REPLY, artifact_show_reply, NOBODY, 0)                                             \
+    PB(436, ARTIFACT_DELETE_REQUEST, artifact_delete_request, ARTIFACT_KEEPER, KIND_FROM_CLIENT)             \
+    PB(437, ARTIFACT_DELETE_REPLY, artifact_delete_reply, NOBODY, 0)                                         \
+    PB(438, ARTIFACT_COPY_REQUEST, artifact_copy_request, ARTIFACT_STORE, 0)                                 \
+    PB(439, ARTIFACT_COPY_REPLY, artifact_copy_reply, NOBODY, 0)                                             \
+    PB(440, ARTIFACT_PIECE_REQUEST, artifact_piece_request, ARTIFACT_STORE, 0)                               \
+    PB(441, ARTIFACT_PIECE_REPLY, artifact_piece_reply, NOBODY, 0)                                           \
     PB(460, SLICE_LOGS_REQUEST, slice_logs_request, SLICE_INSPECTOR, 0)                                      \
     PB(461, SLICE_LOGS_REPLY, slice_logs_reply, NOBODY, 0)                                                   \
     PB(462, SLICE_RESTART_REQUEST, slice_restart_request, CLUSTER_DEPLOYMENT_MANAGER, 0)                     \
@@ -197,6 +210,7 @@ enum kind_flag {
     /* 1150-1159 local: downloads (runtime/port/fetch.h) */                                                  \
     LOCAL(1150, FETCH)                                                                                       \
     LOCAL(1151, FETCHED)                                                                                     \
+    LOCAL(1152, FETCH_PROGRESS)                                                                              \
     /* 1200-1299 local: consensus (wire/local.h, actors/consensus/messages.h) */                             \
     LOCAL(1200, ROLE_CHANGED)                                                                                \
     LOCAL(1201, ROLE_SUBSCRIBE)                                                                              \
@@ -276,6 +290,16 @@ enum kind_flag {
     LOCAL(1414, NODE_DEPLOYMENT_TIMER)                                                                       \
     LOCAL(1415, SLICE_CALL_TIMER)                                                                            \
     LOCAL(1416, INSTANCE_PROBE)                                                                              \
+    /* 1420-1429: artifact_store and artifact_keeper (actors/slice/artifact_messages.h) */                   \
+    LOCAL(1420, ARTIFACT_RECEIVE)                                                                            \
+    LOCAL(1421, ARTIFACT_RECEIVED)                                                                           \
+    LOCAL(1422, ARTIFACT_PINS)                                                                               \
+    LOCAL(1423, ARTIFACT_PINNED)                                                                             \
+    LOCAL(1424, ARTIFACT_LOCATE)                                                                             \
+    LOCAL(1425, ARTIFACT_LOCATED)                                                                            \
+    LOCAL(1426, ARTIFACT_DAMAGED)                                                                            \
+    LOCAL(1428, ARTIFACT_KEEPER_TICK)                                                                        \
+    LOCAL(1429, ARTIFACT_STORE_TICK)                                                                         \
     LOCAL(1440, INSTANCE_FIGURES)                                                                            \
     LOCAL(1441, INSTANCE_FIGURES_DONE)                                                                       \
     LOCAL(1442, INSTANCE_FACTS)                                                                              \

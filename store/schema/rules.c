@@ -3,6 +3,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/text.h"
+#include "store/schema/artifact_rules.h"
 #include "store/schema/cluster.h"
 #include "store/schema/cluster_checkpoint.h"
 #include "store/schema/cluster_members.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 
 /* Who answers for a key. What no domain keeps is the clients' own. */
-enum domain { DOMAIN_CLIENTS, DOMAIN_SLICE, DOMAIN_CLUSTER, DOMAIN_STORE, DOMAIN_DERIVED };
+enum domain { DOMAIN_CLIENTS, DOMAIN_SLICE, DOMAIN_ARTIFACT, DOMAIN_CLUSTER, DOMAIN_STORE, DOMAIN_DERIVED };
 
 static const struct {
     const char *prefix;
@@ -26,7 +27,7 @@ static const struct {
     { "config/no-ops", DOMAIN_STORE },     { "config/members", DOMAIN_DERIVED },
     { "config/retired/", DOMAIN_DERIVED }, { "config/wishes/", DOMAIN_DERIVED },
     { "config/labels/", DOMAIN_DERIVED },  { "config/checkpoint", DOMAIN_DERIVED },
-    { "config/alarms/", DOMAIN_DERIVED },
+    { "config/alarms/", DOMAIN_DERIVED },  { "artifacts/", DOMAIN_ARTIFACT },
 };
 
 static enum domain domain_of(const char *key)
@@ -65,7 +66,7 @@ static enum status check_key_right(const struct kv_context *context, const char 
         return STATUS_DENIED;
     }
     bool node = origin == PB__ORIGIN__ORIGIN_NODE;
-    if (domain != DOMAIN_SLICE && node) {
+    if (domain != DOMAIN_SLICE && domain != DOMAIN_ARTIFACT && node) {
         return error_set(error, STATUS_DENIED, "%.200s is not a node's to write", key);
     }
     return STATUS_OK;
@@ -96,6 +97,7 @@ static enum status rules_put(struct kv_txn *txn, const struct kv_context *contex
     if (status == STATUS_OK) status = check_space(txn, context, put->key, error);
     if (status != STATUS_OK) return status;
     if (domain == DOMAIN_SLICE) return slice_rules_put(txn, context, put, error);
+    if (domain == DOMAIN_ARTIFACT) return artifact_rules_put(txn, context, put, error);
     if (domain == DOMAIN_CLUSTER) return cluster_rules_put(txn, context, put, error);
     if (put->lease[0] != '\0' && !cluster_lease_exists(txn, put->lease)) {
         return error_set(error, STATUS_CONFLICT, "nobody holds lease \"%.128s\"", put->lease);
@@ -111,6 +113,7 @@ static enum status rules_delete(struct kv_txn *txn, const struct kv_context *con
     enum status status = check_write(txn, context, key, domain, error);
     if (status != STATUS_OK) return status;
     if (domain == DOMAIN_SLICE) return slice_rules_delete(txn, context, key, error);
+    if (domain == DOMAIN_ARTIFACT) return artifact_rules_delete(txn, context, key, error);
     if (domain == DOMAIN_CLUSTER) return cluster_rules_delete(txn, context, key, error);
     (void)kv_txn_delete(txn, key);
     return STATUS_OK;
