@@ -27,7 +27,8 @@ enum slice_frame_type {  /* id        words                  number         payl
     /* From the instance. */
     SLICE_FRAME_DONE,    /* step      text                   hooks (LOAD)   entries (LOAD, PROBE); status */
     SLICE_FRAME_REPLY,   /* call                             handled ns     reply or text; status */
-    SLICE_FRAME_INVOKE,  /* wish      target, affinity                      request; request_id, budget_ns */
+    SLICE_FRAME_INVOKE,  /* wish      target, affinity, key  parent call    request; request_id, budget_ns,
+                                                               status: 1 = it chose budget_ns itself */
     SLICE_FRAME_KV_GET,  /* wish      key */
     SLICE_FRAME_KV_PUT,  /* wish      key                    if revision    value */
     SLICE_FRAME_LOG,     /*           text                   level          request_id */

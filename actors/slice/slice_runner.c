@@ -227,6 +227,13 @@ static void host_reply(const struct aether_host *host, struct aether_call *handl
     call_end(runner, call);
 }
 
+static int32_t host_is_cancelled(const struct aether_host *host, const struct aether_call *handle)
+{
+    struct slice_runner *runner = runner_of(host);
+    const struct call *call = call_of(runner, handle);
+    return call == NULL || call->given_up || now_ns(runner) >= call->deadline_ns;
+}
+
 static void *host_alloc(const struct aether_host *host, struct aether_call *handle, size_t size)
 {
     struct call *call = call_of(runner_of(host), handle);
@@ -256,12 +263,15 @@ static int32_t host_invoke(const struct aether_host *host, const struct aether_i
 {
     struct slice_runner *runner = runner_of(host);
     struct wish *wish;
-    if (invoke->size < sizeof *invoke) return AETHER_INVALID;
+    if (invoke->size < offsetof(struct aether_invoke, idempotency_key)) return AETHER_INVALID;
+    bool has_key = invoke->size >= sizeof *invoke && invoke->idempotency_key != NULL; /* Since minor 1. */
+    const char *key = has_key ? invoke->idempotency_key : "";
     const char *affinity = invoke->affinity != NULL ? invoke->affinity : "";
-    if (strlen(affinity) >= AETHER_NAME_MAX) return AETHER_INVALID;
+    if (strlen(affinity) >= AETHER_NAME_MAX || strlen(key) >= AETHER_NAME_MAX) return AETHER_INVALID;
+    const struct call *parent = call_of(runner, invoke->parent);
+    if (invoke->parent != NULL && parent == NULL) return AETHER_CANCELLED; /* It was answered before. */
     int32_t status = wish_begin(runner, invoke->target, invoke->payload.size, done, context, &wish);
     if (status != AETHER_OK) return status;
-    const struct call *parent = call_of(runner, invoke->parent);
     int64_t budget_ns = invoke->timeout_ns > 0 ? invoke->timeout_ns : SECONDS(30);
     struct request_id request_id = { 0 };
     if (parent != NULL) {
@@ -271,7 +281,9 @@ static int32_t host_invoke(const struct aether_host *host, const struct aether_i
     }
     emit(runner, &(struct slice_frame){ .type = SLICE_FRAME_INVOKE,
                                         .id = wish->number,
-                                        .words = { invoke->target, affinity },
+                                        .number = parent != NULL ? parent->id : 0,
+                                        .status = invoke->timeout_ns > 0 ? 1 : 0,
+                                        .words = { invoke->target, affinity, key },
                                         .budget_ns = budget_ns,
                                         .request_id = request_id,
                                         .payload = invoke->payload.data,
@@ -647,6 +659,7 @@ static const struct aether_host host_table = {
     .count = host_count,
     .gauge = host_gauge,
     .explain = host_explain,
+    .is_cancelled = host_is_cancelled,
 };
 
 struct slice_runner *slice_runner_create(const struct slice_runner_options *options)

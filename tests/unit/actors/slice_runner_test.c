@@ -86,7 +86,7 @@ static void on_handle(void *instance, struct aether_call *call, const struct aet
         assert_int_equal(memory[99], 0);
         slice.held = call;
     } else {
-        struct aether_invoke invoke = { sizeof invoke, "g:a/e", request->payload, call, 0, NULL };
+        struct aether_invoke invoke = { sizeof invoke, "g:a/e", request->payload, call, 0, NULL, "k-1" };
         assert_int_equal(host->invoke(host, &invoke, on_answered, context), AETHER_OK);
         slice.held = call;
     }
@@ -405,6 +405,9 @@ static void a_wish_inherits_and_completes_once(void **unused)
     call(world, 10, ENTRY_ASK, "question");
     struct slice_frame wish = heard(world, SLICE_FRAME_INVOKE);
     assert_string_equal(wish.words[0], "g:a/e");
+    assert_string_equal(wish.words[2], "k-1");
+    assert_int_equal(wish.number, 10); /* Its parent, by the node's number. */
+    assert_int_equal(wish.status, 0);  /* It left the deadline to others. */
     assert_true(wish.request_id.high == 5 && wish.request_id.low == 6);
     assert_true(wish.budget_ns == SECONDS(2)); /* 30 s by default, but its parent has 2 s left. */
     uint64_t id = wish.id;
@@ -417,6 +420,53 @@ static void a_wish_inherits_and_completes_once(void **unused)
     say(world,
         (struct slice_frame){ .type = SLICE_FRAME_ANSWER, .id = id, .payload = "x", .payload_size = 1 });
     assert_string_equal(slice.wish_value, "");
+    world_destroy(&world);
+}
+
+static void a_slice_learns_that_nobody_waits(void **unused)
+{
+    (void)unused;
+    struct world *world = started();
+    const struct aether_host *host = slice.host;
+    assert_true(AETHER_HOST_HAS(host, is_cancelled));
+    call(world, 10, ENTRY_LATER, "a");
+    struct aether_call *held = slice.held;
+    assert_false(host->is_cancelled(host, held));
+    say(world, (struct slice_frame){ .type = SLICE_FRAME_CANCEL, .id = 10 });
+    assert_true(host->is_cancelled(host, held));
+    host->reply(host, held, AETHER_OK, bytes_of("late"));
+    heard_nothing(world);
+    assert_true(host->is_cancelled(host, held)); /* Answered: nobody waits either. */
+    call(world, 11, ENTRY_LATER, "b");
+    world->now_ns += SECONDS(3); /* Past its deadline. */
+    assert_true(host->is_cancelled(host, slice.held));
+    world_destroy(&world);
+}
+
+/* What was compiled against minor 0 says a shorter size; what names an ended parent asks for nobody. */
+static void invokes_of_an_older_minor_and_of_ended_parents(void **unused)
+{
+    (void)unused;
+    struct world *world = started();
+    const struct aether_host *host = slice.host;
+    static char context[] = "ctx";
+    call(world, 10, ENTRY_LATER, "a");
+    struct aether_invoke invoke = { .size = offsetof(struct aether_invoke, idempotency_key),
+                                    .target = "g:a/e",
+                                    .timeout_ns = SECONDS(1),
+                                    .idempotency_key = "not read" };
+    assert_int_equal(host->invoke(host, &invoke, on_answered, context), AETHER_OK);
+    struct slice_frame wish = heard(world, SLICE_FRAME_INVOKE);
+    assert_true(wish.number == 0 && wish.status == 1);
+    assert_string_equal(wish.words[2] == NULL ? "" : wish.words[2], "");
+    invoke.size--;
+    assert_int_equal(host->invoke(host, &invoke, on_answered, context), AETHER_INVALID);
+    invoke.size = sizeof invoke;
+    invoke.parent = slice.held;
+    host->reply(host, slice.held, AETHER_OK, bytes_of("done"));
+    (void)heard(world, SLICE_FRAME_REPLY);
+    assert_int_equal(host->invoke(host, &invoke, on_answered, context), AETHER_CANCELLED);
+    heard_nothing(world);
     world_destroy(&world);
 }
 
@@ -503,6 +553,8 @@ int main(void)
         cmocka_unit_test(calls_are_answered_once),
         cmocka_unit_test(a_late_reply_goes_nowhere_and_concurrency_is_kept),
         cmocka_unit_test(a_wish_inherits_and_completes_once),
+        cmocka_unit_test(a_slice_learns_that_nobody_waits),
+        cmocka_unit_test(invokes_of_an_older_minor_and_of_ended_parents),
         cmocka_unit_test(wishes_have_their_time_and_limits),
         cmocka_unit_test(timers_fire_when_due_and_not_when_cancelled),
         cmocka_unit_test(metrics_and_health_are_told_together),

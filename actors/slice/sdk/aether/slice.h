@@ -54,7 +54,8 @@
  *
  * DEADLINES. A call brings a deadline; a call made on behalf of it (aether_invoke.parent) never gets more
  * time than is left. When the deadline passes, the caller has been told DEADLINE already; a late reply is
- * dropped without harm. host->now_ns says what time it is on the clock that deadlines use.
+ * dropped without harm. host->now_ns says what time it is on the clock that deadlines use. A caller that
+ * withdraws its call, or goes away, cancels it and what was called on its behalf: see host->is_cancelled.
  *
  * GROWTH. Structs start with, or their table carries, their size, and only grow at the end. A host takes any
  * slice of its own ABI major; ask AETHER_HOST_HAS before using a function that a later minor version added.
@@ -71,7 +72,7 @@ extern "C" {
 
 #define AETHER_SLICE_MAGIC UINT64_C(0x4543494c53454100) /* The bytes 0, "AESLICE", little-endian. */
 #define AETHER_ABI_MAJOR   1                            /* Another major is another contract: refused. */
-#define AETHER_ABI_MINOR   0 /* Grows when something is added at the end of a struct. */
+#define AETHER_ABI_MINOR   1 /* Grows when something is added at the end of a struct. */
 
 #define AETHER_EXPORT __attribute__((visibility("default")))
 
@@ -124,7 +125,7 @@ struct aether_request {
     struct aether_bytes payload; /* As the caller sent it; by custom JSON. */
     int64_t deadline_ns;         /* On host->now_ns' clock. */
     uint64_t request_id[2];      /* 128 bits, the same through all nested calls; for logs. */
-    const char *caller;          /* "cli", or group:artifact#instance@node; for logs, not for trust. */
+    const char *caller; /* "client-HEX@node", or group:artifact:version#instance@node; not for trust. */
 };
 
 /* The end of an invoke, kv_get or kv_put; runs once, on the instance's thread, never inside the function that
@@ -145,9 +146,13 @@ struct aether_invoke {
     uint32_t size;      /* sizeof(struct aether_invoke) */
     const char *target; /* "group:artifact/entry" or "group:artifact:version/entry" */
     struct aether_bytes payload;
-    struct aether_call *parent; /* On whose behalf: its request id and deadline are inherited. NULL = none. */
+    struct aether_call *parent; /* On whose behalf: its request id and deadline are inherited, and when it
+                                   ends, however it ends, this call ends CANCELLED. NULL = none. */
     int64_t timeout_ns;         /* 0 = 30 s; the parent's deadline caps it. */
     const char *affinity;       /* Calls with one key go to one instance while it lives. NULL = none. */
+    /* Since minor 1. Calls with one key and one payload run once, and hear one answer, while their instance's
+     * node lives and for five minutes; such a call may be tried again after a failure. NULL = none. */
+    const char *idempotency_key;
 };
 
 /* Valid from create until destroy returns; pass it back as the first argument. Functions that return int32_t
@@ -172,11 +177,14 @@ struct aether_host {
     void (*cancel)(const struct aether_host *host, uint64_t timer); /* Fired, or 0, is fine. */
 
     /* Answers a call, once; the handle is invalid from then on. status is AETHER_OK (payload: the answer) or
-     * another status (payload: a text for the caller). */
+     * another status (payload: a text for the caller): APP_ERROR, INVALID, UNAUTHENTICATED, DENIED,
+     * VERSION_MISMATCH, DEADLINE and CANCELLED reach the caller as they are. NOT_READY and OVERLOADED say
+     * that nothing was done: the cluster may try another instance. Any other arrives as APP_ERROR, its word
+     * before the text. */
     void (*reply)(const struct aether_host *host, struct aether_call *call, int32_t status,
                   struct aether_bytes payload);
-    /* Calls another slice, wherever it runs; at most once (it is retried only when it surely did not start).
-     */
+    /* Calls another slice, wherever it runs; at most once: it is tried again only when it surely did not
+     * start, or twice is harmless (flags of its entry, idempotency_key). CANCELLED: the parent has ended. */
     int32_t (*invoke)(const struct aether_host *host, const struct aether_invoke *invoke, aether_done *done,
                       void *context);
     /* Memory that lives as long as the call: zeroed, aligned to 16. NULL: more than 16 MiB for one call. */
@@ -203,6 +211,11 @@ struct aether_host {
     void (*gauge)(const struct aether_host *host, const char *name, double value);
     /* Why the running hook is about to fail, for people; the last text counts. */
     void (*explain)(const struct aether_host *host, const char *text);
+
+    /* Since minor 1: ask AETHER_HOST_HAS(host, is_cancelled). Not 0: nobody awaits this call's answer any
+     * more (its caller withdrew it or went away, its deadline passed); replying is fine, and goes nowhere.
+     * It changes between hooks, never inside one: long work asks at its timers and completions. */
+    int32_t (*is_cancelled)(const struct aether_host *host, const struct aether_call *call);
 };
 
 #define AETHER_ANY_REVISION UINT64_MAX
@@ -220,10 +233,10 @@ enum aether_entry_flag {
 };
 
 struct aether_entry {
-    const char *name;         /* As callers write it: letters, digits, - _ .; at most 63; unique. */
-    uint32_t id;              /* Stable: keep it through all versions, never reuse one. */
-    uint32_t flags;           /* enum aether_entry_flag */
-    uint32_t deadline_ms;     /* When the caller names none; 0 = the cluster's (30 s). */
+    const char *name;     /* As callers write it: letters, digits, - _ .; at most 63; unique. */
+    uint32_t id;          /* Stable: keep it through all versions, never reuse one. */
+    uint32_t flags;       /* enum aether_entry_flag */
+    uint32_t deadline_ms; /* When the caller names none; 0 = the cluster's, 30 s, which is also the most. */
     uint32_t concurrency_max; /* Calls you hold unanswered at a time; 0 = AETHER_CALLS_MAX. */
 };
 
