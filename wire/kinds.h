@@ -187,6 +187,10 @@ enum kind_flag {
     PB(439, ARTIFACT_COPY_REPLY, artifact_copy_reply, NOBODY, 0)                                             \
     PB(440, ARTIFACT_PIECE_REQUEST, artifact_piece_request, ARTIFACT_STORE, 0)                               \
     PB(441, ARTIFACT_PIECE_REPLY, artifact_piece_reply, NOBODY, 0)                                           \
+    PB(450, CALL_WITHDRAW, call_withdraw, SLICE_CALL, KIND_FROM_CLIENT)                                      \
+    PB(451, INVOKE_WITHDRAW, invoke_withdraw, SLICE_CALL, 0)                                                 \
+    PB(452, CALL_STATS_REQUEST, call_stats_request, SLICE_CALL, 0)                                           \
+    PB(453, CALL_STATS_REPLY, call_stats_reply, NOBODY, 0)                                                   \
     PB(460, SLICE_LOGS_REQUEST, slice_logs_request, SLICE_INSPECTOR, 0)                                      \
     PB(461, SLICE_LOGS_REPLY, slice_logs_reply, NOBODY, 0)                                                   \
     PB(462, SLICE_RESTART_REQUEST, slice_restart_request, CLUSTER_DEPLOYMENT_MANAGER, 0)                     \
@@ -197,10 +201,6 @@ enum kind_flag {
     PB(467, SLICE_FACTS_REPLY, slice_facts_reply, NOBODY, 0)                                                 \
     PB(468, SLICE_CARRY_REQUEST, slice_carry_request, SLICE_CARRIER, 0)                                      \
     PB(469, SLICE_CARRY_REPLY, slice_carry_reply, NOBODY, 0)                                                 \
-    PB(450, CALL_WITHDRAW, call_withdraw, SLICE_CALL, KIND_FROM_CLIENT)                                      \
-    PB(451, INVOKE_WITHDRAW, invoke_withdraw, SLICE_CALL, 0)                                                 \
-    PB(452, CALL_STATS_REQUEST, call_stats_request, SLICE_CALL, 0)                                           \
-    PB(453, CALL_STATS_REPLY, call_stats_reply, NOBODY, 0)                                                   \
     /* 500-599 gateway */                                                                                    \
     PB(500, GATEWAY_FORWARD, gateway_forward, COMMAND_GATEWAY, 0)                                            \
     /* 1100-1199 local: transport (runtime/port/transport.h) */                                              \
@@ -304,6 +304,9 @@ enum kind_flag {
     LOCAL(1426, ARTIFACT_DAMAGED)                                                                            \
     LOCAL(1428, ARTIFACT_KEEPER_TICK)                                                                        \
     LOCAL(1429, ARTIFACT_STORE_TICK)                                                                         \
+    /* 1430-1439: calls (actors/slice/messages.h) */                                                         \
+    LOCAL(1430, CALL_WITHDRAWN)                                                                              \
+    LOCAL(1431, INVOKE_WITHDRAWN)                                                                            \
     LOCAL(1440, INSTANCE_FIGURES)                                                                            \
     LOCAL(1441, INSTANCE_FIGURES_DONE)                                                                       \
     LOCAL(1442, INSTANCE_FACTS)                                                                              \
@@ -314,9 +317,6 @@ enum kind_flag {
     LOCAL(1447, SLICE_STATE_TAKE)                                                                            \
     LOCAL(1448, SLICE_STATE_TAKEN)                                                                           \
     LOCAL(1449, INSTANCE_PROGRESS)                                                                           \
-    /* 1430-1439: calls (actors/slice/messages.h) */                                                         \
-    LOCAL(1430, CALL_WITHDRAWN)                                                                              \
-    LOCAL(1431, INVOKE_WITHDRAWN)                                                                            \
     /* 1450-1479: between slice_store, an instance's actor and the doorbell (actors/slice/instance.h) */     \
     LOCAL(1450, SLICE_STEP)                                                                                  \
     LOCAL(1451, SLICE_STEP_DONE)                                                                             \
