@@ -26,6 +26,11 @@ bool interrupt_came(void)
     return came != 0;
 }
 
+void interrupt_forget(void)
+{
+    came = 0;
+}
+
 void interrupt_wait(int64_t duration_ns)
 {
     if (!interrupt_came()) (void)poll(NULL, 0, (int)(duration_ns / MILLISECONDS(1)));

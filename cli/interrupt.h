@@ -7,6 +7,7 @@
 
 void interrupt_catch(void); /* From now on signals are noted; waiting system calls return early. */
 bool interrupt_came(void);
+void interrupt_forget(void);              /* Whether another one comes is to be seen. */
 void interrupt_wait(int64_t duration_ns); /* Until a signal comes, at most so long. */
 
 #endif

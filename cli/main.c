@@ -1,6 +1,7 @@
 /* aether: the command line. Words become a row of the table of commands; a node carries it out. */
 #include "cli/argv.h"
 #include "cli/command.h"
+#include "cli/dev.h"
 #include "cli/failure.h"
 #include "cli/help.h"
 #include "cli/local_restore.h"
@@ -35,6 +36,7 @@ static int run_command(struct argv *argv)
 {
     if (argv->command->local_request == NULL) return command_run(argv);
     if (strcmp(argv->command->name, "cluster restore") == 0) return local_restore_run(argv);
+    if (strcmp(argv->command->name, "dev") == 0) return dev_run(argv);
     return slice_tool_run(argv);
 }
 

@@ -29,6 +29,7 @@ static const char snapshot_suffix[] = "-SNAPSHOT";
 
 struct push {
     const struct slice_tool *tool;
+    bool replaces;      /* Even a released version. */
     struct text object; /* The whole file. */
     const char *group;
     const char *name;
@@ -235,7 +236,7 @@ static enum status look_at_present(const struct push *push, bool *out_same, stru
     *out_same = status == STATUS_OK && present.size == push->object.size &&
                 memcmp(text_string(&present), text_string(&push->object), present.size) == 0;
     text_fini(&present);
-    if (status != STATUS_OK || *out_same) return status;
+    if (status != STATUS_OK || *out_same || push->replaces) return status;
     status = error_set(error, STATUS_CONFLICT,
                        "%s:%s:%s is there with other bytes; a released version never changes", push->group,
                        push->name, push->version);
@@ -323,9 +324,9 @@ static enum status find_repository(const struct slice_tool *tool, struct text *o
     return status;
 }
 
-enum status slice_push_run(const struct slice_tool *tool, struct error *error)
+static enum status push_file(const struct slice_tool *tool, bool replaces, struct error *error)
 {
-    struct push push = { .tool = tool };
+    struct push push = { .tool = tool, .replaces = replaces };
     struct text file = { 0 }, repository = { 0 };
     note_time(&push);
     enum status status = find_repository(tool, &repository, error);
@@ -340,5 +341,22 @@ enum status slice_push_run(const struct slice_tool *tool, struct error *error)
     text_fini(&push.object);
     text_fini(&file);
     text_fini(&repository);
+    return status;
+}
+
+enum status slice_push_run(const struct slice_tool *tool, struct error *error)
+{
+    return push_file(tool, false, error);
+}
+
+enum status slice_push_replace(const char *file, const char *repository, struct value *document,
+                               struct error *error)
+{
+    struct value *arguments = value_new_object();
+    value_set_string(arguments, "file", file);
+    value_set_string(arguments, "to", repository);
+    const struct slice_tool tool = { .arguments = arguments, .document = document };
+    enum status status = push_file(&tool, true, error);
+    value_free(&arguments);
     return status;
 }

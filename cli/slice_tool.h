@@ -21,6 +21,11 @@ enum status slice_check_run(const struct slice_tool *tool, struct error *error);
 enum status slice_test_run(const struct slice_tool *tool, struct error *error);
 enum status slice_push_run(const struct slice_tool *tool, struct error *error);
 
+/* As `slice push FILE --to REPOSITORY`, but a released version is replaced: for a repository that is nobody
+ * else's. Fills `document`. */
+enum status slice_push_replace(const char *file, const char *repository, struct value *document,
+                               struct error *error);
+
 /* The shared object that is meant: the argument `file`, else the only one in build/. In out_path, the
  * caller's. */
 enum status slice_tool_file(const struct slice_tool *tool, struct text *out_path, struct error *error);

@@ -106,5 +106,35 @@ const struct command local_commands[] = {
         .local_reply = &pb__slice_push_reply__descriptor,
         .identity = "artifact",
     },
+    {
+        .name = "dev",
+        .help = "Run a local cluster in the foreground, and a slice's project in it, until Ctrl-C",
+        .details =
+            "Starts 1, 3 or 5 nodes on loopback. Where the folder holds a slice's project (blueprint.yaml), "
+            "its object "
+            "is built if it is not there, pushed into a repository of the cluster's own, and its blueprint "
+            "is "
+            "published; whenever the build writes the object anew, it is reloaded in place, under the same "
+            "coordinates. Shows each change of state, each call and each line of a log as it happens. A node "
+            "that "
+            "ends with exit code 70 is started again. At the end everything is stopped, and the data is "
+            "removed "
+            "unless --data names where to keep it.",
+        .example = "aether dev hello --nodes 3",
+        .arguments = ARGUMENTS({ .field = "folder",
+                                 .help = "of the project; else this one, if it is one",
+                                 .positional = true,
+                                 .optional = true },
+                               { .field = "nodes", .help = "how many: 1, 3 or 5; else 1", .metavar = "N" },
+                               { .field = "data",
+                                 .help = "keep the nodes' data here, and find it again next time",
+                                 .metavar = "DIR" },
+                               { .field = "base_port",
+                                 .help = "node k listens from this + 10 (k - 1) on; else 7400",
+                                 .metavar = "PORT" }),
+        .local_request = &pb__dev_request__descriptor,
+        .local_reply = &pb__dev_event__descriptor,
+        .identity = "text",
+    },
     { 0 },
 };
