@@ -10,6 +10,7 @@
 #include "runtime/base/text.h"
 
 #include <linux/futex.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAYLOAD = 64, SPIN_TRIPS = 200000, FUTEX_TRIPS = 20000, PAUSE_US = 2000, IDLE_TRIPS = 300 };
+enum { PAYLOAD = 64, SPIN_TRIPS = 200000, FUTEX_TRIPS = 20000, PAUSE_MS = 2, IDLE_TRIPS = 300 };
 
 static int64_t now_ns(void)
 {
@@ -102,12 +103,12 @@ static _Noreturn void answer_for_ever(struct lanes *lanes, bool spin)
 }
 
 /* p50 of `trips` round trips, with a pause between two of them or none. */
-static double trip_us(struct lanes *lanes, uint32_t *sequence, uint32_t trips, uint32_t pause_us, bool spin)
+static double trip_us(struct lanes *lanes, uint32_t *sequence, uint32_t trips, int pause_ms, bool spin)
 {
     uint8_t payload[PAYLOAD] = { 0 };
     int64_t *taken_ns = memory_array(trips, sizeof *taken_ns);
     for (uint32_t i = 0; i < trips; i++) {
-        if (pause_us > 0) (void)usleep(pause_us);
+        if (pause_ms > 0) (void)poll(NULL, 0, pause_ms);
         int64_t began_ns = now_ns();
         memcpy(lanes->there.data, payload, PAYLOAD);
         lane_post(&lanes->there, ++*sequence, spin);
@@ -134,7 +135,7 @@ static void bench_shared_memory(bool spin)
     double busy_us = trip_us(lanes, &sequence, spin ? SPIN_TRIPS : FUTEX_TRIPS, 0, spin);
     show("5.isolated-rtt", spin ? "bare-spin" : "bare-futex", busy_us, "us", "down", "p50, 64 B, unpinned");
     if (!spin)
-        show("5.isolated-idle", "bare-futex", trip_us(lanes, &sequence, IDLE_TRIPS, PAUSE_US, false), "us",
+        show("5.isolated-idle", "bare-futex", trip_us(lanes, &sequence, IDLE_TRIPS, PAUSE_MS, false), "us",
              "down", "p50, 64 B, unpinned, 2 ms of silence between two");
     (void)kill(pid, SIGKILL);
     (void)waitpid(pid, NULL, 0);

@@ -34,6 +34,13 @@ enum mailbox_policy {
 
 typedef void actor_handler(struct actor *self, void *state, const struct message *message);
 
+/* What a pooled actor says between two of its turns, when nobody else wants its thread (behavior.linger). */
+enum actor_linger {
+    LINGER_NOT,  /* It awaits nothing: it rests, as every other actor. */
+    LINGER_WAIT, /* Ask again in a moment: what it awaits comes soon, and from where no message is sent. */
+    LINGER_COME, /* It has come: a turn, please (turn_end, and whatever messages there are). */
+};
+
 struct behavior_row {
     uint32_t kind;
     actor_handler *handle;
@@ -61,6 +68,14 @@ struct behavior {
     /* Optional, handles every kind that no row names; without it such a message is refused with INVALID
      * (asks) or counted and dropped. */
     actor_handler *otherwise;
+    /* Optional, pooled only: lets the actor stay on its thread for a few microseconds, at most about what
+     * waking a sleeping core takes (LINGER_NS), and only while neither the actor nor its thread has anything
+     * else to do: for memory that another process writes. Reads that memory and its own state; may call
+     * nothing of the runtime. Never asked under the stepper. */
+    enum actor_linger (*linger)(void *state);
+    /* Pooled: it runs on the thread that sent for it, where that is one of the inline pool, else in its own
+     * pool. For those who stand between an inline slice and something else, and only pass on. */
+    bool follows_caller;
     const struct behavior_row *rows;
     uint32_t row_count;
     /* Pinned actors that wait in a library's own poll supply both (else they park on a futex): `wait` blocks

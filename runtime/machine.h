@@ -65,6 +65,7 @@ struct turn {
     struct watch *watch; /* Of the thread that runs it; NULL: nobody watches (stepper). */
     uint64_t *random;    /* State of the stream that actor_random draws from. */
     uint64_t *trace;     /* Not NULL: each message handled is folded into it (stepper). */
+    bool has_come;       /* What the actor lingered for: turn_end runs also without a message. */
     uint32_t batch_max;
     uint32_t handled;             /* Messages, so far. */
     uint32_t sent;                /* Messages to others, since whoever cares set it to 0. */
@@ -294,6 +295,7 @@ void watch_rest(struct scheduler *scheduler, struct watch *watch); /* The thread
 MUST_CHECK bool turn_run(struct actor *actor, struct turn *turn);
 /* After it. true: it rests, and is the caller's no more; false: it has more to do. */
 MUST_CHECK bool turn_settle(struct actor *actor);
+bool turn_has_more(const struct actor *actor); /* Between the two: it would have something to do. */
 void turn_complete_ask(struct actor *actor, const struct ask *ask, struct message *message,
                        const struct error *error);
 void turn_refuse_queued(struct actor *actor, enum status status); /* All that is in the mailbox. */

@@ -179,6 +179,11 @@ struct mailbox_taken mailbox_take(struct mailbox *mailbox, struct mailbox_reader
     return taken;
 }
 
+bool mailbox_has_new(const struct mailbox *mailbox, const struct mailbox_reader *reader)
+{
+    return address_part(ck_pr_load_64(&mailbox->word)) != word_of(seen_of(reader));
+}
+
 bool mailbox_rest(struct mailbox *mailbox, struct mailbox_reader *reader, uint32_t credits)
 {
     struct mailbox_reader mine = *reader;

@@ -73,6 +73,8 @@ struct mailbox_taken mailbox_take(struct mailbox *mailbox, struct mailbox_reader
 /* Gives `credits` back and rests. false: something has arrived, nothing has changed, still the owner. */
 bool mailbox_rest(struct mailbox *mailbox, struct mailbox_reader *reader, uint32_t credits);
 void mailbox_release(struct mailbox *mailbox, uint32_t credits);
+/* Has something arrived since the last take? A moment old. */
+bool mailbox_has_new(const struct mailbox *mailbox, const struct mailbox_reader *reader);
 /* Destroys a message that was taken from here. */
 void mailbox_discard(struct mailbox_reader *reader, struct message **message);
 /* The message stays alive, but is the mailbox's no more: from now on it may go anywhere. false: there is

@@ -64,6 +64,14 @@ static void wake_pinned(struct pinned *pinned)
     __atomic_fetch_add(&pinned->wakes_done, 1, __ATOMIC_RELEASE); /* Nothing of it is touched after this. */
 }
 
+static struct group *group_for(const struct pool *pool, const struct actor *actor)
+{
+    if (actor->phase == ACTOR_FREE) return pool->groups[POOL_GENERAL];
+    if (actor->behavior->follows_caller && worker_is_of(pool->groups[POOL_INLINE]))
+        return pool->groups[POOL_INLINE];
+    return pool->groups[actor->behavior->pool];
+}
+
 static void machine_ready(struct scheduler *scheduler, struct actor *actor)
 {
     struct pool *pool = pool_of(scheduler);
@@ -72,7 +80,7 @@ static void machine_ready(struct scheduler *scheduler, struct actor *actor)
         wake_pinned(pinned);
         return;
     }
-    group_ready(pool->groups[actor->phase == ACTOR_FREE ? POOL_GENERAL : actor->behavior->pool], actor);
+    group_ready(group_for(pool, actor), actor);
 }
 
 /* --- pinned actors ------------------------------------------------------------------------------------ */

@@ -332,8 +332,8 @@ static void end_batch(struct actor *actor, uint32_t handled)
 {
     if (actor->behavior->turn_end == NULL && !wants_end(actor)) return;
     leave_message_context(actor->turn);
-    if (handled > 0 && actor->phase == ACTOR_RUNNING && !actor->fail_asked &&
-        actor->behavior->turn_end != NULL)
+    bool due = handled > 0 || actor->turn->has_come;
+    if (due && actor->phase == ACTOR_RUNNING && !actor->fail_asked && actor->behavior->turn_end != NULL)
         actor->behavior->turn_end(actor, actor->state);
 }
 
@@ -355,6 +355,11 @@ static bool handle_batch(struct actor *actor, struct turn *turn)
 static bool has_more(const struct actor *actor)
 {
     return actor->system.first != NULL || (actor->phase == ACTOR_RUNNING && actor->user.first != NULL);
+}
+
+bool turn_has_more(const struct actor *actor)
+{
+    return has_more(actor) || mailbox_has_new(&actor->mailbox, &actor->reader);
 }
 
 /* Senders wait for room, so it comes back in steps; but not for each message alone. */

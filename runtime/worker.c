@@ -12,8 +12,10 @@ enum {
     SPINS = 500,     /* About WAKE_NS. */
     VOTES_MAX = 6,
     VOTES_NEEDED = 4,
+    LOOKS_A_CLOCK = 16, /* How often one that lingers looks before the clock is read again. */
 };
 #define WAKE_NS     MICROSECONDS(35) /* What waking a sleeping core costs, whoever does it. */
+#define LINGER_NS   MICROSECONDS(50) /* A wake, and an answer. */
 #define CROSSING_NS 250 /* What a message costs more when it, and who gets it, change the core. */
 
 enum park_state { PARK_LOOKING, PARK_SIGNALLED, PARK_ASLEEP };
@@ -53,6 +55,11 @@ static _Thread_local __attribute__((tls_model("initial-exec"))) struct worker *t
 bool worker_is_current(void)
 {
     return this_worker != NULL;
+}
+
+bool worker_is_of(const struct group *group)
+{
+    return this_worker != NULL && this_worker->group == group;
 }
 
 /* --- a worker's own queue ------------------------------------------------------------------------------- */
@@ -270,6 +277,35 @@ static struct actor *wait_for_work(struct worker *worker)
     return actor;
 }
 
+/* --- an actor that lingers ------------------------------------------------------------------------------ */
+
+static bool is_wanted(const struct worker *worker, const struct actor *actor)
+{
+    return worker->next != NULL || worker->queue_first != NULL || turn_has_more(actor) ||
+           __atomic_load_n(&worker->group->inbound, __ATOMIC_RELAXED) != NULL ||
+           __atomic_load_n(&worker->given, __ATOMIC_RELAXED) != NULL || is_stopping(worker->group);
+}
+
+/* Between two turns of an actor that is ours: all it has sent is with its receivers. The time is nobody's: no
+ * span runs meanwhile. true: what it awaits has come. */
+static bool linger(struct worker *worker, const struct actor *actor)
+{
+    struct scheduler *scheduler = worker->group->scheduler;
+    int64_t until_ns = 0;
+    for (uint32_t looks = 0; !is_wanted(worker, actor); looks++) {
+        enum actor_linger answer = actor->behavior->linger(actor->state);
+        if (answer != LINGER_WAIT) return answer == LINGER_COME;
+        if (looks % LOOKS_A_CLOCK == 0) {
+            if (looks == 0) watch_rest(scheduler, &worker->watch);
+            int64_t now_ns = scheduler->machine->now_ns(scheduler);
+            if (until_ns == 0) until_ns = now_ns + LINGER_NS;
+            if (now_ns >= until_ns) return false;
+        }
+        __builtin_ia32_pause();
+    }
+    return false;
+}
+
 /* --- turns ---------------------------------------------------------------------------------------------- */
 
 /* Longer than WAKE_NS for a message. */
@@ -314,11 +350,17 @@ static void share_after(struct worker *worker)
 static void run_turn(struct worker *worker, struct actor *actor)
 {
     struct turn *turn = &worker->turn;
-    turn->has_now = false;
-    turn->batch_max = actor->batch == 0 ? BATCH_FIRST : actor->batch;
-    if (worker->is_slow != is_slow(actor)) change_pace(worker);
-    if (worker->is_slow) share_before(worker);
-    if (turn_run(actor, turn) && !turn_settle(actor)) put_back(worker, actor);
+    bool ours;
+    do {
+        turn->has_now = false;
+        turn->batch_max = actor->batch == 0 ? BATCH_FIRST : actor->batch;
+        if (worker->is_slow != is_slow(actor)) change_pace(worker);
+        if (worker->is_slow) share_before(worker);
+        ours = turn_run(actor, turn);
+        turn->has_come =
+            ours && actor->phase == ACTOR_RUNNING && actor->behavior->linger != NULL && linger(worker, actor);
+    } while (turn->has_come);
+    if (ours && !turn_settle(actor)) put_back(worker, actor);
     if (worker->watch.span_turns == 0) share_after(worker);
 }
 

@@ -15,6 +15,9 @@
  * The price: what is in the queue of a worker waits for the end of its turn, even where that actor is slow
  * for the first time.
  *
+ * An actor that awaits what another process writes may linger (behavior.linger): its worker asks it again and
+ * again for about as long as a wake takes, and stops as soon as anybody else wants to run there.
+ *
  * A worker without work shows it in `hungry`, looks around for about as long as a wake would cost (one worker
  * of a group at a time does, and none that is alone), then parks. No wake is lost: it sets its bit, then
  * looks once more; a waker hands in, then looks at the bits; both steps are sequentially consistent, so at
@@ -41,7 +44,8 @@ void group_stop(struct group *group);     /* Its workers end after the turn they
 void group_destroy(struct group **group); /* After group_stop; joins them. */
 /* The caller owns the actor and gives it away. Any thread. */
 void group_ready(struct group *group, struct actor *actor);
-bool worker_is_current(void); /* Is the calling thread a worker of any group? */
+bool worker_is_current(void);                 /* Is the calling thread a worker of any group? */
+bool worker_is_of(const struct group *group); /* Of this one? */
 void worker_thread_start(pthread_t *thread, const char *name, void *(*main)(void *), void *context);
 
 #endif

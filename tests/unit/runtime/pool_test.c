@@ -335,6 +335,139 @@ static void places_are_reused_safely(void **unused)
     end_all(pool, runtime);
 }
 
+/* --- lingering, and following ------------------------------------------------------------------------- */
+
+struct lingerer {
+    struct gate *gate;
+    uint32_t awaited; /* Looks until what it awaits comes; UINT32_MAX: it never does. */
+};
+
+static void lingerer_turn_end(struct actor *self, void *state)
+{
+    (void)self;
+    struct lingerer *lingerer = *(struct lingerer **)state;
+    if (lingerer->awaited == 0) gate_open(lingerer->gate); /* It has come, without a message. */
+}
+
+static enum actor_linger lingerer_linger(void *state)
+{
+    struct lingerer *lingerer = *(struct lingerer **)state;
+    if (lingerer->awaited == 0) return LINGER_NOT;
+    if (lingerer->awaited == UINT32_MAX) return LINGER_WAIT;
+    return --lingerer->awaited == 0 ? LINGER_COME : LINGER_WAIT;
+}
+
+static void lingerer_handle(struct actor *self, void *state, const struct message *message)
+{
+    (void)self;
+    struct lingerer *lingerer = *(struct lingerer **)state;
+    if (message->kind == KIND_NOTE) gate_open(lingerer->gate);
+}
+
+static const struct behavior lingerer_behavior = { .name = "lingerer",
+                                                   .state_size = sizeof(struct lingerer *),
+                                                   .init = poller_init,
+                                                   .turn_end = lingerer_turn_end,
+                                                   .linger = lingerer_linger,
+                                                   .otherwise = lingerer_handle };
+
+static void spawn_and_send(struct runtime *runtime, const struct behavior *behavior, const void *options,
+                           uint32_t kind, struct actor_id *out_id)
+{
+    struct spawn_options spawn = { .options = options };
+    assert_int_equal(runtime_spawn(runtime, behavior, &spawn, out_id, NULL), STATUS_OK);
+    struct message *message = message_create(kind, 0);
+    assert_int_equal(runtime_send(runtime, *out_id, &message), STATUS_OK);
+}
+
+static void what_is_lingered_for_gets_a_turn(void **unused)
+{
+    (void)unused;
+    struct scheduler *pool = pool_with(1);
+    struct runtime *runtime = runtime_on(pool);
+    struct gate gate;
+    gate_init(&gate);
+    struct lingerer lingerer = { .gate = &gate, .awaited = 1 };
+    struct actor_id id;
+    spawn_and_send(runtime, &lingerer_behavior, &lingerer, KIND_GO, &id);
+    gate_await(&gate, 1);
+    end_all(pool, runtime);
+}
+
+/* Neither its own messages nor its thread's other actors wait until it has done with lingering. */
+static void who_lingers_keeps_nobody_waiting(void **unused)
+{
+    (void)unused;
+    enum { NOTES = 200 };
+    struct scheduler *pool = pool_with(1);
+    struct runtime *runtime = runtime_on(pool);
+    struct gate gate;
+    gate_init(&gate);
+    struct lingerer lingerers[2] = { { &gate, UINT32_MAX }, { &gate, UINT32_MAX } };
+    struct actor_id ids[2];
+    for (uint32_t i = 0; i < 2; i++)
+        spawn_and_send(runtime, &lingerer_behavior, &lingerers[i], KIND_GO, &ids[i]);
+    for (uint32_t i = 0; i < NOTES; i++) {
+        struct message *note = message_create(KIND_NOTE, 0);
+        assert_int_equal(runtime_send(runtime, ids[i % 2], &note), STATUS_OK);
+        gate_await(&gate, i + 1);
+    }
+    end_all(pool, runtime);
+}
+
+struct follower {
+    struct gate *gate;
+    struct actor_id caller;
+    pthread_t thread; /* The caller's, in the inline pool. */
+    bool followed;
+};
+
+static void follower_handle(struct actor *self, void *state, const struct message *message)
+{
+    (void)self, (void)message;
+    struct follower *follower = *(struct follower **)state;
+    follower->followed = pthread_equal(follower->thread, pthread_self()) != 0;
+    gate_open(follower->gate);
+}
+
+static void calling_handle(struct actor *self, void *state, const struct message *message)
+{
+    (void)message;
+    struct follower *follower = *(struct follower **)state;
+    follower->thread = pthread_self();
+    struct message *note = message_create(KIND_NOTE, 0);
+    actor_tell(self, follower->caller, &note);
+}
+
+static void a_follower_runs_where_it_was_called(void **unused)
+{
+    (void)unused;
+    static const struct behavior follower_behavior = { .name = "follower",
+                                                       .state_size = sizeof(struct follower *),
+                                                       .follows_caller = true,
+                                                       .init = poller_init,
+                                                       .otherwise = follower_handle };
+    static const struct behavior calling_behavior = { .name = "caller",
+                                                      .state_size = sizeof(struct follower *),
+                                                      .pool = POOL_INLINE,
+                                                      .init = poller_init,
+                                                      .otherwise = calling_handle };
+    struct scheduler *pool = pool_with(2);
+    struct runtime *runtime = runtime_on(pool);
+    struct gate gate;
+    gate_init(&gate);
+    struct follower follower = { .gate = &gate };
+    const struct follower *options = &follower;
+    struct spawn_options spawn = { .options = options };
+    struct actor_id caller;
+    assert_int_equal(runtime_spawn(runtime, &follower_behavior, &spawn, &follower.caller, NULL), STATUS_OK);
+    spawn_and_send(runtime, &calling_behavior, options, KIND_GO, &caller);
+    gate_await(&gate, 1);
+    bool followed = follower.followed;
+    end_all(pool, runtime);
+    assert_true(followed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +478,9 @@ int main(void)
         cmocka_unit_test(a_pinned_actor_is_woken_in_its_own_wait),
         cmocka_unit_test(timers_fire_and_never_early),
         cmocka_unit_test(places_are_reused_safely),
+        cmocka_unit_test(what_is_lingered_for_gets_a_turn),
+        cmocka_unit_test(who_lingers_keeps_nobody_waiting),
+        cmocka_unit_test(a_follower_runs_where_it_was_called),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
