@@ -327,6 +327,7 @@ enum kind_flag {
     LOCAL(1456, DOORBELL_RANG)                                                                               \
     LOCAL(1457, DOORBELL_OUTPUT)                                                                             \
     LOCAL(1458, DOORBELL_ENDED)                                                                              \
+    LOCAL(1459, SLICE_ROUTE)                                                                                 \
     /* 1500-1599 local: gateway (wire/local.h) */                                                            \
     LOCAL(1500, GATEWAY_TICK)                                                                                \
     LOCAL(1501, MCP_REQUEST)                                                                                 \

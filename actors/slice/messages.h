@@ -184,6 +184,21 @@ struct invoke_withdrawn { /* KIND_INVOKE_WITHDRAWN */
     uint64_t tag;
 };
 
+/* TO_SLICE_CALL tells the instance's actor whose slice's call an instance of this node has just answered: for
+ * SLICE_ROUTE_NS the same target may be asked there directly (KIND_INVOKE_REQUEST), with no hop between. Not
+ * told for a call with an affinity. What that instance refuses before its code runs (NOT_FOUND: its actor is
+ * gone; NOT_READY, NO_ENDPOINT, OVERLOADED), and what failed and may be repeated, goes to TO_SLICE_CALL as
+ * ever, which alone chooses, queues and tries again. */
+#define SLICE_ROUTE_NS MILLISECONDS(50)
+struct slice_route {    /* KIND_SLICE_ROUTE */
+    const char *target; /* As the slice named it. */
+    const char *artifact;
+    const char *entry;
+    uint32_t instance;
+    struct actor_id actor;
+    bool repeatable; /* READONLY or IDEMPOTENT. */
+};
+
 /* cluster_deployment_manager -> TO_ARTIFACT_STORE, ask: what the repositories hold for these coordinates now.
  */
 struct artifact_resolve { /* KIND_ARTIFACT_RESOLVE */
