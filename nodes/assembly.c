@@ -125,7 +125,9 @@ static void add_slices(struct node *node, const struct node_options *options)
     node->slice_call = (struct slice_call_options){ .node = options->node };
     node->slice_store = (struct slice_store_options){ .adapters = options->slice_adapters,
                                                       .backend = options->slice_backend };
-    node->node_deployment_manager = (struct node_deployment_manager_options){ .node = options->node };
+    node->node_deployment_manager =
+        (struct node_deployment_manager_options){ .node = options->node,
+                                                  .deadlines = options->slice_deadlines };
     node->slice_children[0] = (struct child_spec){ &slice_store_behavior, &node->slice_store, NULL,
                                                    TO_SLICE_STORE, CHILD_PERMANENT };
     node->slice_children[1] =

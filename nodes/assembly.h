@@ -6,6 +6,7 @@
 
 #include "actors/cluster/voter_keeper.h"
 #include "actors/consensus/probe.h"
+#include "actors/slice/slice_deadlines.h"
 #include "runtime/scheduler.h"
 #include "runtime/supervisor.h"
 #include "store/log.h"
@@ -30,11 +31,12 @@ struct node_options { /* All borrowed until node_stop has returned. */
     uint32_t bootstrap_count;
     const struct node_peer *peers; /* Without this node. */
     uint32_t peer_count;
-    int64_t lost_after_ns;     /* 0 = 3 s. */
-    uint64_t incarnation;      /* New at each start. */
-    struct log *log;           /* Opened; closed by the caller once the node has stopped. */
-    struct core_options core;  /* What differs from the defaults. */
-    uint64_t log_keep_entries; /* D7: what compaction leaves; 0 = LOG_KEEP_ENTRIES. */
+    int64_t lost_after_ns;                  /* 0 = 3 s. */
+    struct slice_deadlines slice_deadlines; /* All 0: slice_deadlines_default. */
+    uint64_t incarnation;                   /* New at each start. */
+    struct log *log;                        /* Opened; closed by the caller once the node has stopped. */
+    struct core_options core;               /* What differs from the defaults. */
+    uint64_t log_keep_entries;              /* D7: what compaction leaves; 0 = LOG_KEEP_ENTRIES. */
     const struct consensus_probe *probe;
     struct child_spec transport;      /* TO_TRANSPORT */
     struct child_spec fetcher;        /* TO_FETCHER; behavior NULL: none. */

@@ -52,6 +52,14 @@ static const struct key_row keys[] = {
     { "repositories", KEY_REPOSITORIES, PLACE(repositories), "", NULL, "[{id, url, credentials, require}]" },
     { "slices.user", KEY_TEXT, PLACE(slices_user), "nobody", NULL,
       "whom isolated slices become where the node is root; root: they stay it" },
+    { "slices.loading-deadline", KEY_DURATION, PLACE(slices_loading_ns), "2m", NULL,
+      "for LOADING: fetching, mapping, create" },
+    { "slices.activating-deadline", KEY_DURATION, PLACE(slices_activating_ns), "90s", NULL,
+      "for ACTIVATING: start" },
+    { "slices.deactivating-deadline", KEY_DURATION, PLACE(slices_deactivating_ns), "30s", NULL,
+      "for DEACTIVATING: calls in flight, stop" },
+    { "slices.unloading-deadline", KEY_DURATION, PLACE(slices_unloading_ns), "2m", NULL,
+      "for UNLOADING: destroy, unmapping; then it is pinned" },
     { "limits.threads", KEY_COUNT, PLACE(limits_threads), "0", NULL, "general pool; 0 = one per core" },
     { "limits.lost-after", KEY_DURATION, PLACE(limits_lost_after_ns), "3s", NULL,
       "silence until a node is LOST" },
@@ -603,6 +611,11 @@ static enum status check_whole(struct config *config, struct error *error)
     }
     if (config->limits_lost_after_ns < SECONDS(2))
         return error_set(error, STATUS_INVALID, "limits.lost-after is at least 2s (consensus rule A8)");
+    const int64_t deadlines[] = { config->slices_loading_ns, config->slices_activating_ns,
+                                  config->slices_deactivating_ns, config->slices_unloading_ns };
+    for (size_t i = 0; i < ARRAY_COUNT(deadlines); i++)
+        if (deadlines[i] < SECONDS(1))
+            return error_set(error, STATUS_INVALID, "slices.*-deadline: at least 1s each");
     if (config->security_keys[0] != '\0')
         return error_set(error, STATUS_INVALID, "security.keys: keys are not supported by this version");
     if (strcmp(config->node_role, "worker") == 0 && config->cluster_peers.count == 0) {

@@ -54,6 +54,10 @@ struct config {
     const char *slices_user;
     int64_t limits_threads; /* 0 = one per core. */
     int64_t limits_lost_after_ns;
+    int64_t slices_loading_ns;
+    int64_t slices_activating_ns;
+    int64_t slices_deactivating_ns;
+    int64_t slices_unloading_ns;
     int64_t limits_artifact_bytes;
     int64_t limits_map_bytes;
     int64_t limits_log_entries; /* D7 */

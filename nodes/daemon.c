@@ -271,6 +271,8 @@ static enum status start(struct daemon *daemon, struct error *error)
         .peers = daemon->peers,
         .peer_count = peer_count,
         .lost_after_ns = config->limits_lost_after_ns,
+        .slice_deadlines = { config->slices_loading_ns, config->slices_activating_ns,
+                             config->slices_deactivating_ns, config->slices_unloading_ns },
         .log_keep_entries = (uint64_t)config->limits_log_entries,
         .incarnation = new_incarnation(),
         .log = daemon->log,

@@ -2,7 +2,8 @@
  * stands behind that: a process (slice_host.c), a library in the node (slice_inline.c), or a model of a slice
  * (nodes/sim/slices.c). An instance's actor is a child of the store and
  *
- * - answers KIND_SLICE_STEP, one at a time, in the order LOAD, START, STOP, (START, ...), DESTROY;
+ * - answers KIND_SLICE_STEP, one at a time, in the order LOAD, (RESTORE), START, (CONFIGURE, ...), STOP,
+ *   (START, ...), DESTROY;
  * - answers KIND_INVOKE_REQUEST between START and STOP, as wire/proto/slice.proto says;
  * - fails (actor_fail) when its instance ends by itself: CRASHED, or NOT_READY when it is unhealthy. All that
  *   was asked of it is refused with the same. */
@@ -41,17 +42,28 @@ struct slice_instance_options { /* Borrowed for init, but the adapters live as l
     const struct slice_adapters *adapters;
 };
 
-enum slice_step_kind { SLICE_STEP_LOAD, SLICE_STEP_START, SLICE_STEP_STOP, SLICE_STEP_DESTROY };
+enum slice_step_kind {
+    SLICE_STEP_LOAD,
+    SLICE_STEP_RESTORE, /* The predecessor's state = the message's attachment. */
+    SLICE_STEP_START,
+    SLICE_STEP_CONFIGURE,
+    SLICE_STEP_STOP,
+    SLICE_STEP_DESTROY
+};
 
 struct slice_step { /* KIND_SLICE_STEP, an ask. */
     enum slice_step_kind kind;
-    int64_t drain_ns; /* STOP: so long calls in flight may take; then they are refused CANCELLED. */
+    int64_t drain_ns;   /* STOP: so long calls in flight may take; then they are refused CANCELLED. */
+    bool snapshot;      /* STOP: the answer's attachment is the state that it left, if it has any to leave. */
+    const char *config; /* CONFIGURE: JSON object; in the message's arena. */
 };
 /* KIND_SLICE_STEP_DONE; or refused: INVALID, VERSION_MISMATCH, APP_ERROR (a hook said no), CRASHED, IO. */
 struct slice_step_done {
     const struct instance_entry *entries; /* Of LOAD; in the message's arena. */
     uint32_t entry_count;
-    int32_t host_pid; /* 0 = inline. */
+    int32_t host_pid;   /* 0 = inline. */
+    uint32_t hooks;     /* Of LOAD: enum slice_hook. */
+    const char *limits; /* Of LOAD: what holds its limits; constant. */
 };
 
 #endif

@@ -119,8 +119,23 @@ void managed_note_crash(struct managed_instance *instance, int64_t now_ns, const
     instance->fatal = false; /* It did run: the bytes are good. */
 }
 
+bool managed_differs_in_config_only(const struct managed_form *form, const struct managed_form *other)
+{
+    if (strcmp(form->sha256, other->sha256) != 0) return false;
+    if (form->inline_isolation != other->inline_isolation || form->exclusive != other->exclusive)
+        return false;
+    if (form->cpu_millis != other->cpu_millis || form->memory_bytes != other->memory_bytes) return false;
+    return form->config_hash != other->config_hash;
+}
+
+void managed_settle_adoption(struct managed_instance *instance)
+{
+    if (instance->adopted_rev == 0 || instance->recorded_rev != instance->adopted_rev) return;
+    if (instance->recorded == SLICE_ACTIVE) instance->reality_rev = instance->adopted_rev;
+}
+
 struct slice_situation managed_situation(const struct managed_instance *instance, int64_t now_ns,
-                                         bool may_begin)
+                                         bool may_begin, bool adoptable)
 {
     return (struct slice_situation){
         .assigned = instance->assigned,
@@ -135,6 +150,37 @@ struct slice_situation managed_situation(const struct managed_instance *instance
         .exhausted = instance->fatal || instance->attempt >= SLICE_ATTEMPTS_MAX,
         .resting = now_ns < instance->resting_ns,
         .overdue = instance->overdue_ns != 0 && now_ns >= instance->overdue_ns,
+        .adoptable = adoptable,
+        .adopted = instance->adopted_rev != 0 && instance->adopted_rev == instance->rev,
         .may_begin = may_begin,
     };
+}
+
+/* For people: what went wrong, and how often it was started again. */
+static struct instance_fact fact_of(struct arena *arena, const struct managed_instance *instance)
+{
+    struct instance_fact fact = {
+        .instance = instance->key.instance,
+        .isolation = "",
+        .limits = "",
+        .restarts = instance->activations > 1 ? instance->activations - 1 : 0,
+        .last_error = "",
+        .last_error_at = instance->story_ms,
+    };
+    if (instance->story_ms != 0)
+        fact.last_error =
+            arena_printf(arena, "%s: %s", status_name(instance->story.status), instance->story.message);
+    return fact;
+}
+
+void managed_facts(const struct managed *managed, const char *artifact, struct arena *arena,
+                   struct instance_facts *out_facts)
+{
+    const struct managed_instance *instance = NULL;
+    struct instance_fact *list = arena_array(arena, managed->by_key.count + 1, sizeof(*list));
+    *out_facts = (struct instance_facts){ .facts = list };
+    for (size_t i = 0; (instance = managed_next(managed, &i)) != NULL;) {
+        if (strcmp(instance->key.artifact, artifact) == 0)
+            list[out_facts->count++] = fact_of(arena, instance);
+    }
 }

@@ -7,6 +7,15 @@
 #include "actors/slice/slice_lifecycle.h"
 #include "runtime/base/map.h"
 
+struct managed_form { /* As what it was loaded; compared with what its blueprint says now. */
+    char sha256[SHA256_TEXT_SIZE];
+    bool inline_isolation;
+    bool exclusive;
+    uint32_t cpu_millis;
+    uint64_t memory_bytes;
+    uint64_t config_hash;
+};
+
 struct managed_instance {
     uint64_t number; /* Never used again: what completions and timers name. */
     struct instance_key key;
@@ -30,10 +39,19 @@ struct managed_instance {
     char **entries; /* Entry points, as loaded. */
     uint32_t entry_count;
     int64_t active_since_ns;
+    uint32_t activations; /* That succeeded, since it was assigned to this node. */
+    struct managed_form form;
+
+    /* A newer assignment that differs in nothing but the configuration. */
+    uint64_t adopting_rev; /* Of the step under way. */
+    uint64_t adopting_hash;
+    uint64_t adopted_rev; /* What runs took that one over. */
+    uint64_t refused_rev; /* What runs would not. */
 
     /* Under way. */
     enum slice_step stepping;
     bool proposing;
+    bool remarking; /* What is proposed leaves the state as it is. */
     enum slice_state proposed;
     uint64_t proposed_rev;
     struct timer_id timer;
@@ -46,6 +64,12 @@ struct managed_instance {
     int64_t resting_ns; /* No retry before. */
     int64_t held_ns;    /* No proposal before: the last one was refused. */
     struct error story;
+    int64_t story_ms; /* Unix ms; 0 = nothing has gone wrong yet. */
+
+    /* Its download, while LOADING. */
+    uint64_t download_bytes;
+    uint64_t download_total_bytes;
+    bool download_untold;
 };
 
 struct managed {
@@ -70,7 +94,15 @@ void managed_set_entries(struct managed_instance *instance, const struct instanc
 void managed_note_failure(struct managed_instance *instance, int64_t now_ns, const struct error *story);
 /* It ended by itself; what had run well for long enough starts counting anew. */
 void managed_note_crash(struct managed_instance *instance, int64_t now_ns, const struct error *story);
+/* Is the other form the same but for its configuration, and that is another one? */
+bool managed_differs_in_config_only(const struct managed_form *form, const struct managed_form *other);
+/* The record says that what runs stands for the assignment that it took over. */
+void managed_settle_adoption(struct managed_instance *instance);
+/* `adoptable`: see slice_lifecycle.h. */
 struct slice_situation managed_situation(const struct managed_instance *instance, int64_t now_ns,
-                                         bool may_begin);
+                                         bool may_begin, bool adoptable);
+/* What is known of one artifact's instances; in the arena. */
+void managed_facts(const struct managed *managed, const char *artifact, struct arena *arena,
+                   struct instance_facts *out_facts);
 
 #endif

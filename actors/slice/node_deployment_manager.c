@@ -11,6 +11,7 @@
 #include "actors/slice/messages.h"
 #include "actors/slice/proposal.h"
 #include "runtime/base/check.h"
+#include "runtime/base/hash.h"
 #include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
@@ -45,6 +46,7 @@ struct node_deployment_manager {
     uint64_t current;     /* That nodes/{node} shows; 0: none, or LOST. */
     bool asking_incarnation;
     bool fenced; /* A8 */
+    struct slice_deadlines deadlines;
 };
 
 static void advance(struct actor *self, struct node_deployment_manager *manager,
@@ -85,9 +87,9 @@ static void add_entries(Pb__OpSliceFact *fact, struct message *message,
         fact->entries[i] = wire_string(message, instance->entries[i]);
 }
 
-static Pb__OpSliceFact *make_fact(struct actor *self, struct message *message,
-                                  const struct managed_instance *instance, enum slice_state to,
-                                  enum slice_cause cause)
+static Pb__OpSliceFact *make_fact(struct actor *self, const struct node_deployment_manager *manager,
+                                  struct message *message, const struct managed_instance *instance,
+                                  enum slice_state to, enum slice_cause cause)
 {
     Pb__OpSliceFact *fact = arena_alloc(&message->arena, sizeof(*fact));
     pb__op_slice_fact__init(fact);
@@ -96,13 +98,16 @@ static Pb__OpSliceFact *make_fact(struct actor *self, struct message *message,
     fact->state = wire_string(message, slice_state_name(to));
     fact->allocation_revision = instance->rev;
     fact->attempt = instance->attempt;
-    int64_t deadline_ns = slice_lifecycle_deadline_ns(to);
+    int64_t deadline_ns = slice_lifecycle_deadline_ns(&manager->deadlines, to);
     if (deadline_ns != 0) fact->deadline = (uint64_t)(actor_wall_ms(self) + deadline_ns / MILLISECONDS(1));
     tell_cause(fact, message, cause, instance);
     bool retries = to == SLICE_FAILED && !fact->fatal && instance->attempt < SLICE_ATTEMPTS_MAX;
     int64_t rest_ns = instance->resting_ns - actor_now_ns(self);
     if (retries && rest_ns > 0) fact->retry_at = (uint64_t)(actor_wall_ms(self) + rest_ns / MILLISECONDS(1));
     if (to == SLICE_ACTIVE) add_entries(fact, message, instance);
+    if (to != SLICE_LOADING) return fact;
+    fact->download_bytes = instance->download_bytes;
+    fact->download_total_bytes = instance->download_total_bytes;
     return fact;
 }
 
@@ -116,11 +121,12 @@ static void record(struct actor *self, struct node_deployment_manager *manager,
     Pb__Operation *operation = arena_alloc(&message->arena, sizeof(*operation));
     pb__operation__init(operation);
     operation->op_case = PB__OPERATION__OP_SLICE_FACT;
-    operation->slice_fact = make_fact(self, message, instance, to, cause);
+    operation->slice_fact = make_fact(self, manager, message, instance, to, cause);
     proposal.command->node = wire_string(message, manager->node);
     proposal.command->incarnation = manager->incarnation;
     proposal_add(&proposal, operation);
     instance->proposing = true;
+    instance->remarking = instance->recorded == to;
     instance->proposed = to;
     instance->proposed_rev = instance->rev;
     actor_ask_name(self, TO_PROPOSER, &message, propose_timeout_ns, on_recorded, instance);
@@ -135,11 +141,22 @@ static void pin_if_left(struct actor *self, struct managed_instance *instance)
     instance->reality = REALITY_NONE;
 }
 
+/* The state is as it was, but more is said of it. */
+static void take_remarked(struct managed_instance *instance, uint64_t revision)
+{
+    if (revision < instance->recorded_revision) return;
+    instance->recorded_revision = revision;
+    if (instance->recorded != SLICE_ACTIVE) return;
+    instance->recorded_rev = instance->proposed_rev;
+    managed_settle_adoption(instance);
+}
+
 /* The record is where we proposed it to be; its news may be here already, or still on their way. */
-static void take_recorded(struct actor *self, struct managed_instance *instance, uint64_t revision)
+static void take_recorded(struct actor *self, const struct node_deployment_manager *manager,
+                          struct managed_instance *instance, uint64_t revision)
 {
     enum slice_state to = instance->proposed;
-    int64_t deadline_ns = slice_lifecycle_deadline_ns(to);
+    int64_t deadline_ns = slice_lifecycle_deadline_ns(&manager->deadlines, to);
     if (to == SLICE_DEACTIVATE) instance->crashed = false;
     if (to == SLICE_ACTIVE) instance->active_since_ns = actor_now_ns(self);
     if (revision >= instance->recorded_revision && instance->recorded != to) {
@@ -161,7 +178,8 @@ static void on_recorded(struct actor *self, void *state, void *context, const st
     uint64_t revision = 0;
     enum status status = proposal_outcome(result, &revision, &error);
     instance->proposing = false;
-    if (status == STATUS_OK) take_recorded(self, instance, revision);
+    if (status == STATUS_OK && instance->remarking) take_remarked(instance, revision);
+    else if (status == STATUS_OK) take_recorded(self, manager, instance, revision);
     if (status != STATUS_OK) { /* No leader, or our view was old: the news will tell, but not at once. */
         instance->held_ns = actor_now_ns(self) + refused_pause_ns +
                             (int64_t)(actor_random(self) % (uint64_t)refused_pause_ns);
@@ -189,6 +207,55 @@ static bool find_slice(const struct node_deployment_manager *manager, const stru
     return *out_slice != NULL;
 }
 
+static struct managed_form form_of(const struct managed_instance *instance,
+                                   const struct blueprint_slice *slice)
+{
+    struct managed_form form = {
+        .inline_isolation = slice->inline_isolation,
+        .exclusive = slice->exclusive,
+        .cpu_millis = slice->cpu_millis,
+        .memory_bytes = slice->memory_bytes,
+        .config_hash = hash64(slice->config, strlen(slice->config), 0),
+    };
+    (void)text_copy(form.sha256, sizeof(form.sha256), instance->sha256);
+    return form;
+}
+
+/* May what runs take the newer assignment over as it runs? */
+static bool is_adoptable(const struct node_deployment_manager *manager,
+                         const struct managed_instance *instance)
+{
+    bool newer = instance->assigned && instance->recorded == SLICE_ACTIVE &&
+                 instance->reality == REALITY_ACTIVE && instance->rev != instance->recorded_rev;
+    if (!newer || instance->refused_rev == instance->rev) return false;
+    struct arena arena = { 0 };
+    const struct blueprint_slice *slice = NULL;
+    bool adoptable = false;
+    if (find_slice(manager, instance, &arena, &slice)) {
+        struct managed_form form = form_of(instance, slice);
+        adoptable = managed_differs_in_config_only(&instance->form, &form);
+    }
+    arena_fini(&arena);
+    return adoptable;
+}
+
+static struct message *configure_message(struct node_deployment_manager *manager,
+                                         struct managed_instance *instance)
+{
+    struct message *message = message_create(KIND_INSTANCE_CONFIGURE, sizeof(struct instance_configure));
+    struct instance_configure *configure = message->body;
+    const struct blueprint_slice *slice = NULL;
+    if (!find_slice(manager, instance, &message->arena, &slice)) {
+        message_destroy(&message);
+        return NULL;
+    }
+    configure->key = instance->key;
+    configure->config = slice->config;
+    instance->adopting_rev = instance->rev;
+    instance->adopting_hash = hash64(slice->config, strlen(slice->config), 0);
+    return message;
+}
+
 /* NULL: nothing says how to load it; its allocation is about to be withdrawn. */
 static struct message *load_message(struct node_deployment_manager *manager,
                                     struct managed_instance *instance)
@@ -208,7 +275,11 @@ static struct message *load_message(struct node_deployment_manager *manager,
     load->cpu_millis = slice->cpu_millis;
     load->memory_bytes = slice->memory_bytes;
     instance->exclusive = slice->exclusive;
+    instance->form = form_of(instance, slice);
     instance->reality_rev = instance->rev;
+    instance->adopted_rev = 0;
+    instance->refused_rev = 0;
+    instance->download_bytes = instance->download_total_bytes = 0;
     return message;
 }
 
@@ -221,14 +292,15 @@ static struct message *step_message(struct managed_instance *instance, uint32_t 
     return message;
 }
 
-/* A step ends at its state's deadline; without such a state at that of what it does. */
-static int64_t step_timeout_ns(enum slice_step step)
+/* The watchdog: a step ends at its state's deadline; without such a state at that of what it does. */
+static int64_t step_timeout_ns(const struct node_deployment_manager *manager, enum slice_step step)
 {
     switch (step) {
-    case STEP_LOAD: return slice_lifecycle_deadline_ns(SLICE_LOADING);
-    case STEP_ACTIVATE: return slice_lifecycle_deadline_ns(SLICE_ACTIVATING);
-    case STEP_DEACTIVATE: return slice_lifecycle_deadline_ns(SLICE_DEACTIVATING);
-    default: return slice_lifecycle_deadline_ns(SLICE_UNLOADING);
+    case STEP_LOAD: return manager->deadlines.loading_ns;
+    case STEP_ACTIVATE: return manager->deadlines.activating_ns;
+    case STEP_CONFIGURE:
+    case STEP_DEACTIVATE: return manager->deadlines.deactivating_ns;
+    default: return manager->deadlines.unloading_ns;
     }
 }
 
@@ -238,11 +310,12 @@ static void take_step(struct actor *self, struct node_deployment_manager *manage
     struct message *message = NULL;
     if (step == STEP_LOAD) message = load_message(manager, instance);
     else if (step == STEP_ACTIVATE) message = step_message(instance, KIND_INSTANCE_ACTIVATE);
+    else if (step == STEP_CONFIGURE) message = configure_message(manager, instance);
     else if (step == STEP_DEACTIVATE) message = step_message(instance, KIND_INSTANCE_DEACTIVATE);
     else message = step_message(instance, KIND_INSTANCE_UNLOAD);
     if (message == NULL) return;
     instance->stepping = step;
-    actor_ask_name(self, TO_SLICE_STORE, &message, step_timeout_ns(step), on_step_done, instance);
+    actor_ask_name(self, TO_SLICE_STORE, &message, step_timeout_ns(manager, step), on_step_done, instance);
 }
 
 static void take_success(struct actor *self, struct managed_instance *instance, enum slice_step step,
@@ -253,7 +326,13 @@ static void take_success(struct actor *self, struct managed_instance *instance, 
         instance->reality = REALITY_LOADED;
         managed_set_entries(instance, done->entries, done->entry_count);
         break;
+    case STEP_CONFIGURE:
+        instance->adopted_rev = instance->adopting_rev;
+        instance->form.config_hash = instance->adopting_hash;
+        log_info(self, "slice.configured", "instance=%s#%u", instance->key.artifact, instance->key.instance);
+        break;
     case STEP_ACTIVATE:
+        instance->activations++;
         instance->reality = REALITY_ACTIVE;
         if (done->entry_count > 0) managed_set_entries(instance, done->entries, done->entry_count);
         log_info(self, "slice.active", "instance=%s#%u pid=%d", instance->key.artifact,
@@ -272,12 +351,30 @@ static enum slice_reality left_after(enum slice_step step, enum slice_reality be
     return step == STEP_UNLOAD ? before : REALITY_DOWN;
 }
 
+/* It goes on with its old configuration until it is replaced in order (slice.h), unless this ended it. */
+static void take_unconfigured(struct actor *self, struct managed_instance *instance,
+                              const struct error *error)
+{
+    instance->refused_rev = instance->adopting_rev;
+    log_info(self, "slice.not_configured", "instance=%s#%u status=%s why=%s", instance->key.artifact,
+             instance->key.instance, status_name(error->status), error->message);
+    MARK("node_deployment.configuration_refused");
+    if (error->status == STATUS_NOT_FOUND || error->status == STATUS_APP_ERROR) return;
+    instance->reality = REALITY_DOWN;
+    instance->story_ms = actor_wall_ms(self);
+    managed_note_crash(instance, actor_now_ns(self), error);
+}
+
 static void take_failure(struct actor *self, struct managed_instance *instance, enum slice_step step,
                          const struct error *error)
 {
     int64_t now_ns = actor_now_ns(self);
     if (error->status == STATUS_NOT_READY || error->status == STATUS_OVERLOADED) {
         instance->resting_ns = now_ns + busy_pause_ns; /* It has another step to end first: no failure. */
+        return;
+    }
+    if (step == STEP_CONFIGURE) {
+        take_unconfigured(self, instance, error);
         return;
     }
     instance->reality = left_after(step, instance->reality, error->status);
@@ -290,6 +387,7 @@ static void take_failure(struct actor *self, struct managed_instance *instance, 
     log_warn(self, "slice.step_failed", "instance=%s#%u step=%d status=%s why=%s", instance->key.artifact,
              instance->key.instance, (int)step, status_name(error->status), error->message);
     bool starting = step == STEP_LOAD || step == STEP_ACTIVATE;
+    instance->story_ms = actor_wall_ms(self);
     if (starting) managed_note_failure(instance, now_ns, error);
     else instance->story = *error;
     if (step == STEP_UNLOAD) instance->resting_ns = now_ns + busy_pause_ns;
@@ -309,6 +407,35 @@ static void on_step_done(struct actor *self, void *state, void *context, const s
     if (result->status == STATUS_OK) take_success(self, instance, step, result->message->body);
     else take_failure(self, instance, step, result->error);
     advance(self, manager, instance);
+}
+
+/* --- downloads ---------------------------------------------------------------------------------------- */
+
+/* How far its download is becomes part of its record, while nothing else is to be said. */
+static void tell_progress(struct actor *self, struct node_deployment_manager *manager,
+                          struct managed_instance *instance)
+{
+    bool current = instance->recorded == SLICE_LOADING && instance->assigned &&
+                   instance->rev == instance->recorded_rev && may_begin(manager);
+    if (!instance->download_untold || !current) return;
+    instance->download_untold = false;
+    record(self, manager, instance, SLICE_LOADING, CAUSE_NONE);
+}
+
+static void on_progress(struct actor *self, void *state, const struct message *message)
+{
+    struct node_deployment_manager *manager = state;
+    const struct instance_progress *progress = message->body;
+    struct managed_instance *instance = NULL;
+    for (size_t i = 0; (instance = managed_next(&manager->managed, &i)) != NULL;) {
+        bool loads = strcmp(instance->key.artifact, progress->artifact) == 0 &&
+                     instance->stepping == STEP_LOAD && instance->recorded == SLICE_LOADING;
+        if (!loads) continue;
+        instance->download_bytes = progress->received_bytes;
+        instance->download_total_bytes = progress->total_bytes;
+        instance->download_untold = true;
+        advance(self, manager, instance);
+    }
 }
 
 /* --- what comes next ---------------------------------------------------------------------------------- */
@@ -332,13 +459,15 @@ static void advance(struct actor *self, struct node_deployment_manager *manager,
 {
     enum slice_state to = SLICE_GONE;
     enum slice_cause cause = CAUSE_NONE;
-    struct slice_situation situation = managed_situation(instance, actor_now_ns(self), may_begin(manager));
+    struct slice_situation situation =
+        managed_situation(instance, actor_now_ns(self), may_begin(manager), is_adoptable(manager, instance));
     if (manager->fenced && instance->exclusive) {
         situation.resting = true;
         situation.may_begin = false;
     }
     bool free = !instance->proposing && actor_now_ns(self) >= instance->held_ns;
     if (free && slice_lifecycle_record(&situation, &to, &cause)) record(self, manager, instance, to, cause);
+    else if (free) tell_progress(self, manager, instance);
     /* The step of a state follows its entry; only a restart doesn't wait. A resting UNLOAD waits as well. */
     enum slice_step step = slice_lifecycle_step(&situation);
     bool waits = situation.resting && step == STEP_UNLOAD;
@@ -428,6 +557,7 @@ static void see_state(struct managed_instance *instance, const struct slice_inst
     instance->recorded_revision = revision;
     enum slice_state state = recorded == NULL ? SLICE_GONE : recorded->state;
     if (recorded != NULL) instance->recorded_rev = recorded->rev;
+    managed_settle_adoption(instance);
     if (state == instance->recorded) return;
     instance->recorded = state;
     instance->failed = false;
@@ -527,13 +657,15 @@ static void on_down(struct actor *self, void *state, const struct message *messa
     log_warn(self, "slice.down", "instance=%s#%u reason=%s why=%s", down->key.artifact, down->key.instance,
              status_name(down->reason), story.message);
     instance->reality = REALITY_DOWN;
+    instance->story_ms = actor_wall_ms(self);
     managed_note_crash(instance, actor_now_ns(self), &story);
     instance->crashed = instance->recorded == SLICE_ACTIVE;
     advance(self, manager, instance);
 }
 
 /* A8: the cluster may soon run it elsewhere, so it ends here first, whatever it is doing. */
-static void kill_exclusive(struct actor *self, struct managed_instance *instance)
+static void kill_exclusive(struct actor *self, const struct node_deployment_manager *manager,
+                           struct managed_instance *instance)
 {
     if (!instance->exclusive || instance->reality == REALITY_NONE) return;
     struct error story;
@@ -547,7 +679,8 @@ static void kill_exclusive(struct actor *self, struct managed_instance *instance
         actor_tell_name(self, TO_SLICE_STORE, &message);
     } else {
         instance->stepping = STEP_UNLOAD;
-        actor_ask_name(self, TO_SLICE_STORE, &message, step_timeout_ns(STEP_UNLOAD), on_step_done, instance);
+        actor_ask_name(self, TO_SLICE_STORE, &message, step_timeout_ns(manager, STEP_UNLOAD), on_step_done,
+                       instance);
     }
     instance->story = story;
     instance->crashed = instance->recorded == SLICE_ACTIVE;
@@ -561,7 +694,7 @@ static void on_fenced(struct actor *self, void *state, const struct message *mes
     if (fenced == manager->fenced) return;
     manager->fenced = fenced;
     for (size_t i = 0; fenced && (instance = managed_next(&manager->managed, &i)) != NULL;)
-        kill_exclusive(self, instance);
+        kill_exclusive(self, manager, instance);
     advance_all(self, manager);
 }
 
@@ -578,6 +711,15 @@ static void on_timer(struct actor *self, void *state, const struct message *mess
     advance(self, manager, instance);
 }
 
+static void on_facts(struct actor *self, void *state, const struct message *message)
+{
+    const struct node_deployment_manager *manager = state;
+    const struct instance_ask *ask = message->body;
+    struct message *reply = message_create(KIND_INSTANCE_FACTS_DONE, sizeof(struct instance_facts));
+    managed_facts(&manager->managed, ask->artifact, &reply->arena, reply->body);
+    actor_reply(self, message, &reply);
+}
+
 /* --- life --------------------------------------------------------------------------------------------- */
 
 static enum status manager_init(struct actor *self, void *state, const void *options, struct error *error)
@@ -586,6 +728,7 @@ static enum status manager_init(struct actor *self, void *state, const void *opt
     const struct node_deployment_manager_options *given = options;
     if (!text_copy(manager->node, sizeof(manager->node), given->node))
         return error_set(error, STATUS_INVALID, "the node's name is too long");
+    manager->deadlines = given->deadlines.loading_ns == 0 ? slice_deadlines_default : given->deadlines;
     slice_key_record(manager->records_prefix, manager->node, "");
     (void)snprintf(manager->node_key, sizeof(manager->node_key), "nodes/%s", manager->node);
     /* Blueprints first: an allocation's news must not meet an older blueprint. */
@@ -612,10 +755,9 @@ static void manager_fini(void *state)
 }
 
 static const struct behavior_row rows[] = {
-    { KIND_STATE_CHANGED, on_changed },
-    { KIND_INSTANCE_DOWN, on_down },
-    { KIND_NODE_FENCED, on_fenced },
-    { KIND_NODE_DEPLOYMENT_TIMER, on_timer },
+    { KIND_STATE_CHANGED, on_changed },      { KIND_INSTANCE_DOWN, on_down },
+    { KIND_NODE_FENCED, on_fenced },         { KIND_NODE_DEPLOYMENT_TIMER, on_timer },
+    { KIND_INSTANCE_PROGRESS, on_progress }, { KIND_INSTANCE_FACTS, on_facts },
 };
 const struct behavior node_deployment_manager_behavior = {
     .name = "node_deployment_manager",

@@ -38,6 +38,7 @@ void slice_desk_init(struct slice_desk *desk, const struct slice_instance_option
     desk->config = memory_strdup(options->config);
     desk->node = memory_strdup(options->adapters->node);
     desk->probe = options->probe;
+    desk->limits = "none";
 }
 
 void slice_desk_fini(struct slice_desk *desk)
@@ -53,6 +54,7 @@ void slice_desk_fini(struct slice_desk *desk)
     map_fini(&desk->calls);
     message_destroy(&desk->step);
     arena_fini(&desk->arena);
+    text_fini(&desk->snapshot);
     memory_free(desk->path);
     memory_free(desk->config);
     memory_free(desk->node);
@@ -94,20 +96,52 @@ static void sweep_later(struct actor *self, struct slice_desk *desk)
     (void)actor_after(self, SWEEP_NS, KIND_SLICE_SWEEP, 0);
 }
 
-/* STOP goes to the instance once its calls have ended. */
+/* STOP goes to the instance once its calls have ended: its snapshot comes after the last one. */
 static void stop_if_drained(struct actor *self, struct slice_desk *desk)
 {
-    if (desk->phase == DESK_DRAINING && desk->calls.count == 0) {
-        desk->phase = DESK_STOPPED;
-        send_step(self, desk, SLICE_FRAME_STOP);
+    if (desk->phase != DESK_DRAINING || desk->calls.count > 0) return;
+    const struct slice_step *step = desk->step->body;
+    bool snapshot = step->snapshot && (desk->hooks & SLICE_HOOK_SNAPSHOT) != 0;
+    desk->phase = DESK_STOPPED;
+    (void)desk->send(self, desk,
+                     &(struct slice_frame){
+                         .type = SLICE_FRAME_STOP, .id = desk->step_number, .number = snapshot ? 1 : 0 });
+}
+
+/* A predecessor's state, in pieces that a frame can carry; an empty one is a piece as well. */
+static void send_state(struct actor *self, struct slice_desk *desk)
+{
+    const struct bytes *state = desk->step->attachment;
+    size_t size = state == NULL ? 0 : state->size;
+    for (size_t at = 0;;) {
+        size_t piece = size - at < AETHER_PAYLOAD_MAX ? size - at : AETHER_PAYLOAD_MAX;
+        (void)desk->send(self, desk,
+                         &(struct slice_frame){ .type = SLICE_FRAME_RESTORE,
+                                                .id = desk->step_number,
+                                                .number = size - at - piece,
+                                                .payload = piece == 0 ? NULL : state->data + at,
+                                                .payload_size = piece });
+        at += piece;
+        if (at == size || desk->phase == DESK_DESTROYED) return;
     }
+}
+
+static void send_config(struct actor *self, struct slice_desk *desk, const char *config)
+{
+    (void)desk->send(self, desk,
+                     &(struct slice_frame){ .type = SLICE_FRAME_CONFIGURE,
+                                            .id = desk->step_number,
+                                            .payload = config,
+                                            .payload_size = strlen(config) });
 }
 
 static void begin_step(struct actor *self, struct slice_desk *desk, const struct slice_step *step)
 {
     switch (step->kind) {
     case SLICE_STEP_LOAD: send_step(self, desk, desk->probe ? SLICE_FRAME_PROBE : SLICE_FRAME_LOAD); return;
+    case SLICE_STEP_RESTORE: send_state(self, desk); return;
     case SLICE_STEP_START: send_step(self, desk, SLICE_FRAME_START); return;
+    case SLICE_STEP_CONFIGURE: send_config(self, desk, step->config); return;
     case SLICE_STEP_STOP:
         desk->phase = DESK_DRAINING;
         desk->drain_until_ns = actor_now_ns(self) + step->drain_ns;
@@ -122,7 +156,9 @@ static bool step_fits(const struct slice_desk *desk, enum slice_step_kind kind)
 {
     switch (kind) {
     case SLICE_STEP_LOAD: return desk->phase == DESK_EMPTY;
+    case SLICE_STEP_RESTORE: return desk->phase == DESK_LOADED;
     case SLICE_STEP_START: return desk->phase == DESK_LOADED || desk->phase == DESK_STOPPED;
+    case SLICE_STEP_CONFIGURE:
     case SLICE_STEP_STOP: return desk->phase == DESK_ACTIVE;
     case SLICE_STEP_DESTROY: return desk->phase != DESK_DESTROYED;
     }
@@ -141,7 +177,8 @@ void slice_desk_on_step(struct actor *self, struct slice_desk *desk, const struc
     begin_step(self, desk, step);
 }
 
-static void answer_step(struct actor *self, struct slice_desk *desk)
+/* Takes the state that a STOP left; NULL: none. */
+static void answer_step(struct actor *self, struct slice_desk *desk, struct bytes *state)
 {
     struct message *reply = message_create(KIND_SLICE_STEP_DONE, sizeof(struct slice_step_done));
     struct slice_step_done *done = reply->body;
@@ -150,7 +187,8 @@ static void answer_step(struct actor *self, struct slice_desk *desk)
         entries[i] = desk->entries[i];
         entries[i].name = arena_strdup(&reply->arena, desk->entries[i].name);
     }
-    *done = (struct slice_step_done){ entries, desk->entry_count, desk->pid };
+    *done = (struct slice_step_done){ entries, desk->entry_count, desk->pid, desk->hooks, desk->limits };
+    if (state != NULL) message_attach(reply, &state);
     actor_reply(self, desk->step, &reply);
     message_destroy(&desk->step);
 }
@@ -159,6 +197,25 @@ static enum status take_entries(struct slice_desk *desk, const struct slice_fram
 {
     return slice_frame_get_entries(frame->payload, frame->payload_size, &desk->arena, &desk->entries,
                                    &desk->entry_count, error);
+}
+
+/* What came as the snapshot of the step that has ended; NULL: none, or not all of it. */
+static struct bytes *take_snapshot(struct slice_desk *desk, const struct slice_frame *frame)
+{
+    bool whole = frame->number == 1;
+    struct bytes *state = whole ? bytes_copy(text_string(&desk->snapshot), desk->snapshot.size) : NULL;
+    text_fini(&desk->snapshot);
+    return state;
+}
+
+static enum status on_snapshot(struct slice_desk *desk, const struct slice_frame *frame, struct error *error)
+{
+    bool asked = desk->step != NULL && frame->id == desk->step_number && desk->phase == DESK_STOPPED &&
+                 ((const struct slice_step *)desk->step->body)->snapshot;
+    if (!asked || frame->payload_size > AETHER_SNAPSHOT_MAX - desk->snapshot.size)
+        return error_set(error, STATUS_INVALID, "a snapshot that nobody asked for, or too large");
+    text_add_bytes(&desk->snapshot, frame->payload, frame->payload_size);
+    return STATUS_OK;
 }
 
 /* A step has ended; what follows for the phase. A failed step leaves the phase, but for STOP, after which the
@@ -170,12 +227,14 @@ static enum status on_step_done(struct actor *self, struct slice_desk *desk, con
     if (frame->status != STATUS_OK) {
         struct error refusal;
         (void)error_set(&refusal, status_from_number(frame->status), "%s", frame->words[0]);
+        text_fini(&desk->snapshot);
         refuse_step(self, desk, &refusal);
         return STATUS_OK;
     }
     if (kind == SLICE_STEP_LOAD) {
         enum status status = take_entries(desk, frame, error);
         if (status != STATUS_OK) return status;
+        desk->hooks = (uint32_t)frame->number;
         desk->phase = DESK_LOADED;
     }
     if (kind == SLICE_STEP_START) {
@@ -184,7 +243,7 @@ static enum status on_step_done(struct actor *self, struct slice_desk *desk, con
         watch_health(self, desk);
     }
     if (kind == SLICE_STEP_DESTROY) desk->phase = DESK_DESTROYED;
-    answer_step(self, desk);
+    answer_step(self, desk, kind == SLICE_STEP_STOP ? take_snapshot(desk, frame) : NULL);
     return STATUS_OK;
 }
 
@@ -552,6 +611,7 @@ enum status slice_desk_on_frame(struct actor *self, struct slice_desk *desk, con
         slice_desk_on_output(self, desk, (int)(frame->number <= 3 ? frame->number : 1), frame->words[0]);
         return STATUS_OK;
     case SLICE_FRAME_METRIC: on_metric(self, desk, frame); return STATUS_OK;
+    case SLICE_FRAME_STATE: return on_snapshot(desk, frame, error);
     default: return error_set(error, STATUS_INVALID, "it said what only a node says (type %u)", frame->type);
     }
 }

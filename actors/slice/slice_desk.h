@@ -9,6 +9,7 @@
 #include "actors/slice/sdk/aether/slice.h"
 #include "actors/slice/slice_frame.h"
 #include "runtime/base/map.h"
+#include "runtime/base/text.h"
 
 struct slice_desk;
 
@@ -31,14 +32,17 @@ struct slice_desk { /* Private, but for `send`, `key` and `phase`. */
     char *config;
     char *node;
     bool probe;
-    int32_t pid; /* 0 = inline. */
+    int32_t pid;        /* 0 = inline. */
+    const char *limits; /* What holds its limits; constant. */
     enum slice_desk_phase phase;
     struct message *step; /* The one under way, or NULL. */
     uint64_t step_number;
     struct arena arena; /* Entries. */
     struct instance_entry *entries;
     uint32_t entry_count;
-    struct map calls; /* Number to struct open_call. */
+    uint32_t hooks;       /* enum slice_hook */
+    struct text snapshot; /* Of the STOP under way: as much as has come. */
+    struct map calls;     /* Number to struct open_call. */
     uint64_t call_number;
     bool sweeping;
     bool watching_health;

@@ -253,7 +253,9 @@ static enum status host_init(struct actor *self, void *state, const void *option
     inside.path = PROCESS_OBJECT_PATH;
     slice_desk_init(&host->desk, &inside, send_frame);
     host->desk.pid = host->process.pid;
-    if (instance->cpu_millis != 0 || instance->memory_bytes != 0)
+    bool limited = instance->cpu_millis != 0 || instance->memory_bytes != 0;
+    if (limited) host->desk.limits = host->process.limited_by;
+    if (limited)
         log_info(self, "slice.limited", "%s#%u: pid %d, limits held by %s", instance->key.artifact,
                  instance->key.instance, host->process.pid, host->process.limited_by);
     return STATUS_OK;

@@ -65,7 +65,9 @@ static struct next from_active(const struct slice_situation *situation)
 {
     bool serves = is_same(situation) && situation->reality == REALITY_ACTIVE;
     if (situation->crashed || !serves) return (struct next){ SLICE_DEACTIVATE, CAUSE_CRASHED };
-    return is_wanted(situation) ? stay : plain(SLICE_DEACTIVATE);
+    if (is_wanted(situation)) return stay;
+    if (situation->adopted) return plain(SLICE_ACTIVE);
+    return situation->adoptable ? stay : plain(SLICE_DEACTIVATE);
 }
 
 static struct next from_deactivating(const struct slice_situation *situation)
@@ -112,7 +114,9 @@ bool slice_lifecycle_record(const struct slice_situation *situation, enum slice_
 {
     struct next next = next_of(situation);
     if (!situation->may_begin || next.to == SLICE_STATE_COUNT) return false;
-    CHECK(slice_state_allows(situation->recorded, next.to)); /* DEP5: the applier would refuse it. */
+    bool remark = next.to == SLICE_ACTIVE && situation->recorded == SLICE_ACTIVE;
+    CHECK(remark ||
+          slice_state_allows(situation->recorded, next.to)); /* DEP5: the applier would refuse it. */
     *out_to = next.to;
     *out_cause = next.cause;
     return true;
@@ -147,9 +151,11 @@ enum slice_step slice_lifecycle_step(const struct slice_situation *situation)
         if (situation->reality == REALITY_LOADED && is_same(situation) && is_wanted(situation))
             return situation->failed ? STEP_NONE : STEP_ACTIVATE;
         return should_restart(situation) ? STEP_ACTIVATE : STEP_NONE;
+    case SLICE_ACTIVE:
+        if (situation->adoptable && !situation->adopted && !situation->resting) return STEP_CONFIGURE;
+        return should_restart(situation) ? STEP_ACTIVATE : STEP_NONE;
     case SLICE_LOADED:
     case SLICE_ACTIVATE:
-    case SLICE_ACTIVE:
     case SLICE_DEACTIVATE: return should_restart(situation) ? STEP_ACTIVATE : STEP_NONE;
     case SLICE_DEACTIVATING:
         if (!is_wanted(situation) && situation->reality == REALITY_ACTIVE)
@@ -168,13 +174,20 @@ int64_t slice_lifecycle_pause_ns(uint32_t attempt)
     return pause_ns < SECONDS(30) ? pause_ns : SECONDS(30);
 }
 
-int64_t slice_lifecycle_deadline_ns(enum slice_state state)
+const struct slice_deadlines slice_deadlines_default = {
+    .loading_ns = SECONDS(120),
+    .activating_ns = SECONDS(90),
+    .deactivating_ns = SECONDS(30),
+    .unloading_ns = SECONDS(120),
+};
+
+int64_t slice_lifecycle_deadline_ns(const struct slice_deadlines *deadlines, enum slice_state state)
 {
     switch (state) {
-    case SLICE_LOADING: return SECONDS(120);
-    case SLICE_ACTIVATING: return SECONDS(90);
-    case SLICE_DEACTIVATING: return SECONDS(30);
-    case SLICE_UNLOADING: return SECONDS(120);
+    case SLICE_LOADING: return deadlines->loading_ns;
+    case SLICE_ACTIVATING: return deadlines->activating_ns;
+    case SLICE_DEACTIVATING: return deadlines->deactivating_ns;
+    case SLICE_UNLOADING: return deadlines->unloading_ns;
     default: return 0;
     }
 }

@@ -5,6 +5,7 @@
 #ifndef AETHER_ACTORS_SLICE_SLICE_LIFECYCLE_H
 #define AETHER_ACTORS_SLICE_SLICE_LIFECYCLE_H
 
+#include "actors/slice/slice_deadlines.h"
 #include "store/schema/slice.h"
 
 enum slice_reality {
@@ -14,7 +15,7 @@ enum slice_reality {
     REALITY_DOWN, /* Was loaded or active; its process ended. Activating starts it again. */
 };
 
-enum slice_step { STEP_NONE, STEP_LOAD, STEP_ACTIVATE, STEP_DEACTIVATE, STEP_UNLOAD };
+enum slice_step { STEP_NONE, STEP_LOAD, STEP_ACTIVATE, STEP_CONFIGURE, STEP_DEACTIVATE, STEP_UNLOAD };
 
 struct slice_situation {
     bool assigned; /* To this node, by the allocation, */
@@ -29,12 +30,16 @@ struct slice_situation {
     bool exhausted;       /* No retry is left here, or none would help. */
     bool resting;         /* The next retry's time has not come. */
     bool overdue;         /* The recorded state's deadline passed. */
-    bool may_begin;       /* This node's incarnation is current: it may begin what the cluster asks for. */
+    bool adoptable; /* Active, and all that the newer assignment asks for otherwise is its configuration;
+                       the slice hasn't refused it. */
+    bool adopted;   /* It took that over, and the record doesn't say so yet. */
+    bool may_begin; /* This node's incarnation is current: it may begin what the cluster asks for. */
 };
 
 enum slice_cause { CAUSE_NONE, CAUSE_FAILED, CAUSE_CRASHED, CAUSE_CANCELLED };
 
-/* The move to record now; false: none. `out_cause` says why, where the record tells it. */
+/* The move to record now; false: none. `out_cause` says why, where the record tells it. ACTIVE on ACTIVE is a
+ * remark: it took a newer assignment over. */
 bool slice_lifecycle_record(const struct slice_situation *situation, enum slice_state *out_to,
                             enum slice_cause *out_cause);
 /* The step to take now. Never while one is under way. */
@@ -44,7 +49,7 @@ enum { SLICE_ATTEMPTS_MAX = 5 };
 /* After the n-th failure (from 1): at once, then 1 s, 2 s, ... at most 30 s. */
 int64_t slice_lifecycle_pause_ns(uint32_t attempt);
 /* How long a state in -ING may take; 0 for the others. */
-int64_t slice_lifecycle_deadline_ns(enum slice_state state);
+int64_t slice_lifecycle_deadline_ns(const struct slice_deadlines *deadlines, enum slice_state state);
 /* Would trying the same bytes again, here or elsewhere, end the same way? */
 bool slice_lifecycle_is_fatal(enum status status);
 

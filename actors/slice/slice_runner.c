@@ -69,6 +69,8 @@ struct slice_runner {
     uint32_t open_calls[AETHER_ENTRIES_MAX]; /* Unanswered, by entry point. */
     struct arena arena;                      /* Entries, names. */
     struct bytes *config;
+    struct bytes *inherited; /* A predecessor's state, as far as it has come; NULL: none is coming. */
+    size_t inherited_size;   /* That has come. */
     struct call calls[SLOT_COUNT];
     struct wish wishes[SLOT_COUNT];
     struct timer timers[SLOT_COUNT];
@@ -424,7 +426,8 @@ static void host_explain(const struct aether_host *host, const char *text)
 
 /* --- steps --------------------------------------------------------------------------------------------- */
 
-static void emit_done(struct slice_runner *runner, uint64_t step, enum status status, const char *text)
+static void emit_done_with(struct slice_runner *runner, uint64_t step, enum status status, const char *text,
+                           uint64_t number)
 {
     struct arena arena = { 0 };
     const void *entries = NULL;
@@ -436,6 +439,7 @@ static void emit_done(struct slice_runner *runner, uint64_t step, enum status st
     emit(runner, &(struct slice_frame){ .type = SLICE_FRAME_DONE,
                                         .id = step,
                                         .status = (int32_t)status,
+                                        .number = number,
                                         .words = { text_string(&line) },
                                         .payload = entries,
                                         .payload_size = size });
@@ -443,17 +447,29 @@ static void emit_done(struct slice_runner *runner, uint64_t step, enum status st
     arena_fini(&arena);
 }
 
+static void emit_done(struct slice_runner *runner, uint64_t step, enum status status, const char *text)
+{
+    emit_done_with(runner, step, status, text, 0);
+}
+
+static void tell_no(const struct slice_runner *runner, const char *hook, int32_t result, char *text,
+                    size_t size)
+{
+    const char *word = status_name(status_from_number(result));
+    snprintf(text, size, "%s said %s%s%s", hook, word, runner->explanation[0] != '\0' ? ": " : "",
+             runner->explanation);
+}
+
 /* A hook's "no" is the slice's own error, whatever number it chose. */
-static void emit_hook_done(struct slice_runner *runner, uint64_t step, const char *hook, int32_t result)
+static void emit_hook_done(struct slice_runner *runner, uint64_t step, const char *hook, int32_t result,
+                           uint64_t number)
 {
     char text[EXPLANATION_MAX + 64];
     if (result == AETHER_OK) {
-        emit_done(runner, step, STATUS_OK, "");
+        emit_done_with(runner, step, STATUS_OK, "", number);
         return;
     }
-    const char *word = status_name(status_from_number(result));
-    snprintf(text, sizeof text, "%s said %s%s%s", hook, word, runner->explanation[0] != '\0' ? ": " : "",
-             runner->explanation);
+    tell_no(runner, hook, result, text, sizeof text);
     emit_done(runner, step, STATUS_APP_ERROR, text);
 }
 
@@ -480,6 +496,13 @@ static void on_probe(struct slice_runner *runner, const struct slice_frame *fram
     emit_done(runner, frame->id, status, error.message);
 }
 
+static uint64_t hooks_of(const struct aether_slice *slice)
+{
+    return (slice->snapshot != NULL ? (uint64_t)SLICE_HOOK_SNAPSHOT : 0) |
+           (slice->restore != NULL ? (uint64_t)SLICE_HOOK_RESTORE : 0) |
+           (slice->config_changed != NULL ? (uint64_t)SLICE_HOOK_CONFIG_CHANGED : 0);
+}
+
 static void on_load(struct slice_runner *runner, const struct slice_frame *frame)
 {
     struct error error = { 0 };
@@ -496,7 +519,7 @@ static void on_load(struct slice_runner *runner, const struct slice_frame *frame
     struct aether_bytes config = { runner->config->data, runner->config->size };
     int32_t result = runner->slice->create(&runner->host, config, &runner->instance);
     if (result == AETHER_OK) runner->phase = LOADED;
-    emit_hook_done(runner, frame->id, "create", result);
+    emit_hook_done(runner, frame->id, "create", result, hooks_of(runner->slice));
 }
 
 static void on_start(struct slice_runner *runner, const struct slice_frame *frame)
@@ -510,7 +533,87 @@ static void on_start(struct slice_runner *runner, const struct slice_frame *fram
     runner->explanation[0] = '\0';
     int32_t result = runner->slice->start != NULL ? runner->slice->start(runner->instance) : AETHER_OK;
     if (result != AETHER_OK) runner->phase = before;
-    emit_hook_done(runner, frame->id, "start", result);
+    emit_hook_done(runner, frame->id, "start", result, 0);
+}
+
+/* --- state carried over, configuration taken over ------------------------------------------------------ */
+
+struct snapshot { /* Being taken. */
+    struct slice_runner *runner;
+    uint64_t step;
+    size_t size; /* Written so far. */
+};
+
+static int32_t write_snapshot(void *context, struct aether_bytes part)
+{
+    struct snapshot *snapshot = context;
+    if (part.size > AETHER_SNAPSHOT_MAX - snapshot->size) return AETHER_OVERLOADED;
+    snapshot->size += part.size;
+    for (size_t at = 0; at < part.size;) {
+        size_t left = part.size - at;
+        size_t piece = left < AETHER_PAYLOAD_MAX ? left : AETHER_PAYLOAD_MAX;
+        emit(snapshot->runner, &(struct slice_frame){ .type = SLICE_FRAME_STATE,
+                                                      .id = snapshot->step,
+                                                      .payload = (const uint8_t *)part.data + at,
+                                                      .payload_size = piece });
+        at += piece;
+    }
+    return AETHER_OK;
+}
+
+/* true: what was emitted is whole. A slice that can't say what it holds is stopped all the same. */
+static bool take_snapshot(struct slice_runner *runner, uint64_t step)
+{
+    struct snapshot snapshot = { .runner = runner, .step = step };
+    char text[EXPLANATION_MAX + 64];
+    if (runner->slice->snapshot == NULL) return false;
+    runner->explanation[0] = '\0';
+    int32_t result = runner->slice->snapshot(runner->instance, write_snapshot, &snapshot);
+    if (result == AETHER_OK) return true;
+    tell_no(runner, "snapshot", result, text, sizeof text);
+    host_log(&runner->host, AETHER_WARN, text);
+    return false;
+}
+
+static void on_restore(struct slice_runner *runner, const struct slice_frame *frame)
+{
+    if (runner->phase != LOADED || runner->slice->restore == NULL) {
+        emit_done(runner, frame->id, STATUS_CONFLICT, "not just created, or without restore");
+        return;
+    }
+    if (runner->inherited == NULL) runner->inherited = bytes_create(frame->payload_size + frame->number);
+    struct bytes *whole = runner->inherited;
+    CHECK(frame->payload_size + frame->number ==
+          whole->size - runner->inherited_size); /* The node's pieces. */
+    if (frame->payload_size > 0)
+        memcpy(whole->data + runner->inherited_size, frame->payload, frame->payload_size);
+    runner->inherited_size += frame->payload_size;
+    if (frame->number > 0) return;
+    runner->explanation[0] = '\0';
+    int32_t result =
+        runner->slice->restore(runner->instance, (struct aether_bytes){ whole->data, whole->size });
+    bytes_unref(&runner->inherited);
+    runner->inherited_size = 0;
+    emit_hook_done(runner, frame->id, "restore", result, 0);
+}
+
+static void on_configure(struct slice_runner *runner, const struct slice_frame *frame)
+{
+    if (runner->phase != STARTED || runner->slice->config_changed == NULL) {
+        emit_done(runner, frame->id, STATUS_NOT_FOUND, "it takes no configuration over while it runs");
+        return;
+    }
+    struct bytes *config = bytes_copy(frame->payload, frame->payload_size);
+    struct aether_bytes borrowed = { config->data, config->size };
+    runner->explanation[0] = '\0';
+    int32_t result = runner->slice->config_changed(runner->instance, borrowed);
+    if (result == AETHER_OK) { /* host->config gives the new one from here on. */
+        struct bytes *former = runner->config;
+        runner->config = config;
+        config = former;
+    }
+    bytes_unref(&config);
+    emit_hook_done(runner, frame->id, "config_changed", result, 0);
 }
 
 static void give_up_calls(struct slice_runner *runner)
@@ -526,11 +629,12 @@ static void on_stop(struct slice_runner *runner, const struct slice_frame *frame
         return;
     }
     give_up_calls(runner);
+    bool left = frame->number == 1 && take_snapshot(runner, frame->id);
     runner->explanation[0] = '\0';
     int32_t result = runner->slice->stop != NULL ? runner->slice->stop(runner->instance) : AETHER_OK;
     runner->phase = STOPPED; /* Also after a "no": nothing will call it again. */
     emit_metrics(runner);
-    emit_hook_done(runner, frame->id, "stop", result);
+    emit_hook_done(runner, frame->id, "stop", result, left ? 1 : 0);
 }
 
 static void on_destroy(struct slice_runner *runner, const struct slice_frame *frame)
@@ -553,7 +657,7 @@ static void on_health(struct slice_runner *runner, const struct slice_frame *fra
     bool asked = runner->phase == STARTED && runner->slice->health != NULL;
     int32_t result = asked ? runner->slice->health(runner->instance) : AETHER_OK;
     emit_metrics(runner);
-    emit_hook_done(runner, frame->id, "health", result);
+    emit_hook_done(runner, frame->id, "health", result, 0);
 }
 
 /* --- calls --------------------------------------------------------------------------------------------- */
@@ -622,6 +726,8 @@ void slice_runner_take(struct slice_runner *runner, const struct slice_frame *fr
     case SLICE_FRAME_LOAD: on_load(runner, frame); break;
     case SLICE_FRAME_PROBE: on_probe(runner, frame); break;
     case SLICE_FRAME_START: on_start(runner, frame); break;
+    case SLICE_FRAME_CONFIGURE: on_configure(runner, frame); break;
+    case SLICE_FRAME_RESTORE: on_restore(runner, frame); break;
     case SLICE_FRAME_STOP: on_stop(runner, frame); break;
     case SLICE_FRAME_DESTROY: on_destroy(runner, frame); break;
     case SLICE_FRAME_HEALTH: on_health(runner, frame); break;
@@ -682,5 +788,6 @@ void slice_runner_destroy(struct slice_runner **runner, bool *out_pinned)
         arena_fini(&gone->calls[i].arena);
     arena_fini(&gone->arena);
     bytes_unref(&gone->config);
+    bytes_unref(&gone->inherited);
     memory_free(gone);
 }

@@ -7,8 +7,10 @@
  *
  * A request runs through stages; each stage is an ask, and its completion begins the next one:
  *
- *   LOAD        FETCHING (PROBING, inline only) LOADING (STARTING, when `activate`)
- *   ACTIVATE    STARTING; of an instance that is down: all of LOAD, then STARTING
+ *   LOAD        FETCHING (PROBING, inline only) LOADING (ACTIVATE's, when `activate`)
+ *   ACTIVATE    (INHERITING RESTORING, for the first time and with that hook) STARTING;
+ *               of an instance that is down: all of LOAD, then STARTING
+ *   CONFIGURE   CONFIGURING
  *   DEACTIVATE  STOPPING
  *   UNLOAD      DESTROYING
  *   PROBE       FETCHING PROBING, of an instance that is made for it and never loaded
@@ -17,7 +19,10 @@
  * unloaded meanwhile, and may even be there again. */
 #include "actors/slice/slice_store.h"
 
+#include "actors/slice/slice_frame.h"
+#include "actors/slice/stored_instance.h"
 #include "runtime/base/map.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "wire/kinds.h"
@@ -25,86 +30,27 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { KEY_TEXT_MAX = ARTIFACT_NAME_MAX + 24 };
 static const int64_t TELL_AGAIN_NS = MILLISECONDS(200);
+static const int64_t INHERIT_TIMEOUT_NS = SECONDS(10);
 static const int64_t PROBE_TIMEOUT_NS = SECONDS(SLICE_PROBE_TIMEOUT_S);
-
-enum stage {
-    STAGE_NONE,
-    STAGE_FETCHING,
-    STAGE_PROBING,
-    STAGE_LOADING,
-    STAGE_STARTING,
-    STAGE_STOPPING,
-    STAGE_DESTROYING,
-    STAGE_LEAVING
-};
-enum condition { INSTANCE_NEW, INSTANCE_IS_LOADED, INSTANCE_IS_ACTIVE, INSTANCE_IS_DOWN };
-
-struct instance {
-    struct instance_key key;
-    char name[KEY_TEXT_MAX]; /* In `instances`. */
-    uint64_t serial;
-    bool only_probed; /* It came with a PROBE, and goes with its answer. */
-    enum condition condition;
-    struct instance_load load; /* As first asked. */
-    char *config;
-    char *path;            /* Of the verified object. */
-    struct actor_id actor; /* Not set: none lives. */
-    struct actor_id prober;
-    enum stage stage;
-    bool then_start;
-    struct message *request; /* Kept; owed one answer. NULL iff STAGE_NONE. */
-    struct arena arena;      /* Entries. */
-    const struct instance_entry *entries;
-    uint32_t entry_count;
-    int32_t host_pid;
-    bool down_untold;
-    struct error down_error;
-};
 
 struct slice_store {
     const struct slice_store_options *options;
     const struct slice_backend *backend;
-    struct map instances; /* "artifact#instance", or "artifact?serial" of a probe, to struct instance. */
-    uint32_t probe_count; /* Of them, only_probed. */
-    uint64_t last_serial;
+    struct stored_instances stored;
     bool telling_again;
     struct actor_id slice_call; /* Whom we told last; monitored. */
     bool slice_call_lost;       /* The next one must be told all again. */
 };
 
 struct pursuit { /* The context of an ask. */
-    char key[KEY_TEXT_MAX];
+    char key[STORED_NAME_MAX];
     uint64_t serial;
 };
 
-static void key_text(char text[KEY_TEXT_MAX], const struct instance_key *key)
-{
-    snprintf(text, KEY_TEXT_MAX, "%s#%u", key->artifact, key->instance);
-}
-
-static struct instance *find(const struct slice_store *store, const struct instance_key *key)
-{
-    char text[KEY_TEXT_MAX];
-    key_text(text, key);
-    return map_get(&store->instances, text);
-}
-
-static void forget(struct slice_store *store, struct instance *instance)
-{
-    (void)map_remove(&store->instances, instance->name);
-    store->probe_count -= instance->only_probed ? 1 : 0;
-    message_destroy(&instance->request);
-    arena_fini(&instance->arena);
-    memory_free(instance->config);
-    memory_free(instance->path);
-    memory_free(instance);
-}
-
 /* --- asks ---------------------------------------------------------------------------------------------- */
 
-static void *pursue(const struct instance *instance)
+static void *pursue(const struct stored_instance *instance)
 {
     struct pursuit *pursuit = memory_zalloc(sizeof *pursuit);
     (void)text_copy(pursuit->key, sizeof pursuit->key, instance->name);
@@ -113,16 +59,16 @@ static void *pursue(const struct instance *instance)
 }
 
 /* Takes the context. NULL: the instance has gone, or its request was cut short. */
-static struct instance *caught(struct slice_store *store, void *context, enum stage stage)
+static struct stored_instance *caught(struct slice_store *store, void *context, enum stored_stage stage)
 {
     struct pursuit *pursuit = context;
-    struct instance *instance = map_get(&store->instances, pursuit->key);
+    struct stored_instance *instance = map_get(&store->stored.by_name, pursuit->key);
     bool same = instance != NULL && instance->serial == pursuit->serial && instance->stage == stage;
     memory_free(pursuit);
     return same ? instance : NULL;
 }
 
-static void ask_step(struct actor *self, const struct instance *instance, struct actor_id actor,
+static void ask_step(struct actor *self, const struct stored_instance *instance, struct actor_id actor,
                      struct slice_step step, int64_t timeout_ns, ask_completion *complete)
 {
     struct message *message = message_create(KIND_SLICE_STEP, sizeof(struct slice_step));
@@ -152,8 +98,8 @@ static void monitor_slice_call(struct actor *self, struct slice_store *store)
     actor_monitor(self, now);
 }
 
-static void tell_slice_call(struct actor *self, struct slice_store *store, const struct instance *instance,
-                            uint32_t kind)
+static void tell_slice_call(struct actor *self, struct slice_store *store,
+                            const struct stored_instance *instance, uint32_t kind)
 {
     monitor_slice_call(self, store);
     struct message *message = message_create(kind, sizeof(struct instance_serving));
@@ -167,7 +113,7 @@ static void tell_slice_call(struct actor *self, struct slice_store *store, const
     actor_tell_name(self, TO_SLICE_CALL, &message);
 }
 
-static bool tell_down(struct actor *self, const struct instance *instance)
+static bool tell_down(struct actor *self, const struct stored_instance *instance)
 {
     struct message *message = message_create(KIND_INSTANCE_DOWN, sizeof(struct instance_down));
     struct instance_down *down = message->body;
@@ -187,7 +133,7 @@ static void tell_again_later(struct actor *self, struct slice_store *store)
 }
 
 /* No new call comes from here on. Once: an instance that was withdrawn counts as loaded. */
-static void withdraw(struct actor *self, struct slice_store *store, struct instance *instance)
+static void withdraw(struct actor *self, struct slice_store *store, struct stored_instance *instance)
 {
     if (instance->condition != INSTANCE_IS_ACTIVE) return;
     instance->condition = INSTANCE_IS_LOADED;
@@ -204,8 +150,8 @@ static void tell_new_slice_call(struct actor *self, struct slice_store *store)
     size_t at = 0;
     const char *key;
     void *value;
-    while (map_next(&store->instances, &at, &key, &value)) {
-        const struct instance *instance = value;
+    while (map_next(&store->stored.by_name, &at, &key, &value)) {
+        const struct stored_instance *instance = value;
         if (instance->condition == INSTANCE_IS_ACTIVE)
             tell_slice_call(self, store, instance, KIND_INSTANCE_SERVING);
     }
@@ -221,8 +167,8 @@ static void on_tell_again(struct actor *self, void *state, const struct message 
     size_t at = 0;
     const char *key;
     void *value;
-    while (map_next(&store->instances, &at, &key, &value)) {
-        struct instance *instance = value;
+    while (map_next(&store->stored.by_name, &at, &key, &value)) {
+        struct stored_instance *instance = value;
         if (instance->down_untold) instance->down_untold = !tell_down(self, instance);
         if (instance->down_untold) tell_again_later(self, store);
     }
@@ -237,7 +183,8 @@ static struct message *done_message(const struct instance_key *key)
     return reply;
 }
 
-static void reply_done(struct actor *self, const struct message *request, const struct instance *instance)
+static void reply_done(struct actor *self, const struct message *request,
+                       const struct stored_instance *instance)
 {
     struct message *reply = done_message(&instance->key);
     struct instance_done *done = reply->body;
@@ -247,14 +194,14 @@ static void reply_done(struct actor *self, const struct message *request, const 
     actor_reply(self, request, &reply);
 }
 
-static void succeed(struct actor *self, struct instance *instance)
+static void succeed(struct actor *self, struct stored_instance *instance)
 {
     instance->stage = STAGE_NONE;
     reply_done(self, instance->request, instance);
     message_destroy(&instance->request);
 }
 
-static void drop_actors(struct actor *self, struct instance *instance)
+static void drop_actors(struct actor *self, struct stored_instance *instance)
 {
     if (actor_id_is_set(instance->actor)) actor_stop(self, instance->actor);
     if (actor_id_is_set(instance->prober)) actor_stop(self, instance->prober);
@@ -263,7 +210,7 @@ static void drop_actors(struct actor *self, struct instance *instance)
 }
 
 /* A hook that says no leaves its instance as it was; every other failure of a stage ends it. */
-static void fail(struct actor *self, struct slice_store *store, struct instance *instance,
+static void fail(struct actor *self, struct slice_store *store, struct stored_instance *instance,
                  const struct error *error)
 {
     bool lives = actor_id_is_set(instance->actor) && error->status == STATUS_APP_ERROR &&
@@ -275,14 +222,15 @@ static void fail(struct actor *self, struct slice_store *store, struct instance 
     message_destroy(&instance->request);
     instance->stage = STAGE_NONE;
     if (is_new || !lives) drop_actors(self, instance);
-    if (is_new) forget(store, instance);
+    if (is_new) stored_instance_forget(&store->stored, instance);
     else instance->condition = lives ? INSTANCE_IS_LOADED : INSTANCE_IS_DOWN;
 }
 
 /* --- stages -------------------------------------------------------------------------------------------- */
 
-static enum status spawn(struct actor *self, const struct slice_store *store, const struct instance *instance,
-                         bool probe, struct actor_id *out_id, struct error *error)
+static enum status spawn(struct actor *self, const struct slice_store *store,
+                         const struct stored_instance *instance, bool probe, struct actor_id *out_id,
+                         struct error *error)
 {
     struct slice_instance_options options = {
         .key = instance->key,
@@ -304,7 +252,7 @@ static enum status spawn(struct actor *self, const struct slice_store *store, co
 static void on_started(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct slice_store *store = state;
-    struct instance *instance = caught(store, context, STAGE_STARTING);
+    struct stored_instance *instance = caught(store, context, STAGE_STARTING);
     if (instance == NULL) return;
     if (result->status != STATUS_OK) {
         fail(self, store, instance, result->error);
@@ -315,13 +263,63 @@ static void on_started(struct actor *self, void *state, void *context, const str
     succeed(self, instance);
 }
 
-static void start(struct actor *self, struct instance *instance)
+static void start(struct actor *self, struct stored_instance *instance)
 {
     instance->stage = STAGE_STARTING;
+    instance->may_inherit = false;
     ask_step(self, instance, instance->actor, (struct slice_step){ .kind = SLICE_STEP_START }, 0, on_started);
 }
 
-static void take_entries(struct instance *instance, const struct slice_step_done *done)
+static void on_restored(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct slice_store *store = state;
+    struct stored_instance *instance = caught(store, context, STAGE_RESTORING);
+    if (instance == NULL) return;
+    if (result->status != STATUS_OK) {
+        MARK("slice_store.restore_refused");
+        fail(self, store, instance,
+             result->error); /* Half restored, perhaps: the next one is created anew. */
+        return;
+    }
+    log_info(self, "slice.restored", "%s", instance->name);
+    start(self, instance);
+}
+
+/* Without an answer there is nothing to inherit: a successor starts all the same. */
+static void on_inherited(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct slice_store *store = state;
+    struct stored_instance *instance = caught(store, context, STAGE_INHERITING);
+    if (instance == NULL) return;
+    struct bytes *left = result->status == STATUS_OK ? bytes_ref(result->message->attachment) : NULL;
+    if (left == NULL) {
+        start(self, instance);
+        return;
+    }
+    struct message *message = message_create(KIND_SLICE_STEP, sizeof(struct slice_step));
+    ((struct slice_step *)message->body)->kind = SLICE_STEP_RESTORE;
+    message_attach(message, &left);
+    instance->stage = STAGE_RESTORING;
+    actor_ask(self, instance->actor, &message, 0, on_restored, pursue(instance));
+}
+
+static void inherit(struct actor *self, struct stored_instance *instance)
+{
+    struct message *message = message_create(KIND_SLICE_STATE_TAKE, sizeof(struct slice_state_take));
+    ((struct slice_state_take *)message->body)->key = instance->key;
+    instance->stage = STAGE_INHERITING;
+    instance->may_inherit = false;
+    actor_ask_name(self, TO_SLICE_CARRIER, &message, INHERIT_TIMEOUT_NS, on_inherited, pursue(instance));
+}
+
+static void restore_or_start(struct actor *self, struct stored_instance *instance)
+{
+    bool restores = (instance->hooks & SLICE_HOOK_RESTORE) != 0;
+    if (restores && instance->may_inherit) inherit(self, instance);
+    else start(self, instance);
+}
+
+static void take_entries(struct stored_instance *instance, const struct slice_step_done *done)
 {
     arena_fini(&instance->arena);
     instance->entries = copy_entries(&instance->arena, done->entries, done->entry_count);
@@ -331,7 +329,7 @@ static void take_entries(struct instance *instance, const struct slice_step_done
 static void on_loaded(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct slice_store *store = state;
-    struct instance *instance = caught(store, context, STAGE_LOADING);
+    struct stored_instance *instance = caught(store, context, STAGE_LOADING);
     if (instance == NULL) return;
     if (result->status != STATUS_OK) {
         fail(self, store, instance, result->error);
@@ -340,12 +338,14 @@ static void on_loaded(struct actor *self, void *state, void *context, const stru
     const struct slice_step_done *done = result->message->body;
     take_entries(instance, done);
     instance->host_pid = done->host_pid;
+    instance->hooks = done->hooks;
+    instance->limits = done->limits;
     instance->condition = INSTANCE_IS_LOADED;
-    if (instance->then_start) start(self, instance);
+    if (instance->then_start) restore_or_start(self, instance);
     else succeed(self, instance);
 }
 
-static void load(struct actor *self, struct slice_store *store, struct instance *instance)
+static void load(struct actor *self, struct slice_store *store, struct stored_instance *instance)
 {
     struct error error;
     if (spawn(self, store, instance, false, &instance->actor, &error) != STATUS_OK) {
@@ -356,7 +356,7 @@ static void load(struct actor *self, struct slice_store *store, struct instance 
     ask_step(self, instance, instance->actor, (struct slice_step){ .kind = SLICE_STEP_LOAD }, 0, on_loaded);
 }
 
-static void fail_probe(struct actor *self, struct slice_store *store, struct instance *instance,
+static void fail_probe(struct actor *self, struct slice_store *store, struct stored_instance *instance,
                        const struct error *why)
 {
     struct error error = *why;
@@ -367,18 +367,18 @@ static void fail_probe(struct actor *self, struct slice_store *store, struct ins
     fail(self, store, instance, &error);
 }
 
-static void finish_probe(struct actor *self, struct slice_store *store, struct instance *instance,
+static void finish_probe(struct actor *self, struct slice_store *store, struct stored_instance *instance,
                          const struct slice_step_done *done)
 {
     take_entries(instance, done);
     succeed(self, instance);
-    forget(store, instance);
+    stored_instance_forget(&store->stored, instance);
 }
 
 static void on_probed(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct slice_store *store = state;
-    struct instance *instance = caught(store, context, STAGE_PROBING);
+    struct stored_instance *instance = caught(store, context, STAGE_PROBING);
     if (instance == NULL) return;
     actor_stop(self, instance->prober);
     instance->prober = (struct actor_id){ 0 };
@@ -388,7 +388,7 @@ static void on_probed(struct actor *self, void *state, void *context, const stru
 }
 
 /* Foreign code enters the node only after a process that is thrown away has mapped and checked it. */
-static void probe(struct actor *self, struct slice_store *store, struct instance *instance)
+static void probe(struct actor *self, struct slice_store *store, struct stored_instance *instance)
 {
     struct error error;
     if (spawn(self, store, instance, true, &instance->prober, &error) != STATUS_OK) {
@@ -403,7 +403,7 @@ static void probe(struct actor *self, struct slice_store *store, struct instance
 static void on_fetched(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct slice_store *store = state;
-    struct instance *instance = caught(store, context, STAGE_FETCHING);
+    struct stored_instance *instance = caught(store, context, STAGE_FETCHING);
     if (instance == NULL) return;
     if (result->status != STATUS_OK) {
         fail(self, store, instance, result->error);
@@ -418,7 +418,7 @@ static void on_fetched(struct actor *self, void *state, void *context, const str
     else load(self, store, instance);
 }
 
-static void fetch(struct actor *self, struct instance *instance)
+static void fetch(struct actor *self, struct stored_instance *instance)
 {
     struct message *message = message_create(KIND_ARTIFACT_FETCH, sizeof(struct artifact_fetch));
     struct artifact_fetch *wanted = message->body;
@@ -428,31 +428,43 @@ static void fetch(struct actor *self, struct instance *instance)
     actor_ask_name(self, TO_ARTIFACT_STORE, &message, 0, on_fetched, pursue(instance));
 }
 
+/* What it left is kept for its successor, which may be loaded on another node. */
+static void keep_state(struct actor *self, const struct stored_instance *instance, const struct message *done)
+{
+    if (done->attachment == NULL) return;
+    struct message *message = message_create(KIND_SLICE_STATE_KEEP, sizeof(struct slice_state_keep));
+    struct bytes *state = bytes_ref(done->attachment);
+    ((struct slice_state_keep *)message->body)->key = instance->key;
+    message_attach(message, &state);
+    actor_tell_name(self, TO_SLICE_CARRIER, &message);
+}
+
 static void on_stopped(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct slice_store *store = state;
-    struct instance *instance = caught(store, context, STAGE_STOPPING);
+    struct stored_instance *instance = caught(store, context, STAGE_STOPPING);
     if (instance == NULL) return;
     if (result->status != STATUS_OK) {
         fail(self, store, instance, result->error);
         return;
     }
     instance->condition = INSTANCE_IS_LOADED;
+    keep_state(self, instance, result->message);
     succeed(self, instance);
 }
 
-static void leave(struct actor *self, struct slice_store *store, struct instance *instance)
+static void leave(struct actor *self, struct slice_store *store, struct stored_instance *instance)
 {
     struct message *reply = done_message(&instance->key);
     actor_reply(self, instance->request, &reply);
     drop_actors(self, instance);
-    forget(store, instance);
+    stored_instance_forget(&store->stored, instance);
 }
 
 static void on_destroyed(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct slice_store *store = state;
-    struct instance *instance = caught(store, context, STAGE_DESTROYING);
+    struct stored_instance *instance = caught(store, context, STAGE_DESTROYING);
     if (instance == NULL) return;
     if (result->status != STATUS_OK) { /* It hangs or has crashed: nothing to wait for. */
         leave(self, store, instance);
@@ -464,39 +476,21 @@ static void on_destroyed(struct actor *self, void *state, void *context, const s
 
 /* --- requests ------------------------------------------------------------------------------------------ */
 
-static struct instance *instance_new(struct slice_store *store, const struct instance_load *wanted,
-                                     bool only_probed)
-{
-    struct instance *instance = memory_zalloc(sizeof *instance);
-    instance->key = wanted->key;
-    instance->serial = ++store->last_serial;
-    instance->load = *wanted;
-    instance->config = memory_strdup(wanted->config);
-    instance->load.config = instance->config;
-    instance->only_probed = only_probed;
-    store->probe_count += only_probed ? 1 : 0;
-    if (only_probed)
-        snprintf(instance->name, sizeof instance->name, "%s?%llu", instance->key.artifact,
-                 (unsigned long long)instance->serial);
-    else key_text(instance->name, &instance->key);
-    (void)map_put(&store->instances, instance->name, instance);
-    return instance;
-}
-
 static void on_load(struct actor *self, void *state, const struct message *message)
 {
     struct slice_store *store = state;
     const struct instance_load *wanted = message->body;
-    if (find(store, &wanted->key) != NULL) {
+    if (stored_instance_find(&store->stored, &wanted->key) != NULL) {
         actor_refuse(self, message, STATUS_CONFLICT);
         return;
     }
-    if (store->instances.count == SLICE_STORE_INSTANCES_MAX) {
+    if (store->stored.by_name.count == SLICE_STORE_INSTANCES_MAX) {
         actor_refuse(self, message, STATUS_OVERLOADED);
         return;
     }
-    struct instance *instance = instance_new(store, wanted, false);
+    struct stored_instance *instance = stored_instance_new(&store->stored, wanted, false);
     instance->then_start = wanted->activate;
+    instance->may_inherit = true;
     instance->request = actor_keep(self);
     fetch(self, instance);
 }
@@ -505,7 +499,7 @@ static void on_probe(struct actor *self, void *state, const struct message *mess
 {
     struct slice_store *store = state;
     const struct instance_probe *wanted = message->body;
-    if (store->probe_count == SLICE_PROBES_MAX) {
+    if (store->stored.probe_count == SLICE_PROBES_MAX) {
         struct error error;
         (void)error_set(&error, STATUS_OVERLOADED, "%d artifacts are being probed on this node already",
                         SLICE_PROBES_MAX);
@@ -515,7 +509,7 @@ static void on_probe(struct actor *self, void *state, const struct message *mess
     struct instance_load load = { .config = "{}" };
     (void)text_copy(load.key.artifact, sizeof load.key.artifact, wanted->artifact);
     (void)text_copy(load.sha256, sizeof load.sha256, wanted->sha256);
-    struct instance *instance = instance_new(store, &load, true);
+    struct stored_instance *instance = stored_instance_new(&store->stored, &load, true);
     instance->request = actor_keep(self);
     fetch(self, instance);
 }
@@ -523,7 +517,8 @@ static void on_probe(struct actor *self, void *state, const struct message *mess
 static void on_activate(struct actor *self, void *state, const struct message *message)
 {
     struct slice_store *store = state;
-    struct instance *instance = find(store, &((const struct instance_step *)message->body)->key);
+    struct stored_instance *instance =
+        stored_instance_find(&store->stored, &((const struct instance_step *)message->body)->key);
     if (instance == NULL || instance->request != NULL) {
         actor_refuse(self, message, instance == NULL ? STATUS_NOT_FOUND : STATUS_NOT_READY);
         return;
@@ -536,14 +531,14 @@ static void on_activate(struct actor *self, void *state, const struct message *m
     instance->then_start = true;
     instance->down_untold = false; /* Whoever asks this knows. */
     if (instance->condition == INSTANCE_IS_DOWN) fetch(self, instance);
-    else start(self, instance);
+    else restore_or_start(self, instance);
 }
 
 static void on_deactivate(struct actor *self, void *state, const struct message *message)
 {
     struct slice_store *store = state;
     const struct instance_step *step = message->body;
-    struct instance *instance = find(store, &step->key);
+    struct stored_instance *instance = stored_instance_find(&store->stored, &step->key);
     if (instance != NULL && instance->request != NULL) {
         actor_refuse(self, message, STATUS_NOT_READY);
         return;
@@ -557,15 +552,59 @@ static void on_deactivate(struct actor *self, void *state, const struct message 
     instance->request = actor_keep(self);
     instance->stage = STAGE_STOPPING;
     withdraw(self, store, instance);
-    ask_step(self, instance, instance->actor, (struct slice_step){ SLICE_STEP_STOP, drain_ns }, 0,
-             on_stopped);
+    struct slice_step stop = { .kind = SLICE_STEP_STOP, .drain_ns = drain_ns, .snapshot = true };
+    ask_step(self, instance, instance->actor, stop, 0, on_stopped);
+}
+
+/* A hook that said no leaves it running as it was; whatever else went wrong has ended it. */
+static void on_configured(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct slice_store *store = state;
+    struct stored_instance *instance = caught(store, context, STAGE_CONFIGURING);
+    if (instance == NULL) return;
+    if (result->status == STATUS_OK) {
+        const struct instance_configure *wanted = instance->request->body;
+        memory_free(instance->config);
+        instance->config = memory_strdup(wanted->config);
+        instance->load.config = instance->config;
+        succeed(self, instance);
+        return;
+    }
+    bool lives = result->status == STATUS_APP_ERROR || result->status == STATUS_NOT_FOUND;
+    if (!lives || !actor_id_is_set(instance->actor)) {
+        withdraw(self, store, instance);
+        fail(self, store, instance, result->error);
+        return;
+    }
+    instance->stage = STAGE_NONE;
+    actor_refuse_error(self, instance->request, result->error);
+    message_destroy(&instance->request);
+}
+
+static void on_configure(struct actor *self, void *state, const struct message *message)
+{
+    struct slice_store *store = state;
+    const struct instance_configure *wanted = message->body;
+    struct stored_instance *instance = stored_instance_find(&store->stored, &wanted->key);
+    bool able = instance != NULL && (instance->hooks & SLICE_HOOK_CONFIG_CHANGED) != 0;
+    if (!able || instance->request != NULL || instance->condition != INSTANCE_IS_ACTIVE) {
+        actor_refuse(self, message, able ? STATUS_NOT_READY : STATUS_NOT_FOUND);
+        return;
+    }
+    instance->request = actor_keep(self);
+    instance->stage = STAGE_CONFIGURING;
+    struct message *step = message_create(KIND_SLICE_STEP, sizeof(struct slice_step));
+    struct slice_step *configure = step->body;
+    configure->kind = SLICE_STEP_CONFIGURE;
+    configure->config = arena_strdup(&step->arena, wanted->config);
+    actor_ask(self, instance->actor, &step, 0, on_configured, pursue(instance));
 }
 
 static void on_unload(struct actor *self, void *state, const struct message *message)
 {
     struct slice_store *store = state;
     const struct instance_step *step = message->body;
-    struct instance *instance = find(store, &step->key);
+    struct stored_instance *instance = stored_instance_find(&store->stored, &step->key);
     if (instance == NULL) {
         struct message *reply = done_message(&step->key);
         actor_reply(self, message, &reply);
@@ -585,19 +624,19 @@ static void on_unload(struct actor *self, void *state, const struct message *mes
              on_destroyed);
 }
 
-/* --- ends of instances --------------------------------------------------------------------------------- */
+/* --- what is here now ---------------------------------------------------------------------------------- */
 
-static struct instance *of_actor(const struct slice_store *store, struct actor_id id)
+static void on_facts(struct actor *self, void *state, const struct message *message)
 {
-    size_t at = 0;
-    const char *key;
-    void *value;
-    while (map_next(&store->instances, &at, &key, &value)) {
-        struct instance *instance = value;
-        if (actor_id_equal(instance->actor, id)) return instance;
-    }
-    return NULL;
+    const struct slice_store *store = state;
+    const struct instance_ask *ask = message->body;
+    struct message *reply = message_create(KIND_INSTANCE_FACTS_DONE, sizeof(struct instance_facts));
+    stored_instance_facts(&store->stored, ask->artifact, store->options->adapters->processes, &reply->arena,
+                          reply->body);
+    actor_reply(self, message, &reply);
 }
+
+/* --- ends of instances --------------------------------------------------------------------------------- */
 
 static void on_down(struct actor *self, void *state, const struct message *message)
 {
@@ -608,7 +647,7 @@ static void on_down(struct actor *self, void *state, const struct message *messa
         tell_again_later(self, store);
         return;
     }
-    struct instance *instance = of_actor(store, down->id);
+    struct stored_instance *instance = stored_instance_of_actor(&store->stored, down->id);
     if (instance == NULL) return; /* A prober, or one that was dropped. */
     instance->actor = (struct actor_id){ 0 };
     instance->host_pid = 0;
@@ -639,13 +678,7 @@ static enum status store_init(struct actor *self, void *state, const void *optio
 
 static void store_fini(void *state)
 {
-    struct slice_store *store = state;
-    size_t at = 0;
-    const char *key;
-    void *value;
-    while (map_next(&store->instances, &at, &key, &value))
-        forget(store, value);
-    map_fini(&store->instances);
+    stored_instances_fini(&((struct slice_store *)state)->stored);
 }
 
 static const struct behavior_row rows[] = {
@@ -654,6 +687,8 @@ static const struct behavior_row rows[] = {
     { KIND_INSTANCE_UNLOAD, on_unload },
     { KIND_INSTANCE_DEACTIVATE, on_deactivate },
     { KIND_INSTANCE_PROBE, on_probe },
+    { KIND_INSTANCE_CONFIGURE, on_configure },
+    { KIND_INSTANCE_FACTS, on_facts },
     { KIND_SLICE_SWEEP, on_tell_again },
     { KIND_DOWN, on_down },
 };

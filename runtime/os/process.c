@@ -228,6 +228,25 @@ static bool ran_out_of_memory(void *context, const struct process *process)
     return process_group_ran_out_of_memory(process->group);
 }
 
+/* proc(5): statm counts pages; the second number is what is resident. */
+static uint64_t resident_bytes(void *context, int32_t pid)
+{
+    (void)context;
+    char path[32];
+    char text[128];
+    unsigned long long total = 0;
+    unsigned long long resident = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    ssize_t size = read(fd, text, sizeof text - 1);
+    (void)close(fd);
+    if (size <= 0) return 0;
+    text[size] = '\0';
+    if (sscanf(text, "%llu %llu", &total, &resident) != 2) return 0;
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 /* --- waiting ------------------------------------------------------------------------------------------- */
 
 /* What epoll tells of a descriptor is its tag, with what it is in the two lowest bits. */
@@ -353,6 +372,7 @@ const struct process_port process_os = {
     .kill = kill_process,
     .close = close_process,
     .ran_out_of_memory = ran_out_of_memory,
+    .resident_bytes = resident_bytes,
     .waiter_create = waiter_create,
     .waiter_destroy = waiter_destroy,
     .watch = watch_process,

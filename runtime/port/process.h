@@ -74,6 +74,8 @@ struct process_port {
     void (*close)(void *context, struct process *process);      /* Kills it, gives memory and bell back. */
     /* Has the kernel killed something of it for want of memory within its limits? */
     bool (*ran_out_of_memory)(void *context, const struct process *process);
+    /* What it keeps in memory now; 0: not known, or it is gone. Any thread. */
+    uint64_t (*resident_bytes)(void *context, int32_t pid);
     /* --- whoever waits; one thread, but for wake --- */
     enum status (*waiter_create)(void *context, struct process_waiter **out_waiter, struct error *error);
     void (*waiter_destroy)(void *context, struct process_waiter **waiter);

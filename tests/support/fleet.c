@@ -75,6 +75,24 @@ static void on_activate(struct actor *self, struct fleet_store *store, const str
     }
 }
 
+static void on_configure(struct actor *self, struct fleet_store *store, const struct message *message)
+{
+    const struct instance_configure *configure = message->body;
+    struct fleet_instance *instance = find_instance(store, &configure->key);
+    struct error error;
+    store->configures++;
+    CHECK(instance != NULL);
+    CHECK(instance->state == FLEET_ACTIVE);
+    if (store->refuse_configure != STATUS_OK) {
+        (void)error_set(&error, store->refuse_configure, "configuration refused");
+        if (store->refuse_configure == STATUS_CRASHED) instance->state = FLEET_DOWN;
+        actor_refuse_error(self, message, &error);
+        return;
+    }
+    (void)text_copy(instance->config, sizeof(instance->config), configure->config);
+    answer(self, message, &configure->key);
+}
+
 static void on_probe(struct actor *self, struct fleet_store *store, const struct message *message)
 {
     const struct instance_probe *probe = message->body;
@@ -95,8 +113,14 @@ static void on_store(struct actor *self, void *context, const struct message *me
 {
     struct fleet_store *store = context;
     if (message->kind == KIND_INSTANCE_PROBE) on_probe(self, store, message);
+    if (message->kind == KIND_INSTANCE_LOAD && store->fleet->hold_loads) {
+        CHECK(store->fleet->held_count < ARRAY_COUNT(store->fleet->held));
+        store->fleet->held[store->fleet->held_count++] = actor_keep(self);
+        return;
+    }
     if (message->kind == KIND_INSTANCE_LOAD) on_load(self, store, message);
     if (message->kind == KIND_INSTANCE_ACTIVATE) on_activate(self, store, message);
+    if (message->kind == KIND_INSTANCE_CONFIGURE) on_configure(self, store, message);
     if (message->kind != KIND_INSTANCE_DEACTIVATE && message->kind != KIND_INSTANCE_UNLOAD) return;
     const struct instance_step *step = message->body;
     struct fleet_instance *instance = find_instance(store, &step->key);
@@ -116,6 +140,14 @@ void fleet_crash_instance(struct fleet_store *store, struct fleet_instance *inst
     down->text = arena_strdup(&message->arena, "killed by signal 11 (SIGSEGV)");
     struct actor_id to = runtime_find(store->node->runtime, TO_NODE_DEPLOYMENT_MANAGER);
     CHECK((runtime_send(store->node->runtime, to, &message)) == STATUS_OK);
+}
+
+void fleet_forget_held(struct fleet *fleet)
+{
+    fleet->hold_loads = false;
+    for (uint32_t i = 0; i < fleet->held_count; i++)
+        message_destroy(&fleet->held[i]);
+    fleet->held_count = 0;
 }
 
 uint32_t fleet_store_active(const struct fleet_store *store)
@@ -160,8 +192,10 @@ void fleet_start(struct fleet *fleet, uint32_t number)
     struct actor_id id;
     struct error error;
     enum status refuse_load = store->refuse_load;
-    *store = (struct fleet_store){ .node = node,
+    *store = (struct fleet_store){ .fleet = fleet,
+                                   .node = node,
                                    .refuse_load = refuse_load,
+                                   .refuse_configure = STATUS_NOT_FOUND,
                                    .refuse_activate = store->refuse_activate };
     store->actor = stub_spawn(node->runtime, TO_SLICE_STORE, on_store, store);
     (void)stub_spawn(node->runtime, TO_ARTIFACT_STORE, on_artifacts, fleet);
@@ -191,6 +225,7 @@ struct fleet *fleet_create(uint64_t seed)
 
 void fleet_destroy(struct fleet **fleet)
 {
+    fleet_forget_held(*fleet);
     agreed_fini(&(*fleet)->agreed);
     scheduler_destroy(&(*fleet)->stepper);
     memory_free(*fleet);

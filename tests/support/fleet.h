@@ -18,7 +18,9 @@ struct fleet_instance {
     char config[64];
 };
 
+struct fleet;
 struct fleet_store {
+    struct fleet *fleet;
     struct agreed_node *node;
     struct actor_id actor;
     struct fleet_instance instances[64];
@@ -29,12 +31,17 @@ struct fleet_store {
     enum status refuse_probe; /* Of artifacts with "weak" in their name. */
     enum status refuse_load;
     enum status refuse_activate;
+    enum status refuse_configure; /* NOT_FOUND at first: its slices have no such hook. */
+    uint32_t configures;          /* Asked. */
 };
 
 struct fleet {
     struct agreed agreed;
     struct fleet_store stores[FLEET_NODES];
     struct scheduler *stepper;
+    bool hold_loads; /* LOADs hang from here on. */
+    struct message *held[16];
+    uint32_t held_count;
     uint32_t artifact_bytes; /* Stands for the bytes of every artifact: another number, another sha256. */
 };
 
@@ -43,6 +50,7 @@ void fleet_destroy(struct fleet **fleet);
 void fleet_start(struct fleet *fleet, uint32_t number);
 void fleet_settle(struct fleet *fleet, int64_t duration_ns);
 void fleet_crash_instance(struct fleet_store *store, struct fleet_instance *instance);
+void fleet_forget_held(struct fleet *fleet); /* Nobody answers those that wait; the next ones don't. */
 uint32_t fleet_store_active(const struct fleet_store *store);
 uint32_t fleet_active(const struct fleet *fleet); /* On nodes that are up. */
 uint32_t fleet_endpoints(const struct fleet *fleet, const char *artifact);

@@ -30,6 +30,12 @@ static struct {
     int32_t wish_status;
     char wish_value[64];
     uint64_t wish_revision;
+    size_t state_size; /* Of what it leaves; each byte is its own position's. */
+    int32_t state_says;
+    size_t restored_size;
+    bool restored_well;
+    int32_t config_says;
+    char config[32];
 } slice;
 
 static void note(const char *hook)
@@ -109,6 +115,41 @@ static int32_t on_health(void *instance)
 {
     (void)instance;
     return slice.health_says;
+}
+
+static int32_t on_snapshot(void *instance, int32_t (*write)(void *context, struct aether_bytes part),
+                           void *context)
+{
+    (void)instance;
+    note("snapshot");
+    uint8_t *state = memory_alloc(slice.state_size + 1);
+    for (size_t i = 0; i < slice.state_size; i++)
+        state[i] = (uint8_t)i;
+    int32_t status = write(context, (struct aether_bytes){ state, slice.state_size / 2 });
+    size_t rest = slice.state_size - slice.state_size / 2;
+    if (status == AETHER_OK)
+        status = write(context, (struct aether_bytes){ state + slice.state_size / 2, rest });
+    memory_free(state);
+    return status != AETHER_OK ? status : slice.state_says;
+}
+
+static int32_t on_restore(void *instance, struct aether_bytes state)
+{
+    (void)instance;
+    note("restore");
+    slice.restored_size = state.size;
+    slice.restored_well = true;
+    for (size_t i = 0; i < state.size; i++)
+        slice.restored_well &= ((const uint8_t *)state.data)[i] == (uint8_t)i;
+    return slice.state_says;
+}
+
+static int32_t on_config_changed(void *instance, struct aether_bytes config)
+{
+    (void)instance;
+    note("config_changed");
+    snprintf(slice.config, sizeof slice.config, "%.*s", (int)config.size, (const char *)config.data);
+    return slice.config_says;
 }
 
 static const struct aether_entry entries[] = {
@@ -398,6 +439,126 @@ static void a_late_reply_goes_nowhere_and_concurrency_is_kept(void **unused)
     world_destroy(&world);
 }
 
+static struct world *started_with_all_hooks(void)
+{
+    struct world *world = world_create();
+    world->descriptor.snapshot = on_snapshot;
+    world->descriptor.restore = on_restore;
+    world->descriptor.config_changed = on_config_changed;
+    load(world, "/probe.so", "org.test:probe:1.0.0", STATUS_OK);
+    say(world, (struct slice_frame){ .type = SLICE_FRAME_START, .id = 2 });
+    assert_int_equal(heard(world, SLICE_FRAME_DONE).status, STATUS_OK);
+    return world;
+}
+
+static void the_node_learns_which_hooks_there_are(void **unused)
+{
+    (void)unused;
+    struct world *world = world_create();
+    world->descriptor.restore = on_restore;
+    say(world, (struct slice_frame){ .type = SLICE_FRAME_LOAD,
+                                     .id = 1,
+                                     .words = { "/probe.so", "org.test:probe:1.0.0", "n" },
+                                     .payload = "{\"a\":1}",
+                                     .payload_size = 7 });
+    assert_int_equal(heard(world, SLICE_FRAME_DONE).number, SLICE_HOOK_RESTORE);
+    world_destroy(&world);
+}
+
+static void a_configuration_is_taken_over_or_refused(void **unused)
+{
+    (void)unused;
+    struct world *world = started_with_all_hooks();
+    struct slice_frame configure = {
+        .type = SLICE_FRAME_CONFIGURE, .id = 3, .payload = "{\"a\":2}", .payload_size = 7
+    };
+    say(world, configure);
+    assert_int_equal(heard(world, SLICE_FRAME_DONE).status, STATUS_OK);
+    assert_string_equal(slice.config, "{\"a\":2}");
+    assert_memory_equal(slice.host->config(slice.host).data, "{\"a\":2}", 7);
+    slice.config_says = AETHER_INVALID;
+    configure.payload = "{\"a\":3}";
+    say(world, configure);
+    struct slice_frame done = heard(world, SLICE_FRAME_DONE);
+    assert_int_equal(done.status, STATUS_APP_ERROR);
+    assert_string_equal(done.words[0], "config_changed said INVALID");
+    assert_memory_equal(slice.host->config(slice.host).data, "{\"a\":2}", 7); /* The old one stands. */
+    world_destroy(&world);
+    world = started();
+    say(world, configure);
+    assert_int_equal(heard(world, SLICE_FRAME_DONE).status, STATUS_NOT_FOUND);
+    world_destroy(&world);
+}
+
+/* What one instance leaves, in pieces as a frame can carry, is what its successor gets. */
+static void a_state_goes_from_one_instance_to_the_next(void **unused)
+{
+    (void)unused;
+    struct world *world = started_with_all_hooks();
+    slice.state_size = 3 * (size_t)AETHER_PAYLOAD_MAX + 5;
+    say(world, (struct slice_frame){ .type = SLICE_FRAME_STOP, .id = 3, .number = 1 });
+    struct text state = { 0 };
+    while (world->said_read + 1 < world->said_count) {
+        struct slice_frame piece = heard(world, SLICE_FRAME_STATE);
+        assert_int_equal(piece.id, 3);
+        text_add_bytes(&state, piece.payload, piece.payload_size);
+    }
+    assert_int_equal(heard(world, SLICE_FRAME_DONE).number, 1); /* It is whole. */
+    assert_int_equal(state.size, slice.state_size);
+    assert_string_equal(slice.hooks, "create start snapshot stop ");
+    world_destroy(&world);
+
+    world = world_create();
+    world->descriptor.restore = on_restore;
+    load(world, "/probe.so", "org.test:probe:1.0.0", STATUS_OK);
+    for (size_t at = 0; at < state.size;) {
+        size_t piece = state.size - at < AETHER_PAYLOAD_MAX ? state.size - at : AETHER_PAYLOAD_MAX;
+        heard_nothing(world);
+        say(world, (struct slice_frame){ .type = SLICE_FRAME_RESTORE,
+                                         .id = 2,
+                                         .number = state.size - at - piece,
+                                         .payload = state.data + at,
+                                         .payload_size = piece });
+        at += piece;
+    }
+    assert_int_equal(heard(world, SLICE_FRAME_DONE).status, STATUS_OK);
+    assert_true(slice.restored_well);
+    assert_int_equal(slice.restored_size, state.size);
+    text_fini(&state);
+    world_destroy(&world);
+}
+
+static void a_state_that_is_not_whole_is_none(void **unused)
+{
+    (void)unused;
+    struct world *world = started_with_all_hooks();
+    slice.state_size = 10;
+    slice.state_says = AETHER_APP_ERROR;
+    say(world, (struct slice_frame){ .type = SLICE_FRAME_STOP, .id = 3, .number = 1 });
+    (void)heard(world, SLICE_FRAME_STATE);
+    (void)heard(world, SLICE_FRAME_STATE);
+    assert_string_equal(heard(world, SLICE_FRAME_LOG).words[0], "snapshot said APP_ERROR");
+    struct slice_frame done = heard(world, SLICE_FRAME_DONE);
+    assert_true(done.status == STATUS_OK && done.number == 0); /* Stopped all the same. */
+    world_destroy(&world);
+    world = started_with_all_hooks();
+    slice.state_size = 2 * (size_t)AETHER_SNAPSHOT_MAX + 2; /* Its first half is too large already. */
+    say(world, (struct slice_frame){ .type = SLICE_FRAME_STOP, .id = 3, .number = 1 });
+    assert_string_equal(heard(world, SLICE_FRAME_LOG).words[0], "snapshot said OVERLOADED");
+    assert_int_equal(heard(world, SLICE_FRAME_DONE).number, 0);
+    world_destroy(&world);
+}
+
+/* This cluster has nobody to publish to, and says so (slice.h). */
+static void publishing_is_not_ready(void **unused)
+{
+    (void)unused;
+    struct world *world = started();
+    assert_int_equal(slice.host->publish(slice.host, "topic", bytes_of("1")), AETHER_NOT_READY);
+    heard_nothing(world);
+    world_destroy(&world);
+}
+
 static void a_wish_inherits_and_completes_once(void **unused)
 {
     (void)unused;
@@ -552,6 +713,11 @@ int main(void)
         cmocka_unit_test(a_hooks_no_is_told_in_its_words),
         cmocka_unit_test(calls_are_answered_once),
         cmocka_unit_test(a_late_reply_goes_nowhere_and_concurrency_is_kept),
+        cmocka_unit_test(the_node_learns_which_hooks_there_are),
+        cmocka_unit_test(a_configuration_is_taken_over_or_refused),
+        cmocka_unit_test(a_state_goes_from_one_instance_to_the_next),
+        cmocka_unit_test(a_state_that_is_not_whole_is_none),
+        cmocka_unit_test(publishing_is_not_ready),
         cmocka_unit_test(a_wish_inherits_and_completes_once),
         cmocka_unit_test(a_slice_learns_that_nobody_waits),
         cmocka_unit_test(invokes_of_an_older_minor_and_of_ended_parents),

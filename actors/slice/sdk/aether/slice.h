@@ -112,7 +112,9 @@ enum {
     AETHER_ENTRIES_MAX = 256,
     AETHER_CALLS_MAX = 1024,    /* Calls an instance holds unanswered; one more is refused OVERLOADED. */
     AETHER_OUTBOUND_MAX = 1024, /* invoke, kv_get and kv_put under way; one more answers OVERLOADED. */
-    AETHER_TIMERS_MAX = 1024
+    AETHER_TIMERS_MAX = 1024,
+    AETHER_SNAPSHOT_MAX =
+        64 * 1024 * 1024 /* Of all parts together: the write of more is refused OVERLOADED. */
 };
 
 /* --- what a slice is called with ----------------------------------------------------------------------- */
@@ -269,12 +271,21 @@ struct aether_slice {
     /* Asked every 5 s while the instance is active. Not AETHER_OK three times in a row, or no answer for 15
      * s: the instance is unhealthy, is killed and started again. */
     int32_t (*health)(void *instance);
-    /* The state, to be carried to another instance: write may be called many times; it returns AETHER_OK or
-     * why to stop. restore runs between create and start. */
+    /* The state, to be carried to another instance of the same group:artifact: its successor after a restart,
+     * a move, another version or configuration. Asked after the last call, before `stop`, when the instance
+     * is stopped in order; never where it crashes or is killed, so what it carries is a convenience (a cache
+     * that is warm, sessions that go on), never the only copy. write may be called many times; it returns
+     * AETHER_OK or why to stop. A snapshot that doesn't return AETHER_OK carries nothing, and the instance is
+     * stopped all the same. restore runs between create and start, at most once, where a predecessor left
+     * something. Not AETHER_OK: this attempt has failed; the next one is created anew and gets no state. A
+     * successor that is started before its predecessor stops (max-surge above 0, other number) gets none
+     * either. */
     int32_t (*snapshot)(void *instance, int32_t (*write)(void *context, struct aether_bytes part),
                         void *context);
     int32_t (*restore)(void *instance, struct aether_bytes state);
-    /* Take the new configuration over, or refuse it and go on with the old one. */
+    /* Take the new configuration over (host->config gives it as soon as this returned AETHER_OK), or refuse
+     * it and go on with the old one: until the cluster replaces the instance, in order and in turn, by one
+     * that is created with the new configuration. NULL: always replaced. */
     int32_t (*config_changed)(void *instance, struct aether_bytes config);
 };
 

@@ -15,6 +15,7 @@
 #include "wire/kinds.h"
 #include "wire/proto/slice.pb-c.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static int set_up(void **state)
@@ -433,6 +434,115 @@ static void new_configuration_rolls_through(void **state)
     }
 }
 
+static const char configured[] = "name: s\nslices:\n - {artifact: 'a:b:1', instances: 3, config: {x: %d}}\n";
+
+static void publish_config(struct fleet *fleet, int number)
+{
+    char document[128];
+    (void)snprintf(document, sizeof(document), configured, number);
+    assert_published(fleet, document, true);
+}
+
+static void assert_configs(const struct fleet *fleet, const char *config)
+{
+    for (uint32_t n = 0; n < FLEET_NODES; n++) {
+        for (uint32_t i = 0; i < fleet->stores[n].count; i++)
+            assert_string_equal(fleet->stores[n].instances[i].config, config);
+    }
+}
+
+static void set_refusal(struct fleet *fleet, enum status status)
+{
+    for (uint32_t n = 0; n < FLEET_NODES; n++)
+        fleet->stores[n].refuse_configure = status;
+}
+
+static uint32_t loads(const struct fleet *fleet)
+{
+    uint32_t count = 0;
+    for (uint32_t n = 0; n < FLEET_NODES; n++)
+        count += fleet->stores[n].loads;
+    return count;
+}
+
+/* config_changed: nothing is stopped, nothing is loaded, no endpoint goes. */
+static void running_instances_take_a_configuration_over(void **state)
+{
+    struct fleet *fleet = *state;
+    publish_config(fleet, 1);
+    set_refusal(fleet, STATUS_OK);
+    uint32_t before = loads(fleet);
+    publish_config(fleet, 2);
+    assert_int_equal(loads(fleet), before);
+    assert_int_equal(fleet_endpoints(fleet, "a:b:1"), 3);
+    assert_configs(fleet, "{\"x\":2}");
+    fleet_settle(fleet, SECONDS(2));
+    assert_int_equal(fleet_active(fleet), 3);
+    fleet_crash_instance(&fleet->stores[0], &fleet->stores[0].instances[0]); /* It goes on as any other. */
+    fleet_settle(fleet, SECONDS(1));
+    assert_int_equal(fleet_active(fleet), 3);
+    assert_int_equal(loads(fleet), before);
+    publish_config(fleet, 3);
+    assert_configs(fleet, "{\"x\":3}");
+    assert_int_equal(loads(fleet), before);
+}
+
+/* Refused: it goes on with the old one until it is replaced in order, one after the other. */
+static void refused_configurations_replace_the_instance(void **state)
+{
+    struct fleet *fleet = *state;
+    publish_config(fleet, 1);
+    set_refusal(fleet, STATUS_APP_ERROR);
+    uint32_t before = loads(fleet);
+    publish_config(fleet, 2);
+    assert_int_equal(loads(fleet), before + 3);
+    assert_configs(fleet, "{\"x\":2}");
+    for (uint32_t n = 0; n < FLEET_NODES; n++)
+        assert_int_equal(fleet->stores[n].configures, fleet->stores[n].count); /* Each was asked once. */
+    assert_int_equal(fleet_endpoints(fleet, "a:b:1"), 3);
+}
+
+static void a_configuration_that_kills_is_a_crash(void **state)
+{
+    struct fleet *fleet = *state;
+    publish_config(fleet, 1);
+    set_refusal(fleet, STATUS_CRASHED);
+    publish_config(fleet, 2);
+    assert_configs(fleet, "{\"x\":2}");
+    assert_int_equal(fleet_active(fleet), 3);
+    assert_int_equal(fleet_endpoints(fleet, "a:b:1"), 3);
+}
+
+/* The artifact store tells how far a download is: part of the record of what is LOADING it. */
+static void downloads_show_in_the_record(void **state)
+{
+    struct fleet *fleet = *state;
+    fleet->hold_loads = true;
+    struct probe_result result = fleet_publish_within(
+        fleet, "name: s\nslices:\n - {artifact: 'a:b:1', instances: 3}\n", true, SECONDS(5));
+    message_destroy(&result.message);
+    fleet_settle(fleet, SECONDS(1));
+    struct runtime *runtime = fleet->agreed.nodes[0].runtime;
+    struct message *message = message_create(KIND_INSTANCE_PROGRESS, sizeof(struct instance_progress));
+    struct instance_progress *progress = message->body;
+    *progress = (struct instance_progress){ "a:b:1", 1000, 4000 };
+    assert_int_equal(runtime_send(runtime, runtime_find(runtime, TO_NODE_DEPLOYMENT_MANAGER), &message),
+                     STATUS_OK);
+    fleet_settle(fleet, SECONDS(1));
+    struct arena arena = { 0 };
+    const char *record = agreed_text(&fleet->agreed, "slices/node-1/a:b:1", &arena);
+    assert_non_null(record);
+    assert_non_null(strstr(record, "\"download-bytes\":1000,\"download-total-bytes\":4000"));
+    assert_non_null(strstr(record, "\"state\":\"LOADING\""));
+    arena_fini(&arena);
+    fleet_forget_held(fleet);
+    fleet_settle(fleet, SECONDS(115));
+    assert_int_equal(fleet_active(fleet), 0); /* Whoever loads has 2 minutes, whatever it said meanwhile; */
+    fleet_settle(fleet, SECONDS(8));
+    assert_int_equal(fleet_active(fleet),
+                     3); /* then its watchdog ends it, and the first retry comes at once. */
+}
+
 static void new_leader_reconciles(void **state) /* DEP6, FLT32 */
 {
     struct fleet *fleet = *state;
@@ -538,6 +648,10 @@ int main(void)
         WORLD_TEST(new_version_starts_before_the_old_goes),
         WORLD_TEST(old_versions_make_room_together),
         WORLD_TEST(new_configuration_rolls_through),
+        WORLD_TEST(running_instances_take_a_configuration_over),
+        WORLD_TEST(refused_configurations_replace_the_instance),
+        WORLD_TEST(a_configuration_that_kills_is_a_crash),
+        WORLD_TEST(downloads_show_in_the_record),
         WORLD_TEST(new_leader_reconciles),
         WORLD_TEST(followers_refuse_to_publish),
         WORLD_TEST(dependencies_come_first),

@@ -22,7 +22,15 @@ struct history {
     struct slice_situation now;
     uint32_t attempt;
     uint64_t rev_last;
+    bool only_config; /* The last assignment differs in its configuration only, and nobody refused it. */
 };
+
+static void look(struct history *history)
+{
+    struct slice_situation *now = &history->now;
+    now->adoptable = history->only_config && now->assigned && now->recorded == SLICE_ACTIVE &&
+                     now->reality == REALITY_ACTIVE && now->rev != now->recorded_rev;
+}
 
 static uint32_t below(struct history *history, uint32_t limit)
 {
@@ -38,7 +46,9 @@ static void disturb(struct history *history)
         now->assigned = true;
         now->rev = ++history->rev_last;
         now->exhausted = false;
+        now->adopted = false;
         history->attempt = 0;
+        history->only_config = below(history, 2) == 0;
         break;
     case 1: now->assigned = false; break;
     case 2:
@@ -60,9 +70,15 @@ static void take_record(struct history *history)
     struct slice_situation *now = &history->now;
     enum slice_state to = SLICE_STATE_COUNT;
     enum slice_cause cause = CAUSE_NONE;
+    look(history);
     if (!slice_lifecycle_record(now, &to, &cause)) return;
-    if (history->troubled && below(history, 4) == 0) return; /* Refused. */
-    assert_true(slice_state_allows(now->recorded, to));      /* DEP5 */
+    if (history->troubled && below(history, 4) == 0) return;   /* Refused. */
+    if (to == SLICE_ACTIVE && now->recorded == SLICE_ACTIVE) { /* A remark. */
+        assert_true(now->adopted);
+        now->recorded_rev = now->reality_rev = now->rev;
+        return;
+    }
+    assert_true(slice_state_allows(now->recorded, to)); /* DEP5 */
     if (to == SLICE_LOAD) now->recorded_rev = now->rev;
     if (to == SLICE_ACTIVE) {
         assert_int_equal(now->reality, REALITY_ACTIVE); /* No endpoint for what doesn't serve. */
@@ -79,6 +95,10 @@ static void take_record(struct history *history)
 static void fail_step(struct history *history, enum slice_step step)
 {
     struct slice_situation *now = &history->now;
+    if (step == STEP_CONFIGURE) { /* It said no, and goes on. */
+        history->only_config = false;
+        return;
+    }
     bool starting = step == STEP_LOAD || step == STEP_ACTIVATE;
     now->reality = step == STEP_LOAD ? REALITY_NONE : step == STEP_UNLOAD ? now->reality : REALITY_DOWN;
     if (starting) now->exhausted = ++history->attempt >= SLICE_ATTEMPTS_MAX;
@@ -89,6 +109,7 @@ static void fail_step(struct history *history, enum slice_step step)
 static void take_step(struct history *history)
 {
     struct slice_situation *now = &history->now;
+    look(history);
     enum slice_step step = slice_lifecycle_step(now);
     if (step == STEP_NONE) return;
     if (history->troubled && below(history, 3) == 0) {
@@ -104,6 +125,10 @@ static void take_step(struct history *history)
     case STEP_ACTIVATE:
         assert_true(now->reality == REALITY_LOADED || now->reality == REALITY_DOWN);
         now->reality = REALITY_ACTIVE;
+        break;
+    case STEP_CONFIGURE:
+        assert_int_equal(now->reality, REALITY_ACTIVE);
+        now->adopted = true;
         break;
     case STEP_DEACTIVATE:
         assert_int_equal(now->reality, REALITY_ACTIVE);
@@ -192,6 +217,31 @@ static void crash_is_recorded_and_restarted_at_once(void **unused)
     assert_false(slice_lifecycle_record(&now, &to, &cause));
 }
 
+static void configuration_is_taken_over_without_a_stop(void **unused)
+{
+    (void)unused;
+    enum slice_state to = SLICE_GONE;
+    enum slice_cause cause = CAUSE_NONE;
+    struct slice_situation now = { .assigned = true,
+                                   .rev = 4,
+                                   .recorded = SLICE_ACTIVE,
+                                   .recorded_rev = 3,
+                                   .reality = REALITY_ACTIVE,
+                                   .reality_rev = 3,
+                                   .adoptable = true,
+                                   .may_begin = true };
+    assert_int_equal(slice_lifecycle_step(&now), STEP_CONFIGURE);
+    assert_false(slice_lifecycle_record(&now, &to, &cause)); /* It serves on. */
+    now.adopted = true;
+    assert_int_equal(slice_lifecycle_step(&now), STEP_NONE);
+    assert_true(slice_lifecycle_record(&now, &to, &cause));
+    assert_int_equal(to, SLICE_ACTIVE);
+    now.adopted = now.adoptable = false; /* It refused: replaced in order. */
+    assert_true(slice_lifecycle_record(&now, &to, &cause));
+    assert_int_equal(to, SLICE_DEACTIVATE);
+    assert_int_equal(cause, CAUSE_NONE);
+}
+
 static void pauses_are_as_promised(void **unused) /* At once, then from 1 s to 30 s. */
 {
     (void)unused;
@@ -207,6 +257,7 @@ int main(void)
         cmocka_unit_test(every_history_settles),
         cmocka_unit_test(withdrawn_before_it_begins),
         cmocka_unit_test(crash_is_recorded_and_restarted_at_once),
+        cmocka_unit_test(configuration_is_taken_over_without_a_stop),
         cmocka_unit_test(pauses_are_as_promised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
