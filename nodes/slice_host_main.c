@@ -5,7 +5,9 @@
  *     aether-slice-host --bench FILE       runs it by a script, without a node (nodes/slice_bench.h).
  *
  * It confines itself, maps the memory that it shares with the node, and then does what the node says, frame
- * by frame, on one thread: what the slice does to this process it does to itself only. */
+ * by frame, on one thread: what the slice does to this process it does to itself only. Frames are read where
+ * they lie, because the node is trusted here. While calls flow it spins for the next one before it sleeps. */
+#include "actors/slice/patience.h"
 #include "actors/slice/sdk/aether/slice.h"
 #include "actors/slice/slice_descriptor.h"
 #include "actors/slice/slice_host.h"
@@ -22,7 +24,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, LOOKS_A_CLOCK = 16 };
+static const int64_t SPIN_NS = MICROSECONDS(50); /* About what a sleep and a wake cost. */
 
 /* In a build with the address sanitizer: its search for leaks at exit() needs ptrace, which a confined
  * process hasn't, and what a slice leaks is not ours to judge. */
@@ -36,12 +39,19 @@ struct host {
     struct slice_ring from_node;
     struct slice_ring to_node;
     struct slice_runner *runner;
+    struct patience patience;
+    bool alone; /* One processor: whom we would wait for could not run. */
 };
 
 static _Noreturn void give_up(const char *what)
 {
     fprintf(stderr, "aether-slice-host: %s\n", what);
     process_child_exit(EXIT_FAILED);
+}
+
+static void ring_node(bool wanted)
+{
+    if (wanted && !process_child_ring()) give_up("the slice has closed descriptors that are not its own");
 }
 
 /* Waits while the ring to the node is full: the slice has said more than the node has read. */
@@ -55,30 +65,39 @@ static void emit(void *context, const struct slice_frame *frame)
         give_up(error.message);
     for (;;) {
         bool ring;
+        uint32_t rings = process_child_rings();
         enum slice_ring_result result = slice_ring_write(&host->to_node, spans, ARRAY_COUNT(spans), &ring);
-        if (ring) process_child_ring();
+        ring_node(ring);
         if (result == RING_DONE) break;
         if (result == RING_CORRUPT) give_up("the shared memory is damaged");
-        process_child_wait(-1);
+        process_child_wait(rings, -1);
     }
     arena_fini(&arena);
 }
 
-/* Everything the node has said by now. */
-static void take_frames(struct host *host)
+static bool is_talk(const struct slice_frame *frame)
 {
+    return frame->type == SLICE_FRAME_CALL || frame->type == SLICE_FRAME_ANSWER;
+}
+
+/* Everything the node has said by now. true: a call was among it, or what one waits for. */
+static bool take_frames(struct host *host)
+{
+    bool talks = false;
     for (;;) {
-        struct bytes *bytes = NULL;
+        struct slice_ring_span span;
         struct slice_frame frame;
         struct error error;
         bool ring;
-        enum slice_ring_result result = slice_ring_read(&host->from_node, &bytes, &ring);
-        if (ring) process_child_ring();
-        if (result == RING_NOT_NOW) return;
+        enum slice_ring_result result = slice_ring_peek(&host->from_node, &span);
+        if (result == RING_NOT_NOW) return talks;
         if (result == RING_CORRUPT) give_up("the shared memory is damaged");
-        if (slice_frame_decode(bytes, &frame, &error) != STATUS_OK) give_up(error.message);
+        const struct bytes bytes = { .data = (uint8_t *)(uintptr_t)span.data, .size = span.size };
+        if (slice_frame_decode(&bytes, &frame, &error) != STATUS_OK) give_up(error.message);
+        talks = talks || is_talk(&frame);
         slice_runner_take(host->runner, &frame);
-        bytes_unref(&bytes);
+        slice_ring_drop(&host->from_node, &ring);
+        ring_node(ring);
         slice_runner_fire(host->runner); /* Between frames, so that a busy instance's timers still fire. */
     }
 }
@@ -91,12 +110,37 @@ static int64_t until_next_timer_ns(const struct host *host)
     return due_ns > now_ns ? due_ns - now_ns : 0;
 }
 
+/* true: there is a frame. Not beyond the slice's next timer. */
+static bool spin(struct host *host)
+{
+    int64_t until_ns = clock_os.monotonic_ns(clock_os.context) + SPIN_NS;
+    int64_t due_ns = slice_runner_due_ns(host->runner);
+    if (due_ns < until_ns) until_ns = due_ns;
+    for (uint32_t looks = 1; !slice_ring_has_frame(&host->from_node); looks++) {
+        if (looks % LOOKS_A_CLOCK == 0 && clock_os.monotonic_ns(clock_os.context) >= until_ns) return false;
+        __builtin_ia32_pause();
+    }
+    return true;
+}
+
+static void wait_for_node(struct host *host, bool talks)
+{
+    if (talks && !host->alone && patience_tries(&host->patience)) {
+        bool came = spin(host);
+        patience_note(&host->patience, came);
+        if (came) return;
+    }
+    uint32_t rings = process_child_rings();
+    if (slice_ring_sleep(&host->from_node)) process_child_wait(rings, until_next_timer_ns(host));
+}
+
 static int serve(const struct confine_spec *spec)
 {
     static struct host host;
     struct error error;
     void *shared;
     size_t size;
+    host.alone = process_child_is_alone();
     if (confine_self(spec, &error) != STATUS_OK) give_up(error.message);
     if (process_child_map(&shared, &size, &error) != STATUS_OK) give_up(error.message);
     if (size != SLICE_HOST_SHARED_SIZE) give_up("the node that started this is of another build");
@@ -106,9 +150,10 @@ static int serve(const struct confine_spec *spec)
         .emit = emit, .context = &host, .clock = &clock_os, .random = &random_os, .libraries = &library_os
     };
     host.runner = slice_runner_create(&options);
-    while (!slice_runner_is_destroyed(host.runner)) {
-        take_frames(&host);
-        process_child_wait(until_next_timer_ns(&host));
+    for (;;) {
+        bool talks = take_frames(&host);
+        if (slice_runner_is_destroyed(host.runner)) break;
+        wait_for_node(&host, talks);
         slice_runner_fire(host.runner);
     }
     process_child_exit(0); /* Without unmapping the slice: there is nothing left to protect. */

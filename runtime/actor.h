@@ -37,7 +37,7 @@ typedef void actor_handler(struct actor *self, void *state, const struct message
 /* What a pooled actor says between two of its turns, when nobody else wants its thread (behavior.linger). */
 enum actor_linger {
     LINGER_NOT,  /* It awaits nothing: it rests, as every other actor. */
-    LINGER_WAIT, /* Ask again in a moment: what it awaits comes soon, and from where no message is sent. */
+    LINGER_WAIT, /* Ask again in a moment; the last time it means no. */
     LINGER_COME, /* It has come: a turn, please (turn_end, and whatever messages there are). */
 };
 
@@ -69,10 +69,11 @@ struct behavior {
      * (asks) or counted and dropped. */
     actor_handler *otherwise;
     /* Optional, pooled only: lets the actor stay on its thread for a few microseconds, at most about what
-     * waking a sleeping core takes (LINGER_NS), and only while neither the actor nor its thread has anything
-     * else to do: for memory that another process writes. Reads that memory and its own state; may call
-     * nothing of the runtime. Never asked under the stepper. */
-    enum actor_linger (*linger)(void *state);
+     * waking a sleeping core takes, and only while neither the actor nor its thread has anything else to do:
+     * for memory that another process writes. Asked after each of its turns until it says no, or, `last`, is
+     * told to make up its mind: from then on what it awaits must come by a message. Reads that memory and
+     * changes its own state; may call nothing of the runtime. Never asked under the stepper. */
+    enum actor_linger (*linger)(void *state, bool last);
     /* Pooled: it runs on the thread that sent for it, where that is one of the inline pool, else in its own
      * pool. For those who stand between an inline slice and something else, and only pass on. */
     bool follows_caller;

@@ -291,19 +291,21 @@ static bool is_wanted(const struct worker *worker, const struct actor *actor)
 static bool linger(struct worker *worker, const struct actor *actor)
 {
     struct scheduler *scheduler = worker->group->scheduler;
-    int64_t until_ns = 0;
-    for (uint32_t looks = 0; !is_wanted(worker, actor); looks++) {
-        enum actor_linger answer = actor->behavior->linger(actor->state);
-        if (answer != LINGER_WAIT) return answer == LINGER_COME;
-        if (looks % LOOKS_A_CLOCK == 0) {
-            if (looks == 0) watch_rest(scheduler, &worker->watch);
-            int64_t now_ns = scheduler->machine->now_ns(scheduler);
-            if (until_ns == 0) until_ns = now_ns + LINGER_NS;
-            if (now_ns >= until_ns) return false;
+    int64_t until_ns = 0, now_ns = 0;
+    enum actor_linger answer = LINGER_WAIT;
+    for (uint32_t looks = 0; answer == LINGER_WAIT; looks++) {
+        bool last = is_wanted(worker, actor) || (looks > 0 && now_ns >= until_ns);
+        answer = actor->behavior->linger(actor->state, last);
+        if (answer != LINGER_WAIT || last) break;
+        if (looks % LOOKS_A_CLOCK != 0) {
+            __builtin_ia32_pause();
+            continue;
         }
-        __builtin_ia32_pause();
+        if (looks == 0) watch_rest(scheduler, &worker->watch);
+        now_ns = scheduler->machine->now_ns(scheduler);
+        if (looks == 0) until_ns = now_ns + LINGER_NS;
     }
-    return false;
+    return answer == LINGER_COME;
 }
 
 /* --- turns ---------------------------------------------------------------------------------------------- */

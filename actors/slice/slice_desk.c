@@ -321,6 +321,11 @@ static struct open_call *take_call(struct slice_desk *desk, uint64_t number)
     return map_remove_number(&desk->calls, number);
 }
 
+uint32_t slice_desk_calls(const struct slice_desk *desk)
+{
+    return (uint32_t)desk->calls.count;
+}
+
 static void end_call(struct open_call **call)
 {
     message_destroy(&(*call)->request);

@@ -61,6 +61,8 @@ void slice_desk_init(struct slice_desk *desk, const struct slice_instance_option
                      slice_desk_send *send);
 void slice_desk_fini(struct slice_desk *desk);
 
+uint32_t slice_desk_calls(const struct slice_desk *desk); /* How many the instance has not answered yet. */
+
 /* Handlers of the embedding actor's rows. */
 void slice_desk_on_step(struct actor *self, struct slice_desk *desk, const struct message *message);
 void slice_desk_on_invoke(struct actor *self, struct slice_desk *desk, const struct message *message);

@@ -1,12 +1,14 @@
 /* slice_host: one isolated instance.
- * Learns  from its process through a ring, when the doorbell says so; that the process ended, from the
- * doorbell. Owns    the process (killed with this actor), its shared memory, frames that wait for room in the
- * ring. Limits  calls find OVERLOADED when the ring is full; other frames wait, WAITING_MAX of them: the
- * instance reads nothing while it asks for ever more, and must go. A frame against the rules, or a ring with
+ * Learns  from its process through a ring, looking itself while an answer is about to come, else when the
+ *         doorbell says so; that the process ended, from the doorbell.
+ * Owns    the process (killed with this actor), its shared memory, frames that wait for room in the ring.
+ * Limits  calls find OVERLOADED when the ring is full; other frames wait, WAITING_MAX of them: the instance
+ *         reads nothing while it asks for ever more, and must go. A frame against the rules, or a ring with
  *         impossible positions, ends the instance as a crash would. */
 #include "actors/slice/slice_host.h"
 
 #include "actors/slice/doorbell.h"
+#include "actors/slice/patience.h"
 #include "actors/slice/slice_desk.h"
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
@@ -24,6 +26,8 @@ struct slice_host {
     struct process process;
     struct slice_ring to;
     struct slice_ring from;
+    struct patience patience;
+    bool awaits; /* Nothing is in its ring, it has not been told to ring us: somebody must look again. */
     struct bytes *waiting[WAITING_MAX]; /* A circle of frames for which the ring had no room. */
     uint32_t waiting_first;
     uint32_t waiting_count;
@@ -110,33 +114,51 @@ static bool take_frame(struct actor *self, struct slice_host *host, const struct
     return false;
 }
 
-/* Also without a ring: a frame may have come while we worked. */
-static void drain(struct actor *self, struct slice_host *host)
+/* Also without a ring: a frame may have come while we worked. true: nothing (more) is there. */
+static bool drain(struct actor *self, struct slice_host *host)
 {
     for (int i = 0; i < FRAMES_A_TURN; i++) {
         struct bytes *bytes = NULL;
         bool ring;
         enum slice_ring_result result = slice_ring_read(&host->from, &bytes, &ring);
         ring_bell(host, ring);
-        if (result == RING_NOT_NOW) return;
+        if (result == RING_NOT_NOW) return true;
         if (result == RING_CORRUPT) {
             fail_crashed(self, host, "it broke the shared memory's rules");
-            return;
+            return false;
         }
         bool fine = take_frame(self, host, bytes);
         bytes_unref(&bytes);
-        if (!fine) return;
+        if (!fine) return false;
     }
     struct message *again = message_create(KIND_DOORBELL_RANG, 0); /* Others first. */
     actor_tell(self, actor_self(self), &again);
+    return false;
 }
 
+/* While calls are in flight, and their answers used to come quickly, it lingers and need not be rung; else
+ * the process is told to ring. */
 static void host_turn_end(struct actor *self, void *state)
 {
     struct slice_host *host = state;
+    host->awaits = false;
     if (host->desk.phase == DESK_DESTROYED) return;
     flush_waiting(self, host);
-    drain(self, host);
+    while (drain(self, host)) {
+        host->awaits = slice_desk_calls(&host->desk) > 0 && patience_tries(&host->patience);
+        if (host->awaits || slice_ring_sleep(&host->from)) return;
+    }
+}
+
+static enum actor_linger host_linger(void *state, bool last)
+{
+    struct slice_host *host = state;
+    if (!host->awaits) return LINGER_NOT;
+    bool came = slice_ring_has_frame(&host->from);
+    if (!came && !last) return LINGER_WAIT;
+    patience_note(&host->patience, came);
+    host->awaits = false;
+    return came || !slice_ring_sleep(&host->from) ? LINGER_COME : LINGER_NOT;
 }
 
 static void on_rang(struct actor *self, void *state, const struct message *message)
@@ -173,7 +195,7 @@ static void on_ended(struct actor *self, void *state, const struct message *mess
     if (host->line_size > 0) end_line(self, host);
     host->ended = true;
     if (host->desk.phase == DESK_DESTROYED) return; /* As it should. */
-    drain(self, host);                              /* What it said before still counts. */
+    (void)drain(self, host);                        /* What it said before still counts. */
     bool out_of_memory = host->processes->ran_out_of_memory(host->processes->context, &host->process);
     if (ended->by_signal && out_of_memory)
         snprintf(text, sizeof text, "killed: it needs more memory than its limit");
@@ -293,6 +315,8 @@ const struct behavior slice_host_behavior = {
     .stop = host_stop,
     .fini = host_fini,
     .turn_end = host_turn_end,
+    .linger = host_linger,
+    .follows_caller = true,
     .rows = rows,
     .row_count = ARRAY_COUNT(rows),
 };

@@ -1,7 +1,8 @@
 /* slice_ring: single producer, single consumer, in bytes. Positions only grow; their difference is what lies
- * between. A side that finds nothing to do first says so in a flag, then looks again: the other side
- * publishes its position first and then reads the flag, so that (both sequentially consistent) no ring is
- * missed. */
+ * between. A record is its size, 8 bytes, then the frame, filled up to 8; a size of PAD says that the rest of
+ * the memory up to its end is skipped. A side that finds nothing to do first says so in a flag, then looks
+ * again: the other side publishes its position first and then reads the flag, so that (both sequentially
+ * consistent) no ring is missed. */
 #include "actors/slice/slice_ring.h"
 
 #include "runtime/base/check.h"
@@ -20,7 +21,15 @@ _Static_assert(offsetof(struct slice_ring_shared, data) == SLICE_RING_HEAD_SIZE,
                "both processes agree on it");
 _Static_assert((SLICE_RING_CAPACITY & (SLICE_RING_CAPACITY - 1)) == 0, "positions are masked");
 
-enum { SIZE_PREFIX = sizeof(uint32_t) };
+enum {
+    PREFIX = 8, /* And the unit of records: a prefix always lies in one piece. */
+    REWIND_FROM = 512 * 1024,
+    REWIND_RECORD_MAX = 4096,
+};
+static const uint64_t pad = UINT64_MAX;
+_Static_assert(SLICE_RING_CAPACITY % PREFIX == 0, "the end of the memory is the end of a unit");
+_Static_assert(SLICE_RING_CAPACITY > 2 * (SLICE_RING_FRAME_MAX + 2 * PREFIX),
+               "an empty ring takes any frame, wherever it stands");
 
 void slice_ring_init(struct slice_ring *ring, void *memory)
 {
@@ -28,20 +37,14 @@ void slice_ring_init(struct slice_ring *ring, void *memory)
     *ring = (struct slice_ring){ .shared = memory };
 }
 
-static void copy_in(struct slice_ring *ring, uint64_t position, const void *from, size_t size)
+static size_t place_of(uint64_t position)
 {
-    size_t at = (size_t)(position & (SLICE_RING_CAPACITY - 1));
-    size_t first = SLICE_RING_CAPACITY - at < size ? SLICE_RING_CAPACITY - at : size;
-    if (first > 0) memcpy(ring->shared->data + at, from, first);
-    if (size > first) memcpy(ring->shared->data, (const uint8_t *)from + first, size - first);
+    return (size_t)(position & (SLICE_RING_CAPACITY - 1));
 }
 
-static void copy_out(const struct slice_ring *ring, uint64_t position, void *to, size_t size)
+static size_t record_size(size_t frame_size)
 {
-    size_t at = (size_t)(position & (SLICE_RING_CAPACITY - 1));
-    size_t first = SLICE_RING_CAPACITY - at < size ? SLICE_RING_CAPACITY - at : size;
-    if (first > 0) memcpy(to, ring->shared->data + at, first);
-    if (size > first) memcpy((uint8_t *)to + first, ring->shared->data, size - first);
+    return PREFIX + (frame_size + PREFIX - 1) / PREFIX * PREFIX;
 }
 
 static enum slice_ring_result fail(struct slice_ring *ring)
@@ -65,58 +68,125 @@ static bool take_flag(uint32_t *flag)
     return __atomic_exchange_n(flag, 0, __ATOMIC_SEQ_CST) != 0;
 }
 
+/* --- the writer ----------------------------------------------------------------------------------------- */
+
+/* What is skipped before a record: where it would not lie in one piece, or an empty ring has wandered off
+ * with small ones. (Until the reader has seen the skip there is room for REWIND_FROM bytes only.) */
+static size_t skip_before(const struct slice_ring *ring, size_t record, size_t used)
+{
+    size_t at = place_of(ring->position), to_end = SLICE_RING_CAPACITY - at;
+    if (to_end < record) return to_end;
+    bool rewind = used == 0 && at >= REWIND_FROM && record <= REWIND_RECORD_MAX;
+    return rewind ? to_end : 0;
+}
+
+/* Room for the record and what is skipped before it; if there is none the writer counts as waiting. */
+static enum slice_ring_result make_room(struct slice_ring *ring, size_t record, size_t *out_skip)
+{
+    struct slice_ring_shared *shared = ring->shared;
+    for (int look = 0; look < 2; look++) {
+        size_t used;
+        if (!between(ring->position, __atomic_load_n(&shared->taken, __ATOMIC_SEQ_CST), &used))
+            return fail(ring);
+        *out_skip = skip_before(ring, record, used);
+        if (SLICE_RING_CAPACITY - used >= *out_skip + record) return RING_DONE;
+        __atomic_store_n(&shared->writer_waits, 1, __ATOMIC_SEQ_CST);
+    }
+    return RING_NOT_NOW;
+}
+
+static void put_prefix(struct slice_ring *ring, uint64_t prefix)
+{
+    memcpy(ring->shared->data + place_of(ring->position), &prefix, PREFIX);
+}
+
 enum slice_ring_result slice_ring_write(struct slice_ring *ring, const struct slice_ring_span *spans,
                                         size_t span_count, bool *out_ring)
 {
-    struct slice_ring_shared *shared = ring->shared;
     *out_ring = false;
     if (ring->corrupt) return RING_CORRUPT;
-    size_t size = 0;
+    size_t size = 0, skip;
     for (size_t i = 0; i < span_count; i++)
         size += spans[i].size;
     CHECK(size <= SLICE_RING_FRAME_MAX);
-    size_t used;
-    if (!between(ring->position, __atomic_load_n(&shared->taken, __ATOMIC_ACQUIRE), &used)) return fail(ring);
-    if (SLICE_RING_CAPACITY - used < SIZE_PREFIX + size) {
-        __atomic_store_n(&shared->writer_waits, 1, __ATOMIC_SEQ_CST);
-        if (!between(ring->position, __atomic_load_n(&shared->taken, __ATOMIC_SEQ_CST), &used))
-            return fail(ring);
-        if (SLICE_RING_CAPACITY - used < SIZE_PREFIX + size) return RING_NOT_NOW;
-    }
-    uint32_t prefix = (uint32_t)size;
-    copy_in(ring, ring->position, &prefix, SIZE_PREFIX);
-    uint64_t at = ring->position + SIZE_PREFIX;
-    for (size_t i = 0; i < span_count; at += spans[i++].size)
-        copy_in(ring, at, spans[i].data, spans[i].size);
-    ring->position = at;
-    __atomic_store_n(&shared->written, ring->position, __ATOMIC_SEQ_CST);
-    *out_ring = take_flag(&shared->reader_sleeps);
+    enum slice_ring_result result = make_room(ring, record_size(size), &skip);
+    if (result != RING_DONE) return result;
+    if (skip > 0) put_prefix(ring, pad);
+    ring->position += skip;
+    put_prefix(ring, size);
+    uint8_t *to = ring->shared->data + place_of(ring->position) + PREFIX;
+    for (size_t i = 0; i < span_count; to += spans[i++].size)
+        if (spans[i].size > 0) memcpy(to, spans[i].data, spans[i].size);
+    ring->position += record_size(size);
+    __atomic_store_n(&ring->shared->written, ring->position, __ATOMIC_SEQ_CST);
+    *out_ring = take_flag(&ring->shared->reader_sleeps);
     return RING_DONE;
+}
+
+/* --- the reader ----------------------------------------------------------------------------------------- */
+
+static bool get_prefix(const struct slice_ring *ring, size_t there, uint64_t *out_prefix)
+{
+    if (there < PREFIX) return false;
+    /* Once: whoever writes there may change it at any time. */
+    const uint8_t *at = ring->shared->data + place_of(ring->position);
+    *out_prefix = __atomic_load_n((const uint64_t *)(const void *)at, __ATOMIC_RELAXED);
+    return true;
+}
+
+enum slice_ring_result slice_ring_peek(struct slice_ring *ring, struct slice_ring_span *out_frame)
+{
+    size_t there;
+    uint64_t prefix;
+    if (ring->corrupt) return RING_CORRUPT;
+    if (!between(__atomic_load_n(&ring->shared->written, __ATOMIC_ACQUIRE), ring->position, &there))
+        return fail(ring);
+    if (there == 0) return RING_NOT_NOW;
+    if (!get_prefix(ring, there, &prefix)) return fail(ring);
+    if (prefix == pad) {
+        size_t skip = SLICE_RING_CAPACITY - place_of(ring->position);
+        if (skip >= there) return fail(ring);
+        ring->position += skip;
+        there -= skip;
+        if (!get_prefix(ring, there, &prefix)) return fail(ring);
+    }
+    if (prefix > SLICE_RING_FRAME_MAX || record_size((size_t)prefix) > there) return fail(ring);
+    size_t at = place_of(ring->position);
+    if (record_size((size_t)prefix) > SLICE_RING_CAPACITY - at) return fail(ring);
+    *out_frame = (struct slice_ring_span){ ring->shared->data + at + PREFIX, (size_t)prefix };
+    ring->peeked = record_size((size_t)prefix);
+    return RING_DONE;
+}
+
+void slice_ring_drop(struct slice_ring *ring, bool *out_ring)
+{
+    CHECK(ring->peeked > 0);
+    ring->position += ring->peeked;
+    ring->peeked = 0;
+    __atomic_store_n(&ring->shared->taken, ring->position, __ATOMIC_SEQ_CST);
+    *out_ring = take_flag(&ring->shared->writer_waits);
 }
 
 enum slice_ring_result slice_ring_read(struct slice_ring *ring, struct bytes **out_frame, bool *out_ring)
 {
-    struct slice_ring_shared *shared = ring->shared;
+    struct slice_ring_span frame;
     *out_ring = false;
-    if (ring->corrupt) return RING_CORRUPT;
-    size_t there;
-    if (!between(__atomic_load_n(&shared->written, __ATOMIC_ACQUIRE), ring->position, &there))
-        return fail(ring);
-    if (there == 0) {
-        __atomic_store_n(&shared->reader_sleeps, 1, __ATOMIC_SEQ_CST);
-        if (!between(__atomic_load_n(&shared->written, __ATOMIC_SEQ_CST), ring->position, &there))
-            return fail(ring);
-        if (there == 0) return RING_NOT_NOW;
-    }
-    uint32_t size;
-    if (there < SIZE_PREFIX) return fail(ring);
-    copy_out(ring, ring->position, &size, SIZE_PREFIX);
-    if (size > SLICE_RING_FRAME_MAX || there - SIZE_PREFIX < size) return fail(ring);
-    struct bytes *frame = bytes_create(size);
-    copy_out(ring, ring->position + SIZE_PREFIX, frame->data, size);
-    ring->position += SIZE_PREFIX + size;
-    __atomic_store_n(&shared->taken, ring->position, __ATOMIC_SEQ_CST);
-    *out_ring = take_flag(&shared->writer_waits);
-    *out_frame = frame;
+    enum slice_ring_result result = slice_ring_peek(ring, &frame);
+    if (result != RING_DONE) return result;
+    *out_frame = bytes_copy(frame.data, frame.size);
+    slice_ring_drop(ring, out_ring);
     return RING_DONE;
+}
+
+bool slice_ring_has_frame(const struct slice_ring *ring)
+{
+    return __atomic_load_n(&ring->shared->written, __ATOMIC_ACQUIRE) != ring->position;
+}
+
+bool slice_ring_sleep(struct slice_ring *ring)
+{
+    __atomic_store_n(&ring->shared->reader_sleeps, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&ring->shared->written, __ATOMIC_SEQ_CST) == ring->position) return true;
+    __atomic_store_n(&ring->shared->reader_sleeps, 0, __ATOMIC_SEQ_CST);
+    return false;
 }

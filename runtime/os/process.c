@@ -1,5 +1,6 @@
 /* process: posix_spawn (which doesn't copy the parent's page tables), memfd sealed against resizing (a child
- * that shrinks shared memory would kill the parent with SIGBUS), eventfds as bells, pidfds for ends.
+ * that shrinks shared memory would kill the parent with SIGBUS), a futex and an eventfd as bells, pidfds for
+ * ends.
  * What confines a child is done by the child itself before it loads anything foreign: its program is ours. */
 #include "runtime/os/process.h"
 
@@ -9,7 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -20,6 +22,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -29,7 +32,6 @@ enum {
 /* The child's ends. All -1 when closed. */
 struct ends {
     int memory_fd;
-    int bell_of_child_fd;
     int bell_of_parent_fd;
     int output_fd;
     int object_fd;
@@ -49,16 +51,44 @@ static int lift(int fd) /* Takes fd; the same thing under a number that dup2 in 
     return lifted;
 }
 
+/* --- the memory, and the bell in front of it ------------------------------------------------------------ */
+
+/* What the child sleeps on. It may write anything there: then it wakes itself, or sleeps on. */
+struct bell {
+    _Alignas(64) uint32_t rings;
+};
+
+static struct bell *bell_of(void *shared)
+{
+    return (struct bell *)shared - 1;
+}
+
+static void bell_ring(struct bell *bell)
+{
+    (void)__atomic_fetch_add(&bell->rings, 1, __ATOMIC_SEQ_CST);
+    (void)syscall(SYS_futex, &bell->rings, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static void *map_shared(int fd, size_t size)
+{
+    void *memory = mmap(NULL, size + sizeof(struct bell), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return memory == MAP_FAILED ? NULL : (struct bell *)memory + 1;
+}
+
+static void unmap(struct process *process)
+{
+    if (process->shared != NULL)
+        (void)munmap(bell_of(process->shared), process->shared_size + sizeof(struct bell));
+    process->shared = NULL;
+}
+
 static void close_all(struct ends *ends, struct process *process, struct process_watch *watch)
 {
     close_fd(&ends->memory_fd);
-    close_fd(&ends->bell_of_child_fd);
     close_fd(&ends->bell_of_parent_fd);
     close_fd(&ends->output_fd);
     close_fd(&ends->object_fd);
-    if (process->shared != NULL) (void)munmap(process->shared, process->shared_size);
-    process->shared = NULL;
-    close_fd(&process->bell_fd);
+    unmap(process);
     close_fd(&process->control_fd);
     close_fd(&watch->bell_fd);
     close_fd(&watch->end_fd);
@@ -68,26 +98,23 @@ static void close_all(struct ends *ends, struct process *process, struct process
 static bool share_memory(struct ends *ends, struct process *process)
 {
     ends->memory_fd = lift(memfd_create("aether", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (ends->memory_fd < 0 || ftruncate(ends->memory_fd, (off_t)process->shared_size) != 0) return false;
+    off_t size = (off_t)(process->shared_size + sizeof(struct bell));
+    if (ends->memory_fd < 0 || ftruncate(ends->memory_fd, size) != 0) return false;
     if (fcntl(ends->memory_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) return false;
-    void *shared = mmap(NULL, process->shared_size, PROT_READ | PROT_WRITE, MAP_SHARED, ends->memory_fd, 0);
-    if (shared == MAP_FAILED) return false;
-    process->shared = shared;
-    return true;
+    process->shared = map_shared(ends->memory_fd, process->shared_size);
+    return process->shared != NULL;
 }
 
-static bool make_bells_and_pipe(struct ends *ends, struct process *process, struct process_watch *watch)
+static bool make_bell_and_pipe(struct ends *ends, struct process_watch *watch)
 {
-    ends->bell_of_child_fd = lift(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     ends->bell_of_parent_fd = lift(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    process->bell_fd = fcntl(ends->bell_of_child_fd, F_DUPFD_CLOEXEC, FD_ABOVE_CHILDS);
     watch->bell_fd = fcntl(ends->bell_of_parent_fd, F_DUPFD_CLOEXEC, FD_ABOVE_CHILDS);
     int pair[2];
     if (pipe2(pair, O_CLOEXEC) != 0) return false;
     watch->output_fd = pair[0];
     ends->output_fd = lift(pair[1]);
     if (ends->output_fd < 0 || fcntl(watch->output_fd, F_SETFL, O_NONBLOCK) != 0) return false;
-    return process->bell_fd >= 0 && watch->bell_fd >= 0;
+    return watch->bell_fd >= 0;
 }
 
 /* stdin is /dev/null: fd 0 must be taken, or the first file that is opened would become it. */
@@ -98,7 +125,6 @@ static int add_file_actions(posix_spawn_file_actions_t *actions, const struct en
         { ends->output_fd, 1 },
         { ends->output_fd, 2 },
         { ends->memory_fd, PROCESS_FD_MEMORY },
-        { ends->bell_of_child_fd, PROCESS_FD_BELL_OF_CHILD },
         { ends->bell_of_parent_fd, PROCESS_FD_BELL_OF_PARENT },
     };
     for (size_t i = 0; number == 0 && i < ARRAY_COUNT(pairs); i++)
@@ -151,8 +177,8 @@ static enum status start(void *context, const struct process_spec *spec, struct 
                          struct process_watch *out_watch, struct error *error)
 {
     (void)context;
-    struct ends ends = { -1, -1, -1, -1, -1 };
-    struct process process = { .control_fd = -1, .bell_fd = -1, .shared_size = spec->shared_size };
+    struct ends ends = { -1, -1, -1, -1 };
+    struct process process = { .control_fd = -1, .shared_size = spec->shared_size };
     if (spec->object != NULL) {
         ends.object_fd = lift(open(spec->object, O_RDONLY | O_CLOEXEC));
         if (ends.object_fd < 0)
@@ -160,7 +186,7 @@ static enum status start(void *context, const struct process_spec *spec, struct 
     }
     struct process_watch watch = { -1, -1, -1 };
     pid_t pid = 0;
-    if (!share_memory(&ends, &process) || !make_bells_and_pipe(&ends, &process, &watch)) {
+    if (!share_memory(&ends, &process) || !make_bell_and_pipe(&ends, &watch)) {
         int number = errno;
         close_all(&ends, &process, &watch);
         return error_set(error, STATUS_IO, "share memory with a new process: %s", strerror(number));
@@ -182,7 +208,6 @@ static enum status start(void *context, const struct process_spec *spec, struct 
         return error_set(error, STATUS_IO, "watch %s: %s", spec->program, strerror(number));
     }
     close_fd(&ends.memory_fd);
-    close_fd(&ends.bell_of_child_fd);
     close_fd(&ends.bell_of_parent_fd);
     close_fd(&ends.output_fd);
     close_fd(&ends.object_fd);
@@ -202,7 +227,7 @@ static void ring_fd(int fd)
 static void ring(void *context, const struct process *process)
 {
     (void)context;
-    ring_fd(process->bell_fd);
+    bell_ring(bell_of(process->shared));
 }
 
 static void kill_process(void *context, const struct process *process)
@@ -214,9 +239,7 @@ static void kill_process(void *context, const struct process *process)
 static void close_process(void *context, struct process *process)
 {
     kill_process(context, process);
-    if (process->shared != NULL) (void)munmap(process->shared, process->shared_size);
-    process->shared = NULL;
-    close_fd(&process->bell_fd);
+    unmap(process);
     close_fd(&process->control_fd);
     process_group_leave(process->group);
     process->group = 0;
@@ -385,32 +408,43 @@ const struct process_port process_os = {
 
 /* --- the child's side ---------------------------------------------------------------------------------- */
 
+static struct bell *own_bell;
+
 enum status process_child_map(void **out_shared, size_t *out_size, struct error *error)
 {
     struct stat status;
-    if (fstat(PROCESS_FD_MEMORY, &status) != 0 || status.st_size <= 0)
+    if (fstat(PROCESS_FD_MEMORY, &status) != 0 || status.st_size <= (off_t)sizeof(struct bell))
         return error_set(error, STATUS_INVALID, "descriptor %d is not shared memory", PROCESS_FD_MEMORY);
-    size_t size = (size_t)status.st_size;
-    void *shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, PROCESS_FD_MEMORY, 0);
-    if (shared == MAP_FAILED)
-        return error_set(error, STATUS_INVALID, "map the shared memory: %s", strerror(errno));
+    size_t size = (size_t)status.st_size - sizeof(struct bell);
+    void *shared = map_shared(PROCESS_FD_MEMORY, size);
+    if (shared == NULL) return error_set(error, STATUS_INVALID, "map the shared memory: %s", strerror(errno));
+    own_bell = bell_of(shared);
     *out_shared = shared;
     *out_size = size;
     return STATUS_OK;
 }
 
-void process_child_ring(void)
+bool process_child_ring(void)
 {
-    ring_fd(PROCESS_FD_BELL_OF_PARENT);
+    uint64_t one = 1;
+    return write(PROCESS_FD_BELL_OF_PARENT, &one, sizeof one) == sizeof one || errno == EAGAIN;
 }
 
-void process_child_wait(int64_t timeout_ns)
+uint32_t process_child_rings(void)
 {
-    struct pollfd bell = { .fd = PROCESS_FD_BELL_OF_CHILD, .events = POLLIN };
-    if (poll(&bell, 1, timeout_ms_of(timeout_ns)) <= 0) return;
-    uint64_t count;
-    ssize_t unused = read(PROCESS_FD_BELL_OF_CHILD, &count, sizeof count);
-    (void)unused;
+    return __atomic_load_n(&own_bell->rings, __ATOMIC_SEQ_CST);
+}
+
+void process_child_wait(uint32_t seen, int64_t timeout_ns)
+{
+    struct timespec timeout = { timeout_ns / SECONDS(1), timeout_ns % SECONDS(1) };
+    (void)syscall(SYS_futex, &own_bell->rings, FUTEX_WAIT, seen, timeout_ns < 0 ? NULL : &timeout, NULL, 0);
+}
+
+bool process_child_is_alone(void)
+{
+    cpu_set_t mine;
+    return sched_getaffinity(0, sizeof mine, &mine) == 0 && CPU_COUNT(&mine) == 1;
 }
 
 void process_child_exit(int code)

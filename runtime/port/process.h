@@ -2,8 +2,10 @@
  * process, another waits for all of them at once, so what is to be waited for (struct process_watch) is apart
  * from what commands it (struct process): each has its own owner and its own descriptors.
  *
- * The child finds the shared memory, the bell that we ring and the bell that it rings under the numbers of
- * enum process_fd, stdin closed, stdout and stderr joined in one stream that we read. */
+ * Bells: the child sleeps on a word of the shared memory (futex), so that its bell needs no descriptor which
+ * it could lose; it rings an eventfd, since one thread of ours waits for all children at once. The child
+ * finds the shared memory and the bell that it rings under the numbers of enum process_fd, stdin empty,
+ * stdout and stderr joined in one stream that we read. */
 #ifndef AETHER_RUNTIME_PORT_PROCESS_H
 #define AETHER_RUNTIME_PORT_PROCESS_H
 
@@ -15,11 +17,10 @@
 
 enum process_fd {
     PROCESS_FD_MEMORY = 3,
-    PROCESS_FD_BELL_OF_CHILD = 4,  /* The child waits for it. */
-    PROCESS_FD_BELL_OF_PARENT = 5, /* The child rings it. */
-    PROCESS_FD_OBJECT = 6,         /* The file that it may read, if one was named. */
+    PROCESS_FD_BELL_OF_PARENT = 4, /* The child rings it. */
+    PROCESS_FD_OBJECT = 5,         /* The file that it may read, if one was named. */
 };
-#define PROCESS_OBJECT_PATH "/proc/self/fd/6" /* By this name the child opens it, whoever it has become. */
+#define PROCESS_OBJECT_PATH "/proc/self/fd/5" /* By this name the child opens it, whoever it has become. */
 
 struct process_limits {
     uint32_t cpu_millis;   /* Thousandths of a core; 0 = none. */
@@ -41,8 +42,7 @@ struct process {
     const char *limited_by; /* "cgroup v2", "cgroup v1", "rlimits" (those that the child sets for itself);
                                constant. */
     int control_fd;         /* Private. */
-    int bell_fd;
-    uint32_t group; /* Of its limits; 0 = none. */
+    uint32_t group;         /* Of its limits; 0 = none. */
 };
 
 struct process_watch { /* Private descriptors; closed by `unwatch`. */

@@ -75,10 +75,18 @@ static void full_and_empty_say_so_and_ask_for_a_ring(void **unused)
     struct bytes *frame = NULL;
     bool ring;
     assert_int_equal(slice_ring_read(&pair.reader, &frame, &ring), RING_NOT_NOW);
+    assert_false(slice_ring_has_frame(&pair.reader));
     assert_int_equal(put(&pair, data, 10, &ring), RING_DONE);
-    assert_true(ring); /* The reader had said that it sleeps. */
+    assert_false(ring); /* The reader looks, and does not sleep. */
+    assert_false(slice_ring_sleep(&pair.reader));
+    assert_int_equal(slice_ring_read(&pair.reader, &frame, &ring), RING_DONE);
+    bytes_unref(&frame);
+    assert_true(slice_ring_sleep(&pair.reader));
+    assert_int_equal(put(&pair, data, 10, &ring), RING_DONE);
+    assert_true(ring);
     assert_int_equal(put(&pair, data, 10, &ring), RING_DONE);
     assert_false(ring); /* Once is enough. */
+    assert_true(slice_ring_has_frame(&pair.reader));
     unsigned written = 2;
     while (put(&pair, data, SLICE_RING_FRAME_MAX, &ring) == RING_DONE)
         written++;
@@ -91,6 +99,39 @@ static void full_and_empty_say_so_and_ask_for_a_ring(void **unused)
         bytes_unref(&frame);
     }
     assert_int_equal(slice_ring_read(&pair.reader, &frame, &ring), RING_NOT_NOW);
+    memory_free(data);
+    pair_fini(&pair);
+}
+
+/* A frame never lies in two pieces, and a ring that runs empty comes back to its first pages. */
+static void frames_lie_in_one_piece_and_near_the_start(void **unused)
+{
+    (void)unused;
+    struct pair pair;
+    pair_init(&pair);
+    uint8_t *data = memory_zalloc(SLICE_RING_FRAME_MAX);
+    const uint8_t *start = pair.memory + DATA_AT, *end = start + SLICE_RING_CAPACITY;
+    struct slice_ring_span frame;
+    bool ring;
+    for (unsigned round = 0; round < 400; round++) {
+        size_t size = 1000 + round * 9973 % 400000;
+        data[0] = data[size - 1] = (uint8_t)round;
+        assert_int_equal(put(&pair, data, size, &ring), RING_DONE);
+        if (round % 3 != 0) continue; /* So that it is empty now and then only. */
+        while (slice_ring_peek(&pair.reader, &frame) == RING_DONE) {
+            const uint8_t *at = frame.data;
+            assert_true(at >= start && at + frame.size <= end);
+            assert_int_equal(at[0], at[frame.size - 1]);
+            slice_ring_drop(&pair.reader, &ring);
+        }
+    }
+    for (unsigned round = 0; round < 100000; round++) {
+        assert_int_equal(put(&pair, data, 64, &ring), RING_DONE);
+        assert_int_equal(slice_ring_peek(&pair.reader, &frame), RING_DONE);
+        /* From wherever it stood: at most once around to the end of the memory, then not far. */
+        if (round > 0) assert_true((const uint8_t *)frame.data < start + 513 * 1024);
+        slice_ring_drop(&pair.reader, &ring);
+    }
     memory_free(data);
     pair_fini(&pair);
 }
@@ -122,14 +163,14 @@ static void hostile_writer_positions_are_corrupt_for_good(void **unused)
 static void hostile_sizes_are_corrupt(void **unused)
 {
     (void)unused;
-    static const uint32_t sizes[] = { UINT32_MAX, SLICE_RING_FRAME_MAX + 1, 5, 0x80000000u };
+    static const uint64_t sizes[] = { UINT64_MAX, SLICE_RING_FRAME_MAX + 1, 9, UINT64_C(1) << 63 };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct pair pair;
         pair_init(&pair);
         struct bytes *frame = NULL;
         bool ring;
         assert_int_equal(put(&pair, "four", 4, &ring), RING_DONE);
-        poke(&pair, DATA_AT, &sizes[i], sizeof sizes[i]); /* 5: one more than there is. */
+        poke(&pair, DATA_AT, &sizes[i], sizeof sizes[i]); /* 9: a unit more than there is. */
         assert_int_equal(slice_ring_read(&pair.reader, &frame, &ring), RING_CORRUPT);
         pair_fini(&pair);
     }
@@ -138,7 +179,7 @@ static void hostile_sizes_are_corrupt(void **unused)
 static void hostile_reader_positions_are_corrupt(void **unused)
 {
     (void)unused;
-    static const uint64_t positions[] = { 6, 1000, UINT64_C(1) << 40, UINT64_C(1) << 63 };
+    static const uint64_t positions[] = { 17, 1000, UINT64_C(1) << 40, UINT64_C(1) << 63 };
     for (size_t i = 0; i < sizeof positions / sizeof positions[0]; i++) {
         struct pair pair;
         pair_init(&pair);
@@ -157,7 +198,7 @@ static void any_damage_is_survived(void **unused)
 {
     (void)unused;
     static const uint8_t values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
-    for (size_t at = 0; at < DATA_AT + 16; at++) {
+    for (size_t at = 0; at < DATA_AT + 24; at++) {
         for (size_t v = 0; v < sizeof values; v++) {
             struct pair pair = { .memory = NULL };
             static uint8_t *memory;
@@ -183,6 +224,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_goes_in_comes_out),
         cmocka_unit_test(full_and_empty_say_so_and_ask_for_a_ring),
+        cmocka_unit_test(frames_lie_in_one_piece_and_near_the_start),
         cmocka_unit_test(hostile_writer_positions_are_corrupt_for_good),
         cmocka_unit_test(hostile_sizes_are_corrupt),
         cmocka_unit_test(hostile_reader_positions_are_corrupt),

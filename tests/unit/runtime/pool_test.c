@@ -349,8 +349,9 @@ static void lingerer_turn_end(struct actor *self, void *state)
     if (lingerer->awaited == 0) gate_open(lingerer->gate); /* It has come, without a message. */
 }
 
-static enum actor_linger lingerer_linger(void *state)
+static enum actor_linger lingerer_linger(void *state, bool last)
 {
+    (void)last;
     struct lingerer *lingerer = *(struct lingerer **)state;
     if (lingerer->awaited == 0) return LINGER_NOT;
     if (lingerer->awaited == UINT32_MAX) return LINGER_WAIT;
