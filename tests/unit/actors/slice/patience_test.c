@@ -1,5 +1,4 @@
-/* Goal: hope lasts for some misses, then only every PATIENCE_TRIES-th occasion is tried; one success brings it
- * back. */
+/* Goal: hope lasts for some misses, then only every PATIENCE_TRIES-th occasion is tried; a success revives it. */
 #include "actors/slice/patience.h"
 
 #include <setjmp.h>
