@@ -31,7 +31,9 @@ struct nearest {
 
 static void nearest_try(struct nearest *nearest, const char *candidate)
 {
-    uint32_t distance = text_distance(nearest->wanted, candidate);
+    /* Who stops halfway means what begins so. */
+    bool begins = nearest->wanted[0] != '\0' && text_starts_with(candidate, nearest->wanted);
+    uint32_t distance = begins ? 1 : text_distance(nearest->wanted, candidate);
     if (distance >= nearest->distance) return;
     nearest->distance = distance;
     (void)text_copy(nearest->best, sizeof nearest->best, candidate);

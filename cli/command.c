@@ -179,7 +179,12 @@ static int download(const struct argv *argv, struct connection *connection)
     struct error error = { 0 };
     interrupt_catch();
     if (backup_run(argv, connection, &reply, &error) != STATUS_OK) return fail(argv, &error, false);
-    int code = tell_reply(argv, reply);
+    struct value *document = document_from_reply(argv->command, reply->body);
+    static const char *const of_pages[] = { "backup-id", "offset", "more" };
+    for (size_t i = 0; i < ARRAY_COUNT(of_pages); i++)
+        value_remove(document, of_pages[i]);
+    int code = print_document(argv, document);
+    value_free(&document);
     message_destroy(&reply);
     return code;
 }

@@ -44,10 +44,10 @@ struct dev {
     struct text folder;    /* Of the project; empty: none. */
     bool keeps_data;
     uint32_t listening; /* Nodes that listen, until all do. */
-    enum step step;   /* That runs. */
-    struct text said; /* By the step: shown if it fails. */
-    int64_t stale_ns; /* The object was written then, and is to be reloaded; 0: it wasn't. */
-    int64_t watch_ns; /* The watch is to be begun then; 0: it runs, or isn't wanted yet. */
+    enum step step;     /* That runs. */
+    struct text said;   /* By the step: shown if it fails. */
+    int64_t stale_ns;   /* The object was written then, and is to be reloaded; 0: it wasn't. */
+    int64_t watch_ns;   /* The watch is to be begun then; 0: it runs, or isn't wanted yet. */
     int64_t starts_ns[DEV_NODES_MAX + 1][RESTARTS_MAX]; /* The last starts of each node, in a ring. */
     uint32_t starts[DEV_NODES_MAX + 1];
     bool failed;

@@ -96,6 +96,13 @@ static enum status run(const struct slice_tool *tool, struct error *error)
     return STATUS_INVALID;
 }
 
+/* Something of what the command lists is there: else there is but its error. */
+static bool has_come_far(const struct argv *argv, const struct value *document)
+{
+    const char *list = argv->command->list;
+    return list == NULL ? value_size(document) > 0 : value_size(value_get(document, list)) > 0;
+}
+
 int slice_tool_run(struct argv *argv)
 {
     struct failure failure = { .what = argv->command->name, .harmless = true };
@@ -109,7 +116,7 @@ int slice_tool_run(struct argv *argv)
     if (status == STATUS_OK) {
         code = print(argv, tool.document);
     } else { /* One document in JSON: how far it came stands in the error's details. */
-        if (!machine && value_size(tool.document) > 0) (void)print(argv, tool.document);
+        if (!machine && has_come_far(argv, tool.document)) (void)print(argv, tool.document);
         failure.details = tool.document;
         code = command_fail(argv, &failure);
     }

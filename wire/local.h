@@ -18,10 +18,14 @@ struct role_changed {
     uint64_t revision;          /* When leading: the no-op's index; reads at or after it see all before us. */
 };
 
-/* KIND_READ_BARRIER (ask TO_STATE, no body) -> KIND_READ_BARRIER_REPLY: a Q1 round that began after the
- * request arrived was confirmed, and the applied state is at least that fresh. NO_LEADER, DEADLINE otherwise.
- * What the state told its watchers before left before this reply, so whoever then asks a watcher on this
- * node is answered from a view that is at least as fresh. */
+/* KIND_READ_BARRIER (ask TO_STATE; no body: all zero) -> KIND_READ_BARRIER_REPLY: a Q1 round that began after
+ * the request arrived was confirmed (a stale one asks for none), and the applied state is at least that fresh
+ * and has revision `after`. NO_LEADER, DEADLINE otherwise. What the state told its watchers before left before
+ * this reply, so whoever then asks a watcher on this node is answered from a view that is at least as fresh. */
+struct read_barrier {
+    uint64_t after; /* 0: none. */
+    bool stale;
+};
 struct read_barrier_reply {
     uint64_t revision;
     uint64_t term;

@@ -110,8 +110,12 @@ static Pb__ClusterMember *member_of(struct message *message, const struct cluste
     member->replica_id = hex_of(message, replica->replica_id);
     member->role = wire_string(message, replica->voter ? "voter" : "learner");
     member->raft = wire_string(message, leads ? "leader" : "follower");
-    member->match_index = replica->match;
-    member->lag = known && consensus->last > replica->match ? consensus->last - replica->match : 0;
+    if (known) {
+        member->has_match_case = PB__CLUSTER_MEMBER__HAS_MATCH_MATCH_INDEX;
+        member->match_index = replica->match;
+        member->has_lag_case = PB__CLUSTER_MEMBER__HAS_LAG_LAG;
+        member->lag = consensus->last > replica->match ? consensus->last - replica->match : 0;
+    }
     member->wish = wire_string(message, cluster_view_wish(view, replica->node));
     member->waiting = wire_string(message, reason_of(news, replica->node));
     return member;
@@ -208,7 +212,7 @@ static Pb__NodeView *node_view(struct message *message, const struct cluster_vie
     node->presence = wire_string(message, value_get_string(record, "presence", ""));
     node->incarnation = (uint64_t)value_get_integer(record, "incarnation", 0);
     node->address = wire_string(message, value_get_string(record, "address", ""));
-    node->role = wire_string(message, value_get_string(record, "role", ""));
+    node->role = wire_string(message, cluster_view_role(view, name));
     node->zone = wire_string(message, value_get_string(record, "zone", ""));
     node->leader = strcmp(name, leader) == 0;
     cluster_view_instances(view, name, count_instance, &node->instances);

@@ -2,6 +2,7 @@
 #include "actors/cluster/cluster_view.h"
 
 #include "runtime/base/text.h"
+#include "store/schema/cluster_members.h"
 
 #include <string.h>
 
@@ -48,11 +49,21 @@ void cluster_view_fini(struct cluster_view *view)
     clear(&view->blueprints);
     clear(&view->wishes);
     clear(&view->alarms);
+    clear(&view->members);
 }
 
 const struct value *cluster_view_node(const struct cluster_view *view, const char *node)
 {
     return tree_get(&view->nodes, node);
+}
+
+const char *cluster_view_role(const struct cluster_view *view, const char *node)
+{
+    struct cluster_members members;
+    cluster_members_read(tree_get(&view->members, ""), &members);
+    const struct configuration_member *member = cluster_members_find(&members, node);
+    if (member == NULL) return value_get_string(cluster_view_node(view, node), "role", "");
+    return member->voter ? "voter" : "learner";
 }
 
 const char *cluster_view_wish(const struct cluster_view *view, const char *node)

@@ -1,5 +1,5 @@
-/* cluster_view: what nodes/, slices/, blueprints/, config/wishes/ and config/alarms/no-space/ say, as
- * followed: the source of the cluster's tables and counts. Pure. */
+/* cluster_view: what nodes/, slices/, blueprints/, config/members, config/wishes/ and config/alarms/no-space/
+ * say, as followed: the source of the cluster's tables and counts. Pure. */
 #ifndef AETHER_ACTORS_CLUSTER_CLUSTER_VIEW_H
 #define AETHER_ACTORS_CLUSTER_CLUSTER_VIEW_H
 
@@ -13,6 +13,7 @@ struct cluster_view { /* A zeroed view is empty and valid. Each: key after its p
     struct tree blueprints;
     struct tree wishes;
     struct tree alarms;
+    struct tree members; /* The one document, under "". */
 };
 
 /* One event of a follow (NULL: all records come anew) of `prefix`, into one of the trees. What is no JSON
@@ -21,6 +22,8 @@ void cluster_view_accept(struct tree *documents, const char *prefix, const Pb__K
 void cluster_view_fini(struct cluster_view *view);
 
 const struct value *cluster_view_node(const struct cluster_view *view, const char *node); /* NULL: unknown. */
+/* "voter" or "learner" where it takes part in the log, else the role that it was configured for. */
+const char *cluster_view_role(const struct cluster_view *view, const char *node);
 /* "voter", "learner", "removed"; "": nothing is wished of it. */
 const char *cluster_view_wish(const struct cluster_view *view, const char *node);
 /* for (const char *key = NULL; (document = cluster_view_next(&view->nodes, &key)) != NULL;) in key order. */

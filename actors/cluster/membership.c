@@ -17,6 +17,7 @@
 #include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
+#include "store/schema/cluster_members.h"
 #include "store/schema/event_key.h"
 #include "store/schema/space_alarm.h"
 #include "wire/follow.h"
@@ -39,6 +40,7 @@ enum {
     WATCH_BLUEPRINTS = 3,
     WATCH_WISHES = 4,
     WATCH_ALARMS = 5,
+    WATCH_MEMBERS = 6,
     WAITING_MAX = 1024,
     RENEWING_MAX = WAITING_MAX + 512
 };
@@ -74,6 +76,7 @@ struct membership {
     struct follow blueprints;
     struct follow wishes;
     struct follow alarms;
+    struct follow members;
     bool says_space; /* A proposal about our own alarm is under way. */
     struct message
         *news; /* MEMBER_NEWS: for what wishes wait, as the leader's voter_keeper said; NULL: nothing. */
@@ -512,6 +515,12 @@ static void visit_alarm(void *context, const Pb__KvEvent *event)
     cluster_view_accept(&membership->view.alarms, SPACE_ALARM_PREFIX, event);
 }
 
+static void visit_members(void *context, const Pb__KvEvent *event)
+{
+    struct membership *membership = context;
+    cluster_view_accept(&membership->view.members, CLUSTER_MEMBERS_KEY, event);
+}
+
 static void on_changed(struct actor *self, void *state, const struct message *message)
 {
     struct membership *membership = state;
@@ -520,6 +529,7 @@ static void on_changed(struct actor *self, void *state, const struct message *me
     if (follow_accept(self, &membership->blueprints, message, visit_blueprint, membership)) return;
     if (follow_accept(self, &membership->wishes, message, visit_wish, membership)) return;
     if (follow_accept(self, &membership->alarms, message, visit_alarm, membership)) return;
+    if (follow_accept(self, &membership->members, message, visit_members, membership)) return;
     if (!follow_accept(self, &membership->nodes, message, visit_node, &visit)) return;
     presence_sweep(&membership->presence);
     check_own_record(self, membership);
@@ -694,6 +704,8 @@ static enum status membership_init(struct actor *self, void *state, const void *
     follow_start(self, &membership->wishes);
     membership->alarms = (struct follow){ .prefix = SPACE_ALARM_PREFIX, .watch_id = WATCH_ALARMS };
     follow_start(self, &membership->alarms);
+    membership->members = (struct follow){ .prefix = CLUSTER_MEMBERS_KEY, .watch_id = WATCH_MEMBERS };
+    follow_start(self, &membership->members);
     struct message *subscribe = message_create(KIND_ROLE_SUBSCRIBE, 0);
     actor_tell_name(self, TO_LEADER, &subscribe);
     if (*given->confirmed_ns == 0) *given->confirmed_ns = actor_now_ns(self); /* The grace of a start. */

@@ -28,8 +28,14 @@ struct answer_terms answers_terms(const struct message *request)
             .at = list->has_at_case == PB__KV_LIST_REQUEST__HAS_AT_AT ? list->at : 0,
         };
     }
-    default: return (struct answer_terms){ 0 };
+    case KIND_READ_BARRIER: {
+        const struct read_barrier *barrier = request->body;
+        if (barrier == NULL) break;
+        return (struct answer_terms){ .stale = barrier->stale, .after = barrier->after };
     }
+    default: break;
+    }
+    return (struct answer_terms){ 0 };
 }
 
 Pb__KvRecord *answers_record(struct arena *arena, const struct kv_record *record)

@@ -165,9 +165,11 @@ static void on_read(struct actor *self, void *actor_state, const struct message 
 {
     struct state *state = actor_state;
     struct answer_terms terms = answers_terms(message);
-    struct parked parked = { .after = terms.after > terms.at ? terms.after : terms.at };
-    /* What is past stays as it is: no leader has to confirm a read at a revision that is applied here. */
-    if (!terms.stale && terms.at == 0) parked.round = state->round_next;
+    struct parked parked = { .after = terms.after };
+    /* What is past stays as it is: no leader has to confirm a read at a revision that is applied here.
+     * Whether one that isn't lies in the future, the leader knows. */
+    bool is_past = terms.at != 0 && terms.at <= kv_applied(state->kv).index;
+    if (!terms.stale && !is_past) parked.round = state->round_next;
     if (PLANTED("state.read_without_a_round")) parked.round = 0;
     if (PLANTED("state.after_is_not_awaited")) parked.after = 0;
     if (is_ready(state, &parked, message)) {

@@ -225,12 +225,15 @@ static void on_barrier(struct actor *self, void *state, void *context, const str
 static void run_here(struct actor *self, struct run *run)
 {
     bool fresh = (run->command->flags & COMMAND_FRESH) != 0 && !command_is_stale(run->command, run->body);
-    if (!fresh) {
+    uint64_t after = run->command->target == TO_STATE ? 0 : command_after(run->command, run->body);
+    if (!fresh && after == 0) {
         ask_target(self, run);
         return;
     }
-    struct message *barrier =
-        message_create(KIND_READ_BARRIER, 0); /* Q1: then a watcher's view is fresh too. */
+    struct message *barrier = message_create(KIND_READ_BARRIER, sizeof(struct read_barrier));
+    struct read_barrier *terms = barrier->body; /* Q1: then a watcher's view is fresh too. */
+    terms->after = after;
+    terms->stale = !fresh;
     actor_ask_name(self, TO_STATE, &barrier, left_ns(self, run), on_barrier, run);
 }
 
@@ -297,6 +300,7 @@ static bool hand_over(struct actor *self, const struct command *command, struct 
 {
     const uint32_t handled = COMMAND_CHANGES | COMMAND_ON_LEADER | COMMAND_PREFERS_LEADER | COMMAND_FRESH;
     if ((command->flags & handled) != 0 || (*request)->kind != command->request) return false;
+    if (command->target != TO_STATE && command_after(command, (*request)->body) != 0) return false;
     struct actor_id target = actor_find(self, command->target);
     if (!actor_id_is_set(target)) return false;
     actor_forward(self, target, request);

@@ -304,16 +304,42 @@ class ParityTest(unittest.TestCase):
         code, document = self.cli("kv", "get", "config/t", "--after", second + 10**6, "--timeout", "300ms")
         self.assertEqual((code, document["error"]["code"]), (7, "DEADLINE"), document)
         self.assertIn("not visible", document["error"]["message"])
+        self.same_failure(["kv", "get", "config/t", "--at", second + 10**6], "kv_get",
+                          {"key": "config/t", "at": second + 10**6}, "INVALID")  # The future is told, not waited for.
         stale = self.same(["kv", "list", "config/t", "--stale"], "kv_list", {"prefix": "config/t", "stale": True})
         self.assertTrue(stale["stale"] and stale["index"] >= second and "lag" in stale)
+
+    def test_every_read_takes_after(self):
+        revision = self.cluster.ask("kv", "put", "config/t", "1")["revision"]
+        reads = (["cluster", "status"], ["cluster", "members"], ["node", "list"], ["node", "show", "node-1"], ["event", "list"],
+                 ["blueprint", "list"], ["slice", "list"], ["endpoint", "list"])
+        for words in reads:
+            self.assertEqual(self.cli(*words, "--after", revision)[0], 0, words)
+            self.assertEqual(self.cli(*words, "--after", revision, "--stale")[0], 0, words)
+            code, document = self.cli(*words, "--after", revision + 10**6, "--timeout", "600ms")
+            self.assertEqual((code, document["error"]["code"]), (7, "DEADLINE"), (words, document))
+            self.assertIn("not visible", document["error"]["message"], words)
+
+    def test_a_value_may_stand_in_a_file(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            file.write('{"colour": "red"}')
+            file.flush()
+            self.assertEqual(self.cli("kv", "put", "config/f", f"@{file.name}")[0], 0)
+        self.assertEqual(self.cli("kv", "get", "config/f")[1]["value"], {"colour": "red"})
+        self.assertEqual(self.cli("kv", "put", "config/f", "-", stdin="[1]")[0], 0)
+        self.assertEqual(self.cli("kv", "get", "config/f")[1]["value"], [1])
+        self.assertEqual(self.cli("kv", "put", "config/f", '"@x"')[0], 0)
+        self.assertEqual(self.cli("kv", "get", "config/f")[1]["value"], "@x")
+        code, document = self.cli("kv", "put", "config/f", "@/nowhere")
+        self.assertEqual((code, document["error"]["code"]), (EXITS["INVALID"], "INVALID"))
 
     def test_backup(self):
         """The CLI writes what an agent gets page by page: the same stream (N5)."""
         self.cluster.ask("kv", "put", "config/b", "1")
         path = self.directory / "backup"
         code, document = self.cli("cluster", "backup", path, "--quiet")
-        self.assertEqual((code, document["size"], document["more"]), (0, path.stat().st_size, False), document)
-        self.assertNotIn("data", document)
+        self.assertEqual((code, document["size"]), (0, path.stat().st_size), document)
+        self.assertEqual({"data", "more", "offset", "backup-id"} & set(document), set())  # Those are of pages.
         pages, page = b"", {"backup-id": 0, "more": True}
         while page["more"]:
             page = self.tool("cluster_backup", {"file": "mine", "backup-id": page["backup-id"], "offset": len(pages)})

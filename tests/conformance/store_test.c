@@ -443,6 +443,8 @@ static void reads_wait_for_a_revision(void **state)
     struct probe_result result =
         ask_read(world, READ(.key = "w", .after = revision + 100), MILLISECONDS(300));
     assert_true(!result.completed || result.status == STATUS_DEADLINE);
+    result = ask_read(world, READ(.key = "w", .at = revision + 100), SECONDS(5)); /* Told, not waited for. */
+    assert_true(result.completed && result.status == STATUS_INVALID);
 }
 
 static void a_barrier_is_fresh(void **state) /* Q1 */
@@ -454,6 +456,15 @@ static void a_barrier_is_fresh(void **state) /* Q1 */
     assert_int_equal(result.status, STATUS_OK);
     assert_true(((const struct read_barrier_reply *)result.message->body)->revision >= revision);
     message_destroy(&result.message);
+    barrier = message_create(KIND_READ_BARRIER, sizeof(struct read_barrier));
+    *(struct read_barrier *)barrier->body = (struct read_barrier){ .after = revision, .stale = true };
+    result = probe_ask_name(world->runtime, TO_STATE, &barrier, SECONDS(5));
+    assert_int_equal(result.status, STATUS_OK);
+    message_destroy(&result.message);
+    barrier = message_create(KIND_READ_BARRIER, sizeof(struct read_barrier));
+    *(struct read_barrier *)barrier->body = (struct read_barrier){ .after = revision + 100 };
+    result = probe_ask_name(world->runtime, TO_STATE, &barrier, MILLISECONDS(300));
+    assert_true(!result.completed || result.status == STATUS_DEADLINE);
 }
 
 /* --- watches ----------------------------------------------------------------------------------------- */

@@ -433,10 +433,34 @@ static void on_proposer(struct actor *self, void *context, const struct message 
     actor_tell(self, engine->state, &sweep);
 }
 
+/* It is always fresh: only what is still to come is waited for. */
 static bool is_ready(const struct memory_engine *engine, const struct message *request)
 {
-    const Pb__KvReadRequest *read = request->body;
-    return engine->revision >= read->after && engine->revision >= read->at;
+    if (request->kind == KIND_READ_BARRIER) {
+        const struct read_barrier *barrier = request->body;
+        return barrier == NULL || engine->revision >= barrier->after;
+    }
+    return engine->revision >= ((const Pb__KvReadRequest *)request->body)->after;
+}
+
+static void answer_barrier(struct actor *self, const struct memory_engine *engine,
+                           const struct message *request)
+{
+    struct message *reply = message_create(KIND_READ_BARRIER_REPLY, sizeof(struct read_barrier_reply));
+    *(struct read_barrier_reply *)reply->body =
+        (struct read_barrier_reply){ .revision = engine->revision, .term = TERM };
+    actor_reply(self, request, &reply);
+}
+
+static void answer_ready(struct actor *self, struct memory_engine *engine, const struct message *request)
+{
+    if (request->kind == KIND_READ_BARRIER) {
+        answer_barrier(self, engine, request);
+    } else if (((const Pb__KvReadRequest *)request->body)->at > engine->revision) {
+        actor_refuse(self, request, STATUS_INVALID); /* The future. */
+    } else {
+        answer_read(self, engine, request);
+    }
 }
 
 static void serve_waiting(struct actor *self, struct memory_engine *engine)
@@ -445,7 +469,7 @@ static void serve_waiting(struct actor *self, struct memory_engine *engine)
     for (uint32_t i = 0; i < engine->waiting_count; i++) {
         struct message *request = engine->waiting[i];
         bool ready = is_ready(engine, request);
-        if (ready) answer_read(self, engine, request);
+        if (ready) answer_ready(self, engine, request);
         if (ready || actor_refuse_if_late(self, request)) message_destroy(&request);
         else engine->waiting[left++] = request;
     }
@@ -479,21 +503,15 @@ static void on_state(struct actor *self, void *context, const struct message *me
 {
     struct memory_engine *engine = context;
     switch (message->kind) {
+    case KIND_READ_BARRIER:
     case KIND_KV_READ_REQUEST:
         if (is_ready(engine, message)) {
-            answer_read(self, engine, message);
+            answer_ready(self, engine, message);
         } else {
             CHECK(engine->waiting_count < WAITING_MAX);
             engine->waiting[engine->waiting_count++] = actor_keep(self);
         }
         break;
-    case KIND_READ_BARRIER: {
-        struct message *reply = message_create(KIND_READ_BARRIER_REPLY, sizeof(struct read_barrier_reply));
-        *(struct read_barrier_reply *)reply->body =
-            (struct read_barrier_reply){ .revision = engine->revision, .term = TERM };
-        actor_reply(self, message, &reply);
-        break;
-    }
     case KIND_STATE_WATCH: add_watch(self, engine, message); break;
     case KIND_STATE_UNWATCH:
         drop_watch(engine, message->sender, ((const Pb__StateUnwatch *)message->body)->watch_id);

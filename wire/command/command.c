@@ -173,3 +173,15 @@ bool command_is_stale(const struct command *command, const void *request)
     memcpy(&stale, (const char *)request + field->offset, sizeof stale);
     return stale != 0;
 }
+
+uint64_t command_after(const struct command *command, const void *request)
+{
+    const ProtobufCFieldDescriptor *field = field_of(command, "after");
+    if (field == NULL) return 0;
+    CHECK(field->type == PROTOBUF_C_TYPE_UINT64 && (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0);
+    uint32_t which; /* Of the oneof, whose only member it is; 0: it was not given. */
+    uint64_t after;
+    memcpy(&which, (const char *)request + field->quantifier_offset, sizeof which);
+    memcpy(&after, (const char *)request + field->offset, sizeof after);
+    return which == field->id ? after : 0;
+}

@@ -144,5 +144,7 @@ bool command_holds_json(const struct command *command, const char *field); /* js
 bool command_omits_empty(const struct command *command, const char *field);
 /* The request asks for a stale read (its field `stale` is set). */
 bool command_is_stale(const struct command *command, const void *request);
+/* The revision that it wants to be visible first (its field `after`); 0: none. */
+uint64_t command_after(const struct command *command, const void *request);
 
 #endif

@@ -43,9 +43,10 @@ const struct command kv_commands[] = {
     {
         .name = "kv put",
         .help = "Write one key",
-        .details =
-            "A value that is no JSON is stored as a JSON string. Keys that the cluster manages itself are "
-            "refused unless forced.",
+        .details = "A value that is no JSON is stored as a JSON string; one that begins with @ and is no "
+                   "file's name is "
+                   "given in quotes: '\"@x\"'. Keys that the cluster manages itself are "
+                   "refused unless forced.",
         .example = "aether kv put config/colour '\"red\"' --if-rev 0",
         .http = "PUT /api/v1/kv/{key}",
         .request = KIND_KV_PUT_REQUEST,
@@ -56,7 +57,11 @@ const struct command kv_commands[] = {
         .omit_empty = FIELDS("deleted"),
         .arguments = ARGUMENTS(
             { .field = "key", .help = "which key", .positional = true },
-            { .field = "value", .help = "its value, JSON", .positional = true, .form = FORM_VALUE },
+            { .field = "value",
+              .help = "its value, JSON; @FILE, or - for standard input",
+              .positional = true,
+              .form = FORM_VALUE,
+              .source = SOURCE_WORD_OR_FILE },
             { .field = "if_rev",
               .help = "only if its last change is revision N; 0: only if it is absent",
               .metavar = "N" },

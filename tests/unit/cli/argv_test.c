@@ -109,6 +109,7 @@ static void mistakes_name_the_nearest(void **unused)
         { "aether", "a command is missing", "aether help" },
         { "aether kvv get a", "there is no command \"kvv\"", "aether kv" },
         { "aether blueprnt list", "there is no command \"blueprnt\"", "aether blueprint" },
+        { "aether node prom node-2", "node has no verb \"prom\"", "aether node promote" }, /* It begins so. */
         { "aether xylophone", "there is no command \"xylophone\"", "aether help" },
         { "aether kv", "kv needs a verb", "aether help kv" },
         { "aether kv gte a", "kv has no verb \"gte\"", "aether kv get" },

@@ -22,6 +22,7 @@ struct node { /* One node with a gateway, and stubs for all whom it asks. */
     struct scheduler *stepper;
     struct runtime *runtime;
     uint32_t barriers;
+    struct read_barrier barrier;  /* The last one. */
     uint32_t asked;               /* Of targets here. */
     uint32_t passed_on;           /* To other nodes. */
     enum status target_status;    /* What a target here answers. */
@@ -43,6 +44,7 @@ static void on_state_stub(struct actor *self, void *context, const struct messag
     struct node *at = context;
     if (message->kind == KIND_READ_BARRIER) {
         at->barriers++;
+        at->barrier = *(const struct read_barrier *)message->body;
         struct message *reply = message_create(KIND_READ_BARRIER_REPLY, sizeof(struct read_barrier_reply));
         actor_reply(self, message, &reply);
         return;
@@ -165,6 +167,29 @@ static void views_are_read_behind_a_barrier(void **unused)
     ((Pb__NodeListRequest *)stale->body)->stale = 1;
     assert_int_equal(ask_for(stale, SECONDS(5), KIND_NODE_LIST_REPLY), STATUS_OK);
     assert_int_equal(node.barriers, 1);
+}
+
+static void what_is_to_be_visible_first_is_awaited(void **unused)
+{
+    (void)unused;
+    struct message *message = wire_message_create(KIND_NODE_LIST_REQUEST);
+    Pb__NodeListRequest *list = message->body;
+    list->stale = 1;
+    list->has_after_case = PB__NODE_LIST_REQUEST__HAS_AFTER_AFTER;
+    list->after = 7;
+    assert_int_equal(ask_for(message, SECONDS(5), KIND_NODE_LIST_REPLY), STATUS_OK);
+    assert_int_equal(node.barriers, 1);
+    assert_true(node.barrier.stale);
+    assert_int_equal(node.barrier.after, 7);
+    message =
+        wire_message_create(KIND_CLUSTER_STATUS_REQUEST); /* A row that asks for no barrier by itself. */
+    Pb__ClusterStatusRequest *status = message->body;
+    status->has_after_case = PB__CLUSTER_STATUS_REQUEST__HAS_AFTER_AFTER;
+    status->after = 8;
+    set_leader("node-2", true);
+    assert_int_equal(ask_for(message, SECONDS(5), KIND_CLUSTER_STATUS_REPLY), STATUS_OK);
+    assert_int_equal(node.barriers, 2);
+    assert_int_equal(node.barrier.after, 8);
 }
 
 static void leader_rows_go_to_the_leader(void **unused)
@@ -326,6 +351,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(local_rows_stay_here, setup, teardown),
         cmocka_unit_test_setup_teardown(views_are_read_behind_a_barrier, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_to_be_visible_first_is_awaited, setup, teardown),
         cmocka_unit_test_setup_teardown(leader_rows_go_to_the_leader, setup, teardown),
         cmocka_unit_test_setup_teardown(stale_leader_rows_are_answered_here, setup, teardown),
         cmocka_unit_test_setup_teardown(no_leader_is_said_in_time, setup, teardown),
