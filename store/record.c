@@ -11,7 +11,6 @@
 #include "runtime/base/text.h"
 #include "store/pack.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -236,7 +235,10 @@ enum status record_unpack_history(const char *key, const void *data, size_t size
 
 void record_number_key(char key[RECORD_NUMBER_KEY_SIZE], uint64_t number)
 {
-    (void)snprintf(key, RECORD_NUMBER_KEY_SIZE, "%016llx", (unsigned long long)number);
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < RECORD_NUMBER_KEY_SIZE - 1; i++)
+        key[i] = digits[number >> (60 - 4 * i) & 0xF];
+    key[RECORD_NUMBER_KEY_SIZE - 1] = '\0';
 }
 
 bool record_number_of_key(const char *key, uint64_t *out_number)

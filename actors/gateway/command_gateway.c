@@ -294,11 +294,14 @@ static enum status authorise(const char *principal, const struct command *comman
     return STATUS_OK;
 }
 
-/* A row whose target answers at once, here, and whose outcome nobody records: handed over whole, so that a
- * call costs one hop. Takes the request if it does. */
+/* A row whose target answers for itself, here, and whose outcome nobody records: handed over whole, so that
+ * it costs one hop and no copy. The proposer is such a target for changes too: it finds the leader, repeats
+ * under a session and says UNKNOWN where nobody knows, and the store keeps the trace of what it did. Takes the
+ * request if it does. */
 static bool hand_over(struct actor *self, const struct command *command, struct message **request)
 {
-    const uint32_t handled = COMMAND_CHANGES | COMMAND_ON_LEADER | COMMAND_PREFERS_LEADER | COMMAND_FRESH;
+    uint32_t handled = COMMAND_ON_LEADER | COMMAND_PREFERS_LEADER | COMMAND_FRESH;
+    if (command->target != TO_PROPOSER) handled |= COMMAND_CHANGES;
     if ((command->flags & handled) != 0 || (*request)->kind != command->request) return false;
     if (command->target != TO_STATE && command_after(command, (*request)->body) != 0) return false;
     struct actor_id target = actor_find(self, command->target);

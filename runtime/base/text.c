@@ -82,7 +82,10 @@ bool text_copy(char *to, size_t size, const char *from)
 
 bool text_starts_with(const char *string, const char *prefix)
 {
-    return strncmp(string, prefix, strlen(prefix)) == 0;
+    for (; *prefix != '\0'; string++, prefix++) { /* Most differ in their first byte. */
+        if (*string != *prefix) return false;
+    }
+    return true;
 }
 
 bool text_ends_with(const char *string, const char *suffix)
@@ -108,13 +111,25 @@ static size_t utf8_sequence(const uint8_t *at, size_t left)
     return length;
 }
 
+/* How many of the bytes from `at` on are surely ASCII, by words: most text is nothing else. */
+static size_t ascii_words(const uint8_t *at, size_t size)
+{
+    size_t good = 0;
+    for (uint64_t word; size - good >= sizeof word; good += sizeof word) {
+        memcpy(&word, at + good, sizeof word);
+        if ((word & UINT64_C(0x8080808080808080)) != 0) break;
+    }
+    return good;
+}
+
 bool text_is_utf8(const void *data, size_t size)
 {
     const uint8_t *at = data;
-    for (size_t i = 0; i < size;) {
+    for (size_t i = ascii_words(at, size); i < size;) {
         size_t length = utf8_sequence(at + i, size - i);
         if (length == 0) return false;
         i += length;
+        if (length > 1) i += ascii_words(at + i, size - i);
     }
     return true;
 }
