@@ -17,6 +17,10 @@ struct runtime; /* All actors of one node. */
 enum actor_home {
     ACTOR_POOLED, /* Runs on its pool's threads. */
     ACTOR_PINNED, /* Has a thread of its own and may block. */
+    /* Of its pool, whose only worker, while it has nothing else to do, sleeps in this actor's `wait`: what
+     * comes from outside reaches the others of the pool, and theirs leaves, without a change of thread. One
+     * a pool; of a pool with more threads, or as the second one, it is as if pinned. */
+    ACTOR_PORTER,
 };
 
 enum actor_pool {
@@ -79,11 +83,13 @@ struct behavior {
     bool follows_caller;
     const struct behavior_row *rows;
     uint32_t row_count;
-    /* Pinned actors that wait in a library's own poll supply both (else they park on a futex): `wait` blocks
-     * until there is input, `wake` was called, or timeout_ns passed (< 0: for ever), then handles its input
-     * and returns; it runs on the actor's thread. `wake` is called by senders on any thread. The runtime
-     * calls wake only when the mailbox was idle. Under the stepper `wait` is called with timeout 0 each
-     * time the actor is scheduled. */
+    /* Pinned actors that wait in a library's own poll supply both (else they park on a futex), and so do
+     * porters: `wait` blocks until there is input, `wake` was called, or timeout_ns passed (< 0: for ever),
+     * then handles its input and returns; it runs on the actor's thread. `wake` is called by senders on any
+     * thread. The runtime calls wake only when the mailbox (of a porter: its worker) was idle. A porter asks
+     * for the time only after it has waited; while its worker is busy, its `wait` is called with timeout 0
+     * every few turns. Under the stepper `wait` is called with timeout 0 each time the actor is scheduled.
+     */
     void (*wait)(struct actor *self, void *state, int64_t timeout_ns);
     void (*wake)(void *state);
 };

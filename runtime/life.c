@@ -37,8 +37,8 @@ static void turn_inherit(struct turn *turn, const struct actor *parent)
 static void hand_over(struct actor *actor)
 {
     struct scheduler *scheduler = actor->runtime->scheduler;
-    bool pinned = actor->behavior->home == ACTOR_PINNED && scheduler->machine->pin != NULL;
-    if (pinned && actor->phase == ACTOR_RUNNING) {
+    bool pins = actor->behavior->home != ACTOR_POOLED && scheduler->machine->pin != NULL;
+    if (pins && actor->phase == ACTOR_RUNNING) {
         scheduler->machine->pin(scheduler, actor);
         return;
     }
@@ -247,7 +247,8 @@ static void finish(struct actor *actor)
     bool started = actor->state != NULL;
     if (started && extras_of(actor)->failure == NULL && behavior->stop != NULL)
         behavior->stop(actor, actor->state);
-    if (extras_of(actor)->pinned != NULL) scheduler->machine->unpin(scheduler, actor);
+    bool unpins = behavior->home != ACTOR_POOLED && scheduler->machine->unpin != NULL;
+    if (unpins && started) scheduler->machine->unpin(scheduler, actor);
     watch_end(actor->turn, actor);
     release_all(actor);
     const struct extras *extras = extras_of(actor);

@@ -189,10 +189,10 @@ struct machine {
     uint64_t (*seed)(struct scheduler *scheduler, uint32_t runtime_number);
     void (*attach)(struct scheduler *scheduler, struct runtime *runtime); /* Gives it its number. */
     void (*detach)(struct scheduler *scheduler, struct runtime *runtime);
-    /* Gives an owned pinned actor its thread, which owns it from then on. NULL: pinned actors are as others.
-     */
+    /* Gives an owned actor that is not merely pooled its thread, which owns it from then on. NULL: it is as
+     * others. */
     void (*pin)(struct scheduler *scheduler, struct actor *actor);
-    /* A pinned actor ends: returns when no sender is inside its `wake` any more. */
+    /* Such an actor ends: returns when no sender is inside its `wake` any more. */
     void (*unpin)(struct scheduler *scheduler, struct actor *actor);
     /* Lets the world turn until runtime->ended differs from `seen` or the time has come. false: time. */
     bool (*await_end)(struct scheduler *scheduler, struct runtime *runtime, uint32_t seen, int64_t until_ns);

@@ -145,6 +145,11 @@ static void join_finished(struct pool *pool)
 static void machine_pin(struct scheduler *scheduler, struct actor *actor)
 {
     struct pool *pool = pool_of(scheduler);
+    const struct behavior *behavior = actor->behavior;
+    if (behavior->home == ACTOR_PORTER && group_engage(pool->groups[behavior->pool], actor)) {
+        group_ready(pool->groups[behavior->pool], actor); /* Its first turn, and the end of an older sleep. */
+        return;
+    }
     join_finished(pool);
     struct pinned *pinned = memory_aligned_array(64, 1, sizeof *pinned); /* For its watch's line. */
     pinned->pool = pool;
@@ -158,8 +163,11 @@ static void machine_pin(struct scheduler *scheduler, struct actor *actor)
 
 static void machine_unpin(struct scheduler *scheduler, struct actor *actor)
 {
-    (void)scheduler;
-    struct pinned *pinned = actor->extras->pinned;
+    struct pinned *pinned = extras_of(actor)->pinned;
+    if (pinned == NULL) {
+        group_dismiss(pool_of(scheduler)->groups[actor->behavior->pool], actor);
+        return;
+    }
     while (__atomic_load_n(&pinned->wakes_done, __ATOMIC_ACQUIRE) != pinned->wakes_expected) {
         __builtin_ia32_pause(); /* A sender is inside `wake`, which doesn't block. */
     }

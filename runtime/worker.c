@@ -13,12 +13,18 @@ enum {
     VOTES_MAX = 6,
     VOTES_NEEDED = 4,
     LOOKS_A_CLOCK = 16, /* How often one that lingers looks before the clock is read again. */
+    TURNS_INSIDE_MAX = 8, /* Before a busy worker's porter looks outside. */
 };
 #define WAKE_NS     MICROSECONDS(35) /* What waking a sleeping core costs, whoever does it. */
 #define LINGER_NS   MICROSECONDS(50) /* A wake, and an answer. */
 #define CROSSING_NS 250 /* What a message costs more when it, and who gets it, change the core. */
 
-enum park_state { PARK_LOOKING, PARK_SIGNALLED, PARK_ASLEEP };
+enum park_state {
+    PARK_LOOKING,
+    PARK_SIGNALLED,
+    PARK_ASLEEP,
+    PARK_OUTSIDE, /* In the porter's wait. */
+};
 
 struct worker {
     _Alignas(64) struct group *group;
@@ -34,9 +40,13 @@ struct worker {
     struct actor *queue_first;
     struct actor *queue_last;
     struct watch watch;
+    uint32_t turns_inside;   /* Since the porter last looked outside. */
+    uint32_t wakes_expected; /* How often a waker found us outside: our own count. */
+    struct actor *porter;    /* NULL: none. Set by whoever starts it, before it becomes ready. */
     /* Written by others. */
     _Alignas(64) struct actor *given; /* By a sibling that had claimed our bit; linked, oldest first. */
     uint32_t park;                    /* enum park_state. */
+    uint32_t wakes_done;              /* How many of these wakers have left the porter's memory. */
 };
 
 struct group {
@@ -90,6 +100,10 @@ static void worker_signal(struct worker *worker)
 {
     uint32_t before = __atomic_exchange_n(&worker->park, PARK_SIGNALLED, __ATOMIC_SEQ_CST);
     if (before == PARK_ASLEEP) park_wake_one(&worker->park);
+    if (before != PARK_OUTSIDE) return;
+    const struct actor *porter = worker->porter; /* Stays until wakes_done counts us. */
+    porter->behavior->wake(porter->state);
+    __atomic_fetch_add(&worker->wakes_done, 1, __ATOMIC_RELEASE);
 }
 
 /* A worker that has nothing to do and is the caller's to send for; one that is awake, if there is. NULL:
@@ -257,6 +271,63 @@ static struct actor *look_around(struct worker *worker, uint64_t bit)
     return actor;
 }
 
+/* --- a worker's porter ---------------------------------------------------------------------------------- */
+
+bool group_engage(struct group *group, struct actor *porter)
+{
+    struct actor *none = NULL;
+    return group->count == 1 &&
+           __atomic_compare_exchange_n(&group->workers[0].porter, &none, porter, false, __ATOMIC_RELEASE,
+                                       __ATOMIC_RELAXED);
+}
+
+void group_dismiss(struct group *group, const struct actor *porter)
+{
+    struct worker *worker = &group->workers[0];
+    if (__atomic_load_n(&worker->porter, __ATOMIC_RELAXED) != porter) return;
+    CHECK(this_worker == worker);
+    while (__atomic_load_n(&worker->wakes_done, __ATOMIC_ACQUIRE) != worker->wakes_expected) {
+        __builtin_ia32_pause(); /* A waker is inside `wake`, which doesn't block. */
+    }
+    __atomic_store_n(&worker->porter, NULL, __ATOMIC_RELEASE);
+}
+
+/* What it brings in is sent in chains, as in a turn; its clock is read after the wait. */
+static void look_outside(struct worker *worker, struct actor *porter, int64_t timeout_ns)
+{
+    struct turn turn = { .random = &worker->random };
+    worker->turns_inside = 0;
+    porter->turn = &turn;
+    send_gather(porter);
+    porter->behavior->wait(porter, porter->state, timeout_ns);
+    (void)send_hand_over();
+    porter->turn = NULL;
+    bool ends = porter->fail_asked || porter->stop_asked; /* By what it handled: its next turn sees to it. */
+    if (ends && mailbox_claim(&porter->mailbox)) queue_append(worker, porter, porter, 1);
+}
+
+static void sleep_outside(struct worker *worker, struct actor *porter)
+{
+    uint32_t expected = PARK_LOOKING;
+    if (!__atomic_compare_exchange_n(&worker->park, &expected, PARK_OUTSIDE, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST))
+        return;
+    look_outside(worker, porter, -1);
+    uint32_t before = __atomic_exchange_n(&worker->park, PARK_LOOKING, __ATOMIC_SEQ_CST);
+    if (before == PARK_SIGNALLED) worker->wakes_expected++;
+}
+
+static void sleep_inside(struct worker *worker)
+{
+    uint32_t expected = PARK_LOOKING;
+    if (!__atomic_compare_exchange_n(&worker->park, &expected, PARK_ASLEEP, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST))
+        return;
+    while (__atomic_load_n(&worker->park, __ATOMIC_SEQ_CST) == PARK_ASLEEP) {
+        park_wait(&worker->park, PARK_ASLEEP, -1);
+    }
+}
+
 /* Returns when there may be work; perhaps with an actor. */
 static struct actor *wait_for_work(struct worker *worker)
 {
@@ -265,13 +336,10 @@ static struct actor *wait_for_work(struct worker *worker)
     __atomic_store_n(&worker->park, PARK_LOOKING, __ATOMIC_SEQ_CST);
     (void)__atomic_fetch_or(&group->hungry, bit, __ATOMIC_SEQ_CST);
     struct actor *actor = look_around(worker, bit);
-    uint32_t expected = PARK_LOOKING;
-    if (actor == NULL && !is_stopping(group) &&
-        __atomic_compare_exchange_n(&worker->park, &expected, PARK_ASLEEP, false, __ATOMIC_SEQ_CST,
-                                    __ATOMIC_SEQ_CST)) {
-        while (__atomic_load_n(&worker->park, __ATOMIC_SEQ_CST) == PARK_ASLEEP) {
-            park_wait(&worker->park, PARK_ASLEEP, -1);
-        }
+    if (actor == NULL && !is_stopping(group)) {
+        struct actor *porter = __atomic_load_n(&worker->porter, __ATOMIC_ACQUIRE);
+        if (porter != NULL) sleep_outside(worker, porter);
+        else sleep_inside(worker);
     }
     (void)__atomic_fetch_and(&group->hungry, ~bit, __ATOMIC_SEQ_CST);
     return actor;
@@ -376,7 +444,10 @@ static void *worker_main(void *context)
             watch_rest(worker->group->scheduler, &worker->watch);
             actor = wait_for_work(worker);
         }
-        if (actor != NULL) run_turn(worker, actor);
+        if (actor == NULL) continue;
+        run_turn(worker, actor);
+        struct actor *porter = __atomic_load_n(&worker->porter, __ATOMIC_ACQUIRE);
+        if (porter != NULL && ++worker->turns_inside >= TURNS_INSIDE_MAX) look_outside(worker, porter, 0);
     }
     watch_rest(worker->group->scheduler, &worker->watch);
     return NULL;

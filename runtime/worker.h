@@ -22,7 +22,10 @@
  * of a group at a time does, and none that is alone), then parks. No wake is lost: it sets its bit, then
  * looks once more; a waker hands in, then looks at the bits; both steps are sequentially consistent, so at
  * least one sees the other. Who claims a bit, by clearing it, wakes that worker: so one ready actor never
- * wakes two threads. */
+ * wakes two threads.
+ *
+ * A group's only worker may have a porter (actor.h): then its sleep is the porter's `wait`, and a waker calls
+ * the porter's `wake`. The porter's turns are the worker's as all others, so `wait` never runs beside them. */
 #ifndef AETHER_RUNTIME_WORKER_H
 #define AETHER_RUNTIME_WORKER_H
 
@@ -44,6 +47,11 @@ void group_stop(struct group *group);     /* Its workers end after the turn they
 void group_destroy(struct group **group); /* After group_stop; joins them. */
 /* The caller owns the actor and gives it away. Any thread. */
 void group_ready(struct group *group, struct actor *actor);
+/* The caller owns the actor, a porter (actor.h), and still does after it. false: there is one, or there are
+ * several workers. Before its end, on the worker's thread: group_dismiss returns when nobody is inside its
+ * `wake` any more; of an actor that was never engaged it is nothing. */
+MUST_CHECK bool group_engage(struct group *group, struct actor *porter);
+void group_dismiss(struct group *group, const struct actor *porter);
 bool worker_is_current(void);                 /* Is the calling thread a worker of any group? */
 bool worker_is_of(const struct group *group); /* Of this one? */
 void worker_thread_start(pthread_t *thread, const char *name, void *(*main)(void *), void *context);

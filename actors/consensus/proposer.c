@@ -24,10 +24,12 @@ enum { CALLS_MAX = 1024 };
 static const int64_t sweep_ns = MILLISECONDS(20);
 static const int64_t attempt_ns = SECONDS(1); /* Of a command that may be repeated. */
 
-enum call_phase {
-    CALL_WAITS,    /* For a leader, a session, or the pause after a refusal. */
-    CALL_SENT,     /* An ask is under way. */
-    CALL_ANSWERED, /* Its asker has the answer; the ask's end is awaited, then it goes. */
+struct call;
+
+/* An ask of a leader. Its end frees it, whatever became of the call meanwhile. */
+struct attempt {
+    struct call *call; /* NULL: nobody waits for it any more. */
+    char leader[NODE_NAME_MAX];
 };
 
 struct call {
@@ -38,7 +40,7 @@ struct call {
     bool carries_session; /* Of its client's own: the same command may come from other nodes too. */
     struct session *session;
     struct bytes *packed; /* The command, as it is sent. */
-    enum call_phase phase;
+    struct attempt *attempt; /* Under way; NULL: it waits for a leader, a session, or the end of a pause. */
     bool maybe; /* An attempt ended without saying whether the command was appended. */
     int64_t end_ns;
     int64_t pause_until_ns; /* Not sent again before. */
@@ -85,14 +87,21 @@ static void call_destroy(struct proposer *proposer, struct call *call)
     call_free(call);
 }
 
+/* Its outcome is of no interest any more. */
+static void abandon_attempt(struct call *call)
+{
+    if (call->attempt == NULL) return;
+    call->attempt->call = NULL;
+    call->attempt = NULL;
+}
+
 /* The asker has its answer. The session is free again: should this command still be on its way somewhere, the
  * store ignores it once the session's next one was applied (A4). */
 static void finish(struct proposer *proposer, struct call *call)
 {
     if (call->session != NULL) sessions_release(&proposer->sessions, call->session);
-    call->session = NULL;
-    if (call->phase == CALL_SENT) call->phase = CALL_ANSWERED;
-    else call_destroy(proposer, call);
+    abandon_attempt(call);
+    call_destroy(proposer, call);
 }
 
 static void finish_error(struct actor *self, struct proposer *proposer, struct call *call,
@@ -140,7 +149,7 @@ static void answer(struct actor *self, struct proposer *proposer, struct call *c
 static void give_up(struct actor *self, struct proposer *proposer, struct call *call)
 {
     struct error error = { 0 };
-    if (call->maybe || call->phase == CALL_SENT) {
+    if (call->maybe || call->attempt != NULL) {
         (void)error_set(&error, STATUS_UNKNOWN, "the leader did not answer in time: it may have happened");
         MARK("proposer.gave_up_while_sent");
     } else if (proposer->role.leader[0] == '\0') {
@@ -175,7 +184,6 @@ static bool is_repeatable(const struct call *call)
 
 static void wait_again(struct actor *self, struct call *call)
 {
-    call->phase = CALL_WAITS;
     call->pause_until_ns = actor_now_ns(self) + sweep_ns;
 }
 
@@ -197,10 +205,8 @@ static void on_refused(struct actor *self, struct proposer *proposer, struct cal
         struct error unknown = { 0 };
         (void)error_set(&unknown, STATUS_UNKNOWN, "the leader was lost (%s): it may have happened",
                         error->message);
-        call->phase = CALL_WAITS;
         finish_error(self, proposer, call, &unknown);
     } else {
-        call->phase = CALL_WAITS;
         finish_error(self, proposer, call, error);
     }
 }
@@ -223,14 +229,14 @@ static bool lost_session(const struct call *call, const Pb__ProposeReply *reply)
 static void on_outcome(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct proposer *proposer = state;
-    struct call *call = context;
-    if (call->phase == CALL_ANSWERED) {
+    struct attempt *attempt = context;
+    struct call *call = attempt->call;
+    memory_free(attempt);
+    if (call == NULL) {
         MARK("proposer.answered_before_its_ask_ended");
-        call_destroy(proposer, call);
         return;
     }
-    CHECK(call->phase == CALL_SENT);
-    call->phase = CALL_WAITS;
+    call->attempt = NULL;
     if (result->status != STATUS_OK) {
         on_refused(self, proposer, call, result->error);
         return;
@@ -272,11 +278,14 @@ static void send(struct actor *self, struct proposer *proposer, struct call *cal
     int64_t left_ns = call->end_ns - actor_now_ns(self);
     int64_t timeout_ns = is_repeatable(call) && attempt_ns < left_ns ? attempt_ns : left_ns;
     if (timeout_ns < 1) timeout_ns = 1; /* The sweep ends it in a moment. */
-    call->phase = CALL_SENT;
-    if (strcmp(proposer->role.leader, proposer->node) == 0) {
-        actor_ask_name(self, TO_LEADER, &message, timeout_ns, on_outcome, call);
+    struct attempt *attempt = memory_zalloc(sizeof *attempt);
+    attempt->call = call;
+    (void)text_copy(attempt->leader, sizeof attempt->leader, proposer->role.leader);
+    call->attempt = attempt;
+    if (strcmp(attempt->leader, proposer->node) == 0) {
+        actor_ask_name(self, TO_LEADER, &message, timeout_ns, on_outcome, attempt);
     } else {
-        wire_ask(self, proposer->role.leader, CHANNEL_DATA, &message, timeout_ns, on_outcome, call);
+        wire_ask(self, attempt->leader, CHANNEL_DATA, &message, timeout_ns, on_outcome, attempt);
     }
 }
 
@@ -304,7 +313,7 @@ static uint32_t waiting_for_session(const struct proposer *proposer)
     uint32_t count = 0;
     for (uint32_t i = 0; i < proposer->call_count; i++) {
         const struct call *call = proposer->calls[i];
-        count += call->retry && call->session == NULL && call->phase == CALL_WAITS;
+        count += call->retry && call->session == NULL && call->attempt == NULL;
     }
     return count;
 }
@@ -312,7 +321,7 @@ static uint32_t waiting_for_session(const struct proposer *proposer)
 /* As far as this call can come now. */
 static void advance(struct actor *self, struct proposer *proposer, struct call *call)
 {
-    if (call->phase != CALL_WAITS || actor_now_ns(self) < call->pause_until_ns) return;
+    if (call->attempt != NULL || actor_now_ns(self) < call->pause_until_ns) return;
     if (proposer->role.leader[0] == '\0') return;
     if (call->retry && call->session == NULL) {
         call->session = sessions_acquire(&proposer->sessions);
@@ -323,8 +332,7 @@ static void advance(struct actor *self, struct proposer *proposer, struct call *
         send(self, proposer, call);
         return;
     }
-    bool room =
-        proposer->call_count < ARRAY_COUNT(proposer->calls); /* Ended ones may still await their ask. */
+    bool room = proposer->call_count < ARRAY_COUNT(proposer->calls);
     if (room && sessions_begin_open(&proposer->sessions, waiting_for_session(proposer))) {
         open_session(self, proposer);
     }
@@ -386,12 +394,25 @@ static void on_client(struct actor *self, void *state, const struct message *mes
 
 /* --- role, timer, life --- */
 
+/* What another leader was asked may never be answered: it may stand still, its connections open. What can be
+ * repeated doesn't wait for that (A4). */
+static void leave_former_leader(const struct proposer *proposer, struct call *call)
+{
+    bool elsewhere = call->attempt != NULL && strcmp(call->attempt->leader, proposer->role.leader) != 0;
+    if (!elsewhere || !is_repeatable(call)) return;
+    MARK("proposer.leaves_a_former_leader");
+    call->maybe = true;
+    abandon_attempt(call);
+}
+
 static void on_role_changed(struct actor *self, void *state, const struct message *message)
 {
     struct proposer *proposer = state;
     proposer->role = *(const struct role_changed *)message->body;
-    for (uint32_t i = 0; i < proposer->call_count; i++)
+    for (uint32_t i = 0; i < proposer->call_count; i++) {
         proposer->calls[i]->pause_until_ns = 0;
+        if (proposer->role.leader[0] != '\0') leave_former_leader(proposer, proposer->calls[i]);
+    }
     advance_all(self, proposer);
 }
 
@@ -404,7 +425,7 @@ static void on_sweep(struct actor *self, void *state, const struct message *mess
     for (uint32_t i = 0; i < proposer->call_count;) {
         struct call *call = proposer->calls[i];
         uint32_t count = proposer->call_count;
-        if (call->phase != CALL_ANSWERED && now_ns >= call->end_ns) give_up(self, proposer, call);
+        if (now_ns >= call->end_ns) give_up(self, proposer, call);
         if (proposer->call_count == count) i++;
     }
     advance_all(self, proposer);
@@ -435,8 +456,8 @@ static void on_stop(struct actor *self, void *state)
     struct proposer *proposer = state;
     for (uint32_t i = 0; i < proposer->call_count; i++) {
         const struct call *call = proposer->calls[i];
-        if (call->request == NULL || call->phase == CALL_ANSWERED) continue;
-        bool maybe = call->maybe || call->phase == CALL_SENT;
+        if (call->request == NULL) continue;
+        bool maybe = call->maybe || call->attempt != NULL;
         struct error error = { 0 };
         if (maybe) (void)error_set(&error, STATUS_UNKNOWN, "this node stops: it may have happened");
         else (void)error_set(&error, STATUS_NOT_READY, "this node stops; nothing was changed");

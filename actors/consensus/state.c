@@ -20,7 +20,7 @@
 #include "store/schema/cluster_checkpoint.h"
 #include "wire/kinds.h"
 
-enum { PARKED_MAX = 4096, UNCOPIED_MAX = 4096 };
+enum { PARKED_MAX = 4096, UNCOPIED_MAX = 4096, ROUNDS_MAX = 2 };
 static const int64_t sweep_ns = MILLISECONDS(20);
 static const int64_t copy_pause_ns = MILLISECONDS(20);
 static const int64_t round_timeout_ns = SECONDS(1);
@@ -56,10 +56,10 @@ struct state {
     log_index mended_at;
     struct parked parked[PARKED_MAX];
     uint32_t parked_count;
-    /* Rounds of READ_POINT, numbered from 1: one at a time serves all reads that came before it began. */
+    /* Rounds of READ_POINT, numbered from 1: each serves all reads that came before it began. */
     uint64_t round_next;
     uint64_t round_confirmed;
-    bool round_running;
+    uint32_t rounds_running;
     log_term round_term;      /* Of the leader that confirmed the last one. */
     enum status round_status; /* Why the last one failed. */
     uint32_t generation;      /* Of the copy that this state continues (N6). */
@@ -130,35 +130,38 @@ static void serve_parked(struct actor *self, struct state *state)
 
 static void on_round(struct actor *self, void *context_state, void *context, const struct ask_result *result)
 {
-    (void)self, (void)context;
+    (void)self;
     struct state *state = context_state;
-    state->round_running = false;
+    uint64_t round = (uint64_t)(uintptr_t)context;
+    state->rounds_running--;
     state->round_status = result->status;
     if (result->status == STATUS_OK) {
         const struct read_point_reply *reply = result->message->body;
         CHECK(kv_applied(state->kv).index >= reply->index); /* It waited for us to say so. */
         state->round_term = reply->term;
-        state->round_confirmed = state->round_next - 1;
+        if (round > state->round_confirmed) state->round_confirmed = round;
         if (PLANTED("state.round_confirms_later_reads")) state->round_confirmed = state->round_next;
     }
     /* turn_end serves, and begins the next round; a refused one only after the sweep's pause. */
 }
 
+/* Does a read wait that no round covers? One that failed is covered by whichever runs after it. */
 static bool wants_round(const struct state *state)
 {
-    for (uint32_t i = 0; i < state->parked_count; i++) {
-        if (state->parked[i].round > state->round_confirmed) return true;
+    uint64_t covered = state->rounds_running > 0 ? state->round_next - 1 : state->round_confirmed;
+    for (uint32_t i = state->parked_count; i > 0; i--) {
+        if (state->parked[i - 1].round > covered) return true;
     }
     return false;
 }
 
 static void begin_round(struct actor *self, struct state *state)
 {
-    if (state->round_running || !wants_round(state)) return;
-    state->round_running = true;
-    state->round_next++;
+    if (state->rounds_running == ROUNDS_MAX || !wants_round(state)) return;
+    state->rounds_running++;
+    uint64_t round = state->round_next++;
     struct message *message = messages_create(KIND_READ_POINT, 0);
-    actor_ask_name(self, TO_LEADER, &message, round_timeout_ns, on_round, NULL);
+    actor_ask_name(self, TO_LEADER, &message, round_timeout_ns, on_round, (void *)(uintptr_t)round);
 }
 
 static void on_read(struct actor *self, void *actor_state, const struct message *message)

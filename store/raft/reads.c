@@ -10,7 +10,9 @@
 
 #include "runtime/base/mark.h"
 
-enum { ASK_AGAIN_TICKS = 10 };
+/* Two rounds may be on their way: while one is confirmed, who came since it left is on the other. More would
+ * only be smaller. */
+enum { ASK_AGAIN_TICKS = 10, ROUNDS_MAX = 2 };
 
 void reads_start_term(struct core *core)
 {
@@ -135,15 +137,11 @@ static bool give_tokens(struct core *core)
 {
     struct reads *reads = &core->reads;
     if (!core_is_ready(core) && !MUTANT(core, READ_BEFORE_NO_OP)) return false; /* E7 */
-    bool in_flight = false;
     bool arrived = false;
-    for (uint32_t i = 0; i < reads->count; i++) {
-        const struct waiting_read *read = &reads->items[i];
-        if (read->confirmed) continue;
-        if (read->token == 0) arrived = true;
-        else if (read->token > reads->confirmed) in_flight = true;
-    }
-    if (!arrived || (in_flight && !reads->round_wanted)) return false; /* Q2: they wait for the next round. */
+    for (uint32_t i = 0; i < reads->count && !arrived; i++)
+        arrived = !reads->items[i].confirmed && reads->items[i].token == 0;
+    bool full = reads->token - reads->confirmed >= ROUNDS_MAX;
+    if (!arrived || (full && !reads->round_wanted)) return false; /* Q2: they wait for the next round. */
     reads->round_wanted = false;
     bool reuse = MUTANT(core, TOKEN_REUSED) && reads->token > 0;
     uint64_t token = reuse ? reads->token : ++reads->token;

@@ -399,6 +399,7 @@ uint64_t replication_due(const struct core *core)
 
 void replication_send(struct core *core, bool read_round)
 {
+    if (read_round) core->heartbeat_due = core->now + core->options.heartbeat_ticks; /* It is one. */
     for (uint32_t i = 0; i < core->peer_count; i++) {
         struct progress *peer = &core->peers[i];
         uint32_t appends = 0;

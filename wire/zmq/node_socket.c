@@ -734,7 +734,10 @@ static const struct behavior_row rows[] = {
 const struct behavior node_socket_behavior = {
     .name = "node_socket",
     .state_size = sizeof(struct node_socket),
-    .home = ACTOR_PINNED,
+    /* With the store's actors on one thread: a put changes it twice on its way through a node, not six times.
+     */
+    .home = ACTOR_PORTER,
+    .pool = POOL_CONSENSUS,
     .mailbox_capacity = 8192,
     .init = node_socket_init,
     .fini = node_socket_fini,
