@@ -276,9 +276,8 @@ static struct actor *look_around(struct worker *worker, uint64_t bit)
 bool group_engage(struct group *group, struct actor *porter)
 {
     struct actor *none = NULL;
-    return group->count == 1 &&
-           __atomic_compare_exchange_n(&group->workers[0].porter, &none, porter, false, __ATOMIC_RELEASE,
-                                       __ATOMIC_RELAXED);
+    return group->count == 1 && __atomic_compare_exchange_n(&group->workers[0].porter, &none, porter, false,
+                                                            __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
 void group_dismiss(struct group *group, const struct actor *porter)

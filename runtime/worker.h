@@ -25,7 +25,8 @@
  * wakes two threads.
  *
  * A group's only worker may have a porter (actor.h): then its sleep is the porter's `wait`, and a waker calls
- * the porter's `wake`. The porter's turns are the worker's as all others, so `wait` never runs beside them. */
+ * the porter's `wake`. The porter's turns are the worker's as all others, so `wait` never runs beside them.
+ */
 #ifndef AETHER_RUNTIME_WORKER_H
 #define AETHER_RUNTIME_WORKER_H
 

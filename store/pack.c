@@ -1,16 +1,15 @@
-/* pack: see the header. Byte by byte, so that neither alignment nor the machine's byte order matters. */
+/* pack: see the header. By words that mind neither alignment nor the machine's byte order. */
 #include "store/pack.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/word.h"
 
 #include <string.h>
 
-static void pack_number(struct pack_writer *writer, uint64_t number, size_t size)
+static inline void pack_number(struct pack_writer *writer, uint64_t number, size_t size)
 {
     CHECK(writer->left >= size);
-    for (size_t i = 0; i < size; i++) {
-        writer->at[i] = (uint8_t)(number >> (8 * i));
-    }
+    word_put(writer->at, number, size);
     writer->at += size;
     writer->left -= size;
 }
@@ -56,14 +55,10 @@ const uint8_t *unpack_bytes(struct pack_reader *reader, size_t size)
     return data;
 }
 
-static uint64_t unpack_number(struct pack_reader *reader, size_t size)
+static inline uint64_t unpack_number(struct pack_reader *reader, size_t size)
 {
     const uint8_t *data = unpack_bytes(reader, size);
-    uint64_t number = 0;
-    for (size_t i = 0; data != NULL && i < size; i++) {
-        number |= (uint64_t)data[i] << (8 * i);
-    }
-    return number;
+    return data == NULL ? 0 : word_get(data, size);
 }
 
 uint8_t unpack_u8(struct pack_reader *reader)

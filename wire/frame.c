@@ -3,6 +3,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
+#include "runtime/base/word.h"
 #include "wire/kinds.h"
 #include "wire/proto/codec.h"
 
@@ -29,18 +30,14 @@ enum {
 
 static const uint8_t magic[4] = { 'A', 'E', 'T', 'H' };
 
-static void put(uint8_t *frame, size_t at, uint64_t number, size_t size)
+static inline void put(uint8_t *frame, size_t at, uint64_t number, size_t size)
 {
-    for (size_t i = 0; i < size; i++)
-        frame[at + i] = (uint8_t)(number >> (8 * i));
+    word_put(frame + at, number, size);
 }
 
-static uint64_t get(const uint8_t *frame, size_t at, size_t size)
+static inline uint64_t get(const uint8_t *frame, size_t at, size_t size)
 {
-    uint64_t number = 0;
-    for (size_t i = size; i > 0; i--)
-        number = number << 8 | frame[at + i - 1];
-    return number;
+    return word_get(frame + at, size);
 }
 
 enum status frame_pack(const struct message *message, struct bytes **out_frame, struct error *error)

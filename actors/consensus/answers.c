@@ -151,6 +151,23 @@ static enum status reply_read(struct actor *self, const struct answer_view *view
     return STATUS_OK;
 }
 
+/* A copy of one key's record as of revision `at`, 0: now. *out_record stays NULL where there is none. */
+static enum status find_record(const struct answer_view *view, const char *key, uint64_t at,
+                               struct arena *arena, Pb__KvRecord **out_record, struct error *error)
+{
+    if (at == 0) {
+        const struct kv_record *record = kv_get(view->kv, key);
+        if (record != NULL) *out_record = answers_record(arena, record);
+        return STATUS_OK;
+    }
+    struct gathering gathering = { .arena = arena };
+    struct kv_range range = { .key = key, .at = at };
+    bool more = false;
+    enum status status = kv_scan(view->kv, &range, gather, &gathering, &more, error);
+    if (status == STATUS_OK && gathering.count > 0) *out_record = gathering.records[0];
+    return status;
+}
+
 static enum status reply_get(struct actor *self, const struct answer_view *view,
                              const struct message *request, struct error *error)
 {
@@ -158,11 +175,9 @@ static enum status reply_get(struct actor *self, const struct answer_view *view,
     if (get->key[0] == '\0') return error_set(error, STATUS_INVALID, "the key is empty");
     struct message *message = wire_message_create(KIND_KV_GET_REPLY);
     Pb__KvGetReply *reply = message->body;
-    struct gathering gathering = { .arena = &message->arena };
-    struct kv_range range = { .key = get->key, .at = answers_terms(request).at };
-    bool more = false;
-    enum status status = kv_scan(view->kv, &range, gather, &gathering, &more, error);
-    if (status == STATUS_OK && gathering.count == 0) {
+    enum status status =
+        find_record(view, get->key, answers_terms(request).at, &message->arena, &reply->record, error);
+    if (status == STATUS_OK && reply->record == NULL) {
         status = error_set(error, STATUS_NOT_FOUND, "there is no key %s", get->key);
         error_hint(error, "aether kv list PREFIX shows the keys that there are");
     }
@@ -170,7 +185,6 @@ static enum status reply_get(struct actor *self, const struct answer_view *view,
         message_destroy(&message);
         return status;
     }
-    reply->record = gathering.records[0];
     reply->stale = get->stale;
     reply->index = kv_applied(view->kv).index;
     reply->lag = lag_of(view);

@@ -39,9 +39,9 @@ struct call {
     bool retry;
     bool carries_session; /* Of its client's own: the same command may come from other nodes too. */
     struct session *session;
-    struct bytes *packed; /* The command, as it is sent. */
+    struct bytes *packed;    /* The command, as it is sent. */
     struct attempt *attempt; /* Under way; NULL: it waits for a leader, a session, or the end of a pause. */
-    bool maybe; /* An attempt ended without saying whether the command was appended. */
+    bool maybe;              /* An attempt ended without saying whether the command was appended. */
     int64_t end_ns;
     int64_t pause_until_ns; /* Not sent again before. */
 };

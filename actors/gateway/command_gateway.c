@@ -296,8 +296,8 @@ static enum status authorise(const char *principal, const struct command *comman
 
 /* A row whose target answers for itself, here, and whose outcome nobody records: handed over whole, so that
  * it costs one hop and no copy. The proposer is such a target for changes too: it finds the leader, repeats
- * under a session and says UNKNOWN where nobody knows, and the store keeps the trace of what it did. Takes the
- * request if it does. */
+ * under a session and says UNKNOWN where nobody knows, and the store keeps the trace of what it did. Takes
+ * the request if it does. */
 static bool hand_over(struct actor *self, const struct command *command, struct message **request)
 {
     uint32_t handled = COMMAND_ON_LEADER | COMMAND_PREFERS_LEADER | COMMAND_FRESH;

@@ -4,6 +4,8 @@
  * sums. */
 #include "runtime/base/hash.h"
 
+#include "runtime/base/word.h"
+
 #include <string.h>
 
 static const uint64_t PRIME_A = UINT64_C(0x9E3779B97F4A7C15);
@@ -15,17 +17,6 @@ uint64_t hash64_mix(uint64_t a, uint64_t b)
 {
     hash_u128 product = (hash_u128)(a ^ PRIME_A) * (b ^ PRIME_B);
     return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-/* Eight bytes in one load, where the machine's order is that of the sums. */
-static uint64_t whole_word_at(const uint8_t *at)
-{
-    uint64_t word;
-    memcpy(&word, at, sizeof word);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    word = __builtin_bswap64(word);
-#endif
-    return word;
 }
 
 static uint64_t word_at(const uint8_t *at, size_t size)
@@ -43,7 +34,7 @@ uint64_t hash64(const void *data, size_t size, uint64_t seed)
     uint64_t hash = hash64_mix(seed, (uint64_t)size);
     size_t left = size;
     for (; left >= 8; left -= 8, at += 8) {
-        hash = hash64_mix(hash, whole_word_at(at)) + PRIME_B;
+        hash = hash64_mix(hash, word_get(at, 8)) + PRIME_B;
     }
     if (left > 0) hash = hash64_mix(hash, word_at(at, left)) + PRIME_B;
     return hash64_mix(hash, PRIME_A);
@@ -73,7 +64,7 @@ static uint32_t crc_by_table(uint32_t sum, const uint8_t *at, size_t size)
 {
     size_t left = size;
     for (; left >= 8; left -= 8, at += 8) {
-        uint64_t word = whole_word_at(at) ^ sum;
+        uint64_t word = word_get(at, 8) ^ sum;
         sum = 0;
         for (unsigned i = 0; i < 8; i++) {
             sum ^= crc_table[7 - i][(word >> (8 * i)) & 0xFF];

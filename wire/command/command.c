@@ -77,9 +77,10 @@ const struct command *command_find_tool(const char *tool)
 
 const struct command *command_find_request(uint32_t kind)
 {
-    const struct command *command;
-    for (size_t i = 0; (command = command_at(i)) != NULL; i++) {
-        if (command->request == kind) return command;
+    for (size_t t = 0; t < CLUSTER_TABLES; t++) {
+        for (const struct command *command = tables[t]; command->name != NULL; command++) {
+            if (command->request == kind) return command;
+        }
     }
     return NULL;
 }

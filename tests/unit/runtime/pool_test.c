@@ -210,6 +210,161 @@ static void a_pinned_actor_is_woken_in_its_own_wait(void **unused)
     assert_int_equal(poller.stood_still, 0); /* What comes in by a wait is timed by now, not by then. */
 }
 
+/* --- a porter ------------------------------------------------------------------------------------------- */
+
+struct lodge { /* What a porter and another actor of its pool share with the test. */
+    struct gate *gate;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool wake;
+    uint32_t letters;   /* From outside, not yet brought in. */
+    pthread_t thread;   /* The porter's, from its first turn on. */
+    uint32_t elsewhere; /* How often something ran on another thread. */
+    uint32_t looks;     /* With timeout 0. */
+    uint32_t finished;
+    uint32_t chatter; /* Messages that the other one sends itself. */
+    struct actor_id mate;
+};
+
+static void note_thread(struct lodge *lodge)
+{
+    if (!pthread_equal(lodge->thread, pthread_self())) lodge->elsewhere++;
+}
+
+static enum status porter_init(struct actor *self, void *state, const void *options, struct error *error)
+{
+    (void)self, (void)error;
+    memcpy(state, &options, sizeof options);
+    return STATUS_OK;
+}
+
+static void porter_wait(struct actor *self, void *state, int64_t timeout_ns)
+{
+    struct lodge *lodge = *(struct lodge **)state;
+    lodge->thread = pthread_self();
+    if (timeout_ns == 0) lodge->looks++;
+    pthread_mutex_lock(&lodge->lock);
+    while (timeout_ns != 0 && !lodge->wake && lodge->letters == 0) {
+        pthread_cond_wait(&lodge->changed, &lodge->lock);
+    }
+    lodge->wake = false;
+    uint32_t letters = lodge->letters;
+    lodge->letters = 0;
+    pthread_mutex_unlock(&lodge->lock);
+    for (; letters > 0; letters--) {
+        struct message *letter = message_create(KIND_GO, 0);
+        assert_int_equal(actor_send(self, lodge->mate, &letter), STATUS_OK);
+    }
+}
+
+static void porter_wake(void *state)
+{
+    struct lodge *lodge = *(struct lodge **)state;
+    pthread_mutex_lock(&lodge->lock);
+    lodge->wake = true;
+    pthread_cond_signal(&lodge->changed);
+    pthread_mutex_unlock(&lodge->lock);
+}
+
+static void porter_handle(struct actor *self, void *state, const struct message *message)
+{
+    struct lodge *lodge = *(struct lodge **)state;
+    note_thread(lodge);
+    struct message *reply = message_create(KIND_NOTE, 0);
+    actor_reply(self, message, &reply);
+}
+
+static void porter_fini(void *state)
+{
+    (*(struct lodge **)state)->finished++;
+}
+
+static const struct behavior porter_behavior = { .name = "porter",
+                                                 .state_size = sizeof(struct lodge *),
+                                                 .home = ACTOR_PORTER,
+                                                 .pool = POOL_CONSENSUS,
+                                                 .init = porter_init,
+                                                 .otherwise = porter_handle,
+                                                 .fini = porter_fini,
+                                                 .wait = porter_wait,
+                                                 .wake = porter_wake };
+
+static void mate_answered(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    (void)self, (void)context;
+    struct lodge *lodge = *(struct lodge **)state;
+    note_thread(lodge);
+    if (result->status == STATUS_OK) gate_open(lodge->gate);
+}
+
+/* A letter is answered once the porter answered; a note is chatter. */
+static void mate_handle(struct actor *self, void *state, const struct message *message)
+{
+    struct lodge *lodge = *(struct lodge **)state;
+    note_thread(lodge);
+    if (message->kind == KIND_GO) {
+        struct message *question = message_create(KIND_NOTE, 0);
+        actor_ask_name(self, 7, &question, SECONDS(60), mate_answered, NULL);
+        return;
+    }
+    if (--lodge->chatter == 0) {
+        gate_open(lodge->gate);
+        return;
+    }
+    struct message *again = message_create(KIND_NOTE, 0);
+    assert_int_equal(actor_send(self, actor_self(self), &again), STATUS_OK);
+}
+
+static const struct behavior mate_behavior = { .name = "mate",
+                                               .state_size = sizeof(struct lodge *),
+                                               .pool = POOL_CONSENSUS,
+                                               .init = porter_init,
+                                               .otherwise = mate_handle };
+
+static void bring(struct lodge *lodge) /* As a network would: nobody calls wake. */
+{
+    pthread_mutex_lock(&lodge->lock);
+    lodge->letters++;
+    pthread_cond_signal(&lodge->changed);
+    pthread_mutex_unlock(&lodge->lock);
+}
+
+static void a_porters_wait_is_its_workers_sleep(void **unused)
+{
+    (void)unused;
+    enum { ROUNDS = 3000, CHATTER = 20000 };
+    struct scheduler *pool = pool_with(1);
+    struct runtime *runtime = runtime_on(pool);
+    struct gate gate;
+    gate_init(&gate);
+    struct lodge lodge = { .gate = &gate, .chatter = CHATTER };
+    pthread_mutex_init(&lodge.lock, NULL);
+    pthread_cond_init(&lodge.changed, NULL);
+    assert_int_equal(runtime_spawn(runtime, &mate_behavior, &(struct spawn_options){ .options = &lodge },
+                                   &lodge.mate, NULL),
+                     STATUS_OK);
+    struct actor_id porter;
+    assert_int_equal(runtime_spawn(runtime, &porter_behavior,
+                                   &(struct spawn_options){ .options = &lodge, .name = 7 }, &porter, NULL),
+                     STATUS_OK);
+    bring(&lodge);
+    gate_await(&gate, 1);
+    struct message *note = message_create(KIND_NOTE, 0);
+    assert_int_equal(runtime_send(runtime, lodge.mate, &note), STATUS_OK);
+    for (uint32_t i = 2; i <= ROUNDS; i++) { /* By the network, or from another thread: asleep or awake. */
+        struct message *letter = message_create(KIND_GO, 0);
+        if (i % 2 == 0) bring(&lodge);
+        else assert_int_equal(runtime_send(runtime, lodge.mate, &letter), STATUS_OK);
+        if (letter != NULL) message_destroy(&letter);
+        if (i % 3 == 0) gate_await(&gate, i);
+    }
+    gate_await(&gate, ROUNDS + 1); /* And the end of the chatter. */
+    end_all(pool, runtime);
+    assert_int_equal(lodge.elsewhere, 0);
+    assert_true(lodge.looks > 0); /* A busy worker looked outside, too. */
+    assert_int_equal(lodge.finished, 1);
+}
+
 /* --- timers ------------------------------------------------------------------------------------------- */
 
 struct ticker {
@@ -477,6 +632,7 @@ int main(void)
         cmocka_unit_test(the_crowd_on_four_threads),
         cmocka_unit_test(a_stop_in_the_middle),
         cmocka_unit_test(a_pinned_actor_is_woken_in_its_own_wait),
+        cmocka_unit_test(a_porters_wait_is_its_workers_sleep),
         cmocka_unit_test(timers_fire_and_never_early),
         cmocka_unit_test(places_are_reused_safely),
         cmocka_unit_test(what_is_lingered_for_gets_a_turn),
