@@ -1,6 +1,7 @@
 /* command: see the header. */
 #include "cli/command.h"
 
+#include "cli/artifact_push.h"
 #include "cli/backup.h"
 #include "cli/connection.h"
 #include "cli/content.h"
@@ -189,6 +190,16 @@ static int download(const struct argv *argv, struct connection *connection)
     return code;
 }
 
+static int upload(const struct argv *argv, struct connection *connection)
+{
+    struct message *reply = NULL;
+    struct error error = { 0 };
+    if (artifact_push_run(argv, connection, &reply, &error) != STATUS_OK) return fail(argv, &error, false);
+    int code = tell_reply(argv, reply);
+    message_destroy(&reply);
+    return code;
+}
+
 /* --- follow: the long poll again and again ------------------------------------------------------------ */
 struct follow {
     const struct argv *argv;
@@ -306,6 +317,9 @@ int command_run(struct argv *argv)
     } else if ((argv->command->flags & COMMAND_DOWNLOADS) != 0) {
         message_destroy(&request);
         code = download(argv, connection);
+    } else if ((argv->command->flags & COMMAND_UPLOADS) != 0) {
+        message_destroy(&request);
+        code = upload(argv, connection);
     } else {
         code = ask_once(argv, connection, &request);
     }

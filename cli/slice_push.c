@@ -1,6 +1,7 @@
-/* slice_push: `slice push`: a file and what belongs beside it, in Maven layout. What readers look for first
- * is written last: the object, its checksums and signature, then the metadata that names it. */
-#include "cli/slice_bench.h"
+/* slice_push: `slice push`: into the cluster itself, or with --to a file and what belongs beside it, in Maven
+ * layout. What readers look for first is written last: the object, its checksums and signature, then the
+ * metadata that names it. */
+#include "cli/artifact_push.h"
 #include "cli/slice_tool.h"
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
@@ -10,6 +11,7 @@
 #include "runtime/os/file.h"
 #include "runtime/os/path.h"
 #include "wire/maven/metadata.h"
+#include "wire/proto/artifact.pb-c.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,7 +26,6 @@ enum { OBJECT_SIZE_MAX = 256 * 1024 * 1024, PATH_SIZE = 4096, NAME_SIZE = 1024 }
 #define PLATFORM "linux-aarch64"
 #endif
 
-static const int64_t probe_timeout_ns = SECONDS(10);
 static const char snapshot_suffix[] = "-SNAPSHOT";
 
 struct push {
@@ -248,38 +249,12 @@ static enum status look_at_present(const struct push *push, bool *out_same, stru
 
 static enum status sign(const struct push *push, const char *key_file, struct error *error)
 {
-    char path[PATH_SIZE + 8], hex[2 * SIGNATURE_SIZE + 1];
-    struct text key = { 0 };
-    struct signature_secret_key secret;
-    struct signature signature;
-    enum status status = slice_tool_read(key_file, SIGNATURE_FILE_MAX, &key, error);
-    if (status == STATUS_OK) {
-        status = signature_read_secret(text_string(&key), key.size, &secret, error);
-        if (status != STATUS_OK) (void)error_wrap(error, "--sign %s", key_file);
-    }
-    text_fini(&key);
+    char path[PATH_SIZE + 8], hex[ARTIFACT_PUSH_HEX_SIZE];
+    enum status status = artifact_push_sign(key_file, &push->object, hex, error);
     if (status != STATUS_OK) return status;
-    signature_make(&secret, text_string(&push->object), push->object.size, &signature);
-    signature_forget(&secret);
-    text_hex(hex, signature.bytes, SIGNATURE_SIZE);
     (void)snprintf(path, sizeof path, "%s.sig", push->path);
     status = write_whole(path, hex, strlen(hex), error);
     if (status == STATUS_OK) value_set_boolean(push->tool->document, "is-signed", true);
-    return status;
-}
-
-static enum status describe(struct push *push, const char *file, struct error *error)
-{
-    struct slice_bench *bench = NULL;
-    struct bench_answer answer = { 0 };
-    enum status status = slice_bench_start(file, &bench, error);
-    if (status == STATUS_OK)
-        status = slice_bench_step(bench, "probe\n", NULL, 0, probe_timeout_ns, &answer, error);
-    if (status == STATUS_OK && answer.status != STATUS_OK)
-        status = error_set(error, answer.status, "%s: %s", file, text_string(&answer.text));
-    if (status == STATUS_OK) push->described = value_clone(slice_bench_described(bench));
-    text_fini(&answer.text);
-    slice_bench_end(&bench);
     return status;
 }
 
@@ -310,53 +285,83 @@ static enum status write_all(struct push *push, struct error *error)
     return STATUS_OK;
 }
 
-static enum status find_repository(const struct slice_tool *tool, struct text *out_path, struct error *error)
+static enum status find_repository(const char *to, struct text *out_path, struct error *error)
 {
-    const char *to = value_get_string(tool->arguments, "to", "");
-    enum status status;
-    if (to[0] == '\0') {
-        status = error_set(error, STATUS_INVALID, "--to FOLDER is missing");
-        error_hint(error, "--to /srv/repository; nodes read it as file:///srv/repository or over HTTP");
-        return status;
-    }
-    status = path_resolve(to, out_path, error);
+    enum status status = path_resolve(to, out_path, error);
     if (status != STATUS_OK) error_hint(error, "make it: mkdir -p %s", to);
     return status;
 }
 
-static enum status push_file(const struct slice_tool *tool, bool replaces, struct error *error)
+static enum status push_to_folder(const struct slice_tool *tool, const char *file, bool replaces,
+                                  struct error *error)
 {
     struct push push = { .tool = tool, .replaces = replaces };
-    struct text file = { 0 }, repository = { 0 };
+    struct text repository = { 0 };
     note_time(&push);
-    enum status status = find_repository(tool, &repository, error);
-    if (status == STATUS_OK) status = slice_tool_file(tool, &file, error);
-    if (status == STATUS_OK)
-        status = slice_tool_read(text_string(&file), OBJECT_SIZE_MAX, &push.object, error);
-    if (status == STATUS_OK) status = describe(&push, text_string(&file), error);
+    enum status status = find_repository(value_get_string(tool->arguments, "to", ""), &repository, error);
+    if (status == STATUS_OK) status = slice_tool_read(file, OBJECT_SIZE_MAX, &push.object, error);
+    if (status == STATUS_OK) status = artifact_push_describe(file, &push.described, error);
     if (status == STATUS_OK) status = take_identity(&push, error);
     if (status == STATUS_OK) status = choose_paths(&push, text_string(&repository), error);
     if (status == STATUS_OK) status = write_all(&push, error);
     value_free(&push.described);
     text_fini(&push.object);
-    text_fini(&file);
     text_fini(&repository);
+    return status;
+}
+
+/* Into the cluster itself, as `artifact push` does. */
+static enum status push_to_cluster(const struct slice_tool *tool, const char *file, struct error *error)
+{
+    struct connection *connection = NULL;
+    struct message *reply = NULL;
+    const struct artifact_push_order order = {
+        .file = file,
+        .artifact = "",
+        .sign = value_get_string(tool->arguments, "sign", ""),
+        .signature = "",
+    };
+    enum status status = connection_open(tool->argv->endpoint, &connection, error);
+    if (status != STATUS_OK) {
+        error_hint(error, "is a node running? --to FOLDER writes into a repository's folder instead");
+        return status;
+    }
+    status = artifact_push(tool->argv, &order, connection, &reply, error);
+    if (status == STATUS_OK) {
+        const Pb__ArtifactPushReply *pushed = reply->body;
+        value_set_string(tool->document, "artifact", pushed->artifact);
+        value_set_string(tool->document, "path", "");
+        value_set_string(tool->document, "sha256", pushed->sha256);
+        value_set_boolean(tool->document, "is-signed", order.sign[0] != '\0');
+        value_set_boolean(tool->document, "changed", pushed->changed);
+        message_destroy(&reply);
+    }
+    connection_close(&connection);
     return status;
 }
 
 enum status slice_push_run(const struct slice_tool *tool, struct error *error)
 {
-    return push_file(tool, false, error);
+    struct text file = { 0 };
+    bool folder = value_get_string(tool->arguments, "to", "")[0] != '\0';
+    enum status status = slice_tool_file(tool, &file, error);
+    if (status == STATUS_OK && folder) status = push_to_folder(tool, text_string(&file), false, error);
+    else if (status == STATUS_OK) status = push_to_cluster(tool, text_string(&file), error);
+    text_fini(&file);
+    return status;
 }
 
 enum status slice_push_replace(const char *file, const char *repository, struct value *document,
                                struct error *error)
 {
     struct value *arguments = value_new_object();
+    struct text path = { 0 };
     value_set_string(arguments, "file", file);
     value_set_string(arguments, "to", repository);
     const struct slice_tool tool = { .arguments = arguments, .document = document };
-    enum status status = push_file(&tool, true, error);
+    enum status status = slice_tool_file(&tool, &path, error);
+    if (status == STATUS_OK) status = push_to_folder(&tool, text_string(&path), true, error);
+    text_fini(&path);
     value_free(&arguments);
     return status;
 }

@@ -16,6 +16,7 @@
 #include "actors/consensus/stream_feed.h"
 #include "actors/gateway/command_gateway.h"
 #include "actors/gateway/mcp_server.h"
+#include "actors/slice/artifact_keeper.h"
 #include "actors/slice/cluster_deployment_manager.h"
 #include "actors/slice/endpoint_registry.h"
 #include "actors/slice/node_deployment_manager.h"
@@ -43,6 +44,7 @@ struct node {
     struct voter_keeper_options voter_keeper;
     struct slice_call_options slice_call;
     struct slice_store_options slice_store;
+    struct artifact_keeper_options artifact_keeper;
     struct node_deployment_manager_options node_deployment_manager;
     struct child_spec slice_children[2];
     struct supervisor_options slice_supervisor;
@@ -139,7 +141,12 @@ static void add_slices(struct node *node, const struct node_options *options)
                                      .children = node->slice_children,
                                      .child_count = ARRAY_COUNT(node->slice_children) };
     add(node, options->fetcher);
+    node->artifact_keeper =
+        (struct artifact_keeper_options){ .node = options->node,
+                                          .heal_after_ns = options->artifact_heal_after_ns };
     add(node, options->artifact_store);
+    add(node, (struct child_spec){ &artifact_keeper_behavior, &node->artifact_keeper, NULL,
+                                   TO_ARTIFACT_KEEPER, CHILD_PERMANENT });
     add(node, options->doorbell);
     add(node, (struct child_spec){ &endpoint_registry_behavior, NULL, NULL, TO_ENDPOINT_REGISTRY,
                                    CHILD_PERMANENT });

@@ -41,6 +41,7 @@ struct node_options { /* All borrowed until node_stop has returned. */
     struct child_spec transport;      /* TO_TRANSPORT */
     struct child_spec fetcher;        /* TO_FETCHER; behavior NULL: none. */
     struct child_spec artifact_store; /* TO_ARTIFACT_STORE; behavior NULL: none. */
+    int64_t artifact_heal_after_ns;   /* As struct artifact_keeper_options has it. */
     struct child_spec doorbell;       /* TO_DOORBELL; behavior NULL: none. */
     void (*end)(void *context,
                 enum node_end how); /* Told to end (actors/cluster/voter_keeper.h). NULL: can't be. */

@@ -63,7 +63,10 @@ static const struct key_row keys[] = {
     { "limits.threads", KEY_COUNT, PLACE(limits_threads), "0", NULL, "general pool; 0 = one per core" },
     { "limits.lost-after", KEY_DURATION, PLACE(limits_lost_after_ns), "3s", NULL,
       "silence until a node is LOST" },
-    { "limits.artifact-size", KEY_BYTES, PLACE(limits_artifact_bytes), "256Mi", NULL, "largest download" },
+    { "limits.artifact-size", KEY_BYTES, PLACE(limits_artifact_bytes), "256Mi", NULL,
+      "largest artifact, downloaded or pushed" },
+    { "limits.artifact-cache", KEY_BYTES, PLACE(limits_artifact_cache_bytes), "4Gi", NULL,
+      "of all artifacts on this node's disk; what was used longest ago goes first" },
     { "limits.log-entries", KEY_BYTES, PLACE(limits_log_entries), "10000", NULL,
       "what compaction leaves of the log; 64 MiB of it, if those are more" },
     { "limits.map-size", KEY_BYTES, PLACE(limits_map_bytes), "16Gi", NULL, "LMDB map (sparse)" },
@@ -616,6 +619,16 @@ static enum status check_whole(struct config *config, struct error *error)
     for (size_t i = 0; i < ARRAY_COUNT(deadlines); i++)
         if (deadlines[i] < SECONDS(1))
             return error_set(error, STATUS_INVALID, "slices.*-deadline: at least 1s each");
+    if (config->limits_artifact_bytes < 1)
+        return error_set(error, STATUS_INVALID, "limits.artifact-size is at least 1");
+    if (config->limits_artifact_cache_bytes < config->limits_artifact_bytes) {
+        (void)error_set(
+            error, STATUS_INVALID,
+            "limits.artifact-cache is smaller than limits.artifact-size: the largest artifact would "
+            "not fit");
+        error_hint(error, "raise limits.artifact-cache, or lower limits.artifact-size");
+        return STATUS_INVALID;
+    }
     if (config->security_keys[0] != '\0')
         return error_set(error, STATUS_INVALID, "security.keys: keys are not supported by this version");
     if (strcmp(config->node_role, "worker") == 0 && config->cluster_peers.count == 0) {

@@ -59,6 +59,7 @@ struct config {
     int64_t slices_deactivating_ns;
     int64_t slices_unloading_ns;
     int64_t limits_artifact_bytes;
+    int64_t limits_artifact_cache_bytes;
     int64_t limits_map_bytes;
     int64_t limits_log_entries; /* D7 */
     const char *logging_level;

@@ -200,6 +200,7 @@ static enum status fill_repositories(struct daemon *daemon, struct error *error)
         .repositories = daemon->repositories,
         .repository_count = config->repository_count,
         .download_bytes_max = (uint64_t)config->limits_artifact_bytes,
+        .cache_bytes_max = (uint64_t)config->limits_artifact_cache_bytes,
     };
     return fill_artifact_keys(daemon, error);
 }

@@ -175,11 +175,11 @@ enum kind_flag {
     PB(415, CALL_REPLY, call_reply, NOBODY, 0)                                                               \
     PB(416, INVOKE_REQUEST, invoke_request, SLICE_CALL, 0)                                                   \
     PB(417, INVOKE_REPLY, invoke_reply, NOBODY, 0)                                                           \
-    PB(430, ARTIFACT_PUSH_REQUEST, artifact_push_request, ARTIFACT_KEEPER, 0)                                \
+    PB(430, ARTIFACT_PUSH_REQUEST, artifact_push_request, ARTIFACT_KEEPER, KIND_FROM_CLIENT)                 \
     PB(431, ARTIFACT_PUSH_REPLY, artifact_push_reply, NOBODY, 0)                                             \
-    PB(432, ARTIFACT_LIST_REQUEST, artifact_list_request, ARTIFACT_KEEPER, 0)                                \
+    PB(432, ARTIFACT_LIST_REQUEST, artifact_list_request, ARTIFACT_KEEPER, KIND_FROM_CLIENT)                 \
     PB(433, ARTIFACT_LIST_REPLY, artifact_list_reply, NOBODY, 0)                                             \
-    PB(434, ARTIFACT_SHOW_REQUEST, artifact_show_request, ARTIFACT_KEEPER, 0)                                \
+    PB(434, ARTIFACT_SHOW_REQUEST, artifact_show_request, ARTIFACT_KEEPER, KIND_FROM_CLIENT)                 \
     PB(435, ARTIFACT_SHOW_REPLY, artifact_show_reply, NOBODY, 0)                                             \
     PB(436, ARTIFACT_DELETE_REQUEST, artifact_delete_request, ARTIFACT_KEEPER, KIND_FROM_CLIENT)             \
     PB(437, ARTIFACT_DELETE_REPLY, artifact_delete_reply, NOBODY, 0)                                         \

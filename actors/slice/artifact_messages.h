@@ -45,18 +45,20 @@ struct artifact_pinned {        /* KIND_ARTIFACT_PINNED */
 };
 
 /* store -> TO_ARTIFACT_KEEPER, an ask: does the cluster keep this? Answered KIND_ARTIFACT_LOCATED, or refused
- * NOT_FOUND. `resolves`: the answer is as fresh as the request (a read barrier goes first); `artifact` may
- * then be a range, LATEST or RELEASE, and the highest that fits is told. Else it is exact, and with a sha256
- * the answer is about those bytes: `sources` may then be all nodes, where no entry has them (any more). */
+ * NOT_FOUND. `resolves`: the answer is as fresh as the request (a read barrier goes first), and `artifact`
+ * may be a range, LATEST or RELEASE: the highest that fits is told. Else it is exact, and with a sha256 only
+ * an entry with these bytes is an answer. `anywhere`: no entry is needed, the sources are all nodes that are
+ * there (a snapshot that was replaced, or a repository that is gone: somebody may still run it). */
 struct artifact_locate { /* KIND_ARTIFACT_LOCATE */
     const char *artifact;
     char sha256[SHA256_TEXT_SIZE]; /* "" = whatever the entry says. */
     bool resolves;
+    bool anywhere;
 };
 struct artifact_located { /* KIND_ARTIFACT_LOCATED */
     const char *artifact; /* Exact. */
     char sha256[SHA256_TEXT_SIZE];
-    uint64_t size_bytes;
+    uint64_t size_bytes;        /* 0: not known. */
     const char *signature;      /* Hex; "" = none. */
     const char *const *sources; /* Nodes, without this one; those that keep it first. */
     uint32_t source_count;

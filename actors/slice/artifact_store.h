@@ -1,6 +1,8 @@
-/* artifact_store: fetches artifacts from repositories, checks them, and keeps them by content. Answers
- * KIND_ARTIFACT_RESOLVE and KIND_ARTIFACT_FETCH (actors/slice/messages.h). TO_ARTIFACT_STORE; downloads
- * through TO_FETCHER; options: struct artifact_store_options. */
+/* artifact_store: fetches artifacts from the cluster's own store and from repositories, checks them, and
+ * keeps them by content; gives other nodes what it has. Answers KIND_ARTIFACT_RESOLVE and KIND_ARTIFACT_FETCH
+ * (messages.h), KIND_ARTIFACT_RECEIVE and _PINS (artifact_messages.h), and what other nodes ask
+ * (wire/proto/artifact.proto). TO_ARTIFACT_STORE; downloads through TO_FETCHER, asks TO_ARTIFACT_KEEPER;
+ * options: struct artifact_store_options. */
 #ifndef AETHER_ACTORS_SLICE_ARTIFACT_STORE_H
 #define AETHER_ACTORS_SLICE_ARTIFACT_STORE_H
 
@@ -20,7 +22,8 @@ struct artifact_store_options { /* Lives as long as the node. */
     const char *directory;                          /* The node's data; the cache is artifacts/ below it. */
     const struct artifact_repository *repositories; /* In the order in which they are asked. */
     uint32_t repository_count;
-    uint64_t download_bytes_max; /* 0 = 256 MiB. */
+    uint64_t download_bytes_max; /* Of one artifact; 0 = 256 MiB. */
+    uint64_t cache_bytes_max;    /* Of all that is kept; 0 = 4 GiB. */
     struct artifact_trust
         trust; /* With keys: what has no .sig of one of them is refused, from the cache too. */
 };

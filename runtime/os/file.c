@@ -2,6 +2,7 @@
  */
 #include "runtime/os/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -47,6 +48,22 @@ static enum status file_read(void *context, const struct file *file, void *to, s
     } while (count < 0 && errno == EINTR);
     if (count < 0) return error_set(error, STATUS_IO, "read: %s", strerror(errno));
     *out_size = (size_t)count;
+    return STATUS_OK;
+}
+
+static enum status file_read_at(void *context, const struct file *file, uint64_t offset, void *to,
+                                size_t size, size_t *out_size, struct error *error)
+{
+    (void)context;
+    size_t done = 0;
+    while (done < size) {
+        ssize_t count = pread(file->descriptor, (char *)to + done, size - done, (off_t)(offset + done));
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return error_set(error, STATUS_IO, "read: %s", strerror(errno));
+        if (count == 0) break;
+        done += (size_t)count;
+    }
+    *out_size = done;
     return STATUS_OK;
 }
 
@@ -139,9 +156,37 @@ static enum status file_make_folder(void *context, const char *path, struct erro
     return fail(error, "make folder", part);
 }
 
+static enum status file_list(void *context, const char *folder, file_visit *visit, void *visit_context,
+                             struct error *error)
+{
+    (void)context;
+    DIR *stream = opendir(folder);
+    if (stream == NULL) return fail(error, "list", folder);
+    for (const struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+        struct stat status;
+        if (fstatat(dirfd(stream), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+        if (!S_ISREG(status.st_mode)) continue;
+        visit(visit_context,
+              &(struct file_entry){
+                  .name = entry->d_name,
+                  .size_bytes = (uint64_t)status.st_size,
+                  .modified_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec,
+              });
+    }
+    (void)closedir(stream);
+    return STATUS_OK;
+}
+
+static enum status file_touch(void *context, const char *path, struct error *error)
+{
+    (void)context;
+    return utimensat(AT_FDCWD, path, NULL, 0) == 0 ? STATUS_OK : fail(error, "touch", path);
+}
+
 const struct file_port file_os = {
     .open = file_open,
     .read = file_read,
+    .read_at = file_read_at,
     .write = file_write,
     .sync = file_sync,
     .close = file_close,
@@ -150,4 +195,6 @@ const struct file_port file_os = {
     .rename = file_rename,
     .remove = file_remove,
     .make_folder = file_make_folder,
+    .list = file_list,
+    .touch = file_touch,
 };

@@ -17,6 +17,13 @@ struct fetch {
     const char *path;        /* Written here; what it holds already is continued. NULL: into memory. */
     uint64_t size_bytes_max; /* FETCH_MEMORY_MAX at most when path is NULL. */
     const char *credentials; /* "" = none; "user:password", or "bearer:TOKEN". Never logged. */
+    bool tells_progress;     /* The asker is told KIND_FETCH_PROGRESS, at most once a second, */
+    uint64_t tag;            /* with this. */
+};
+struct fetch_progress { /* KIND_FETCH_PROGRESS, a tell. One may arrive after the answer. */
+    uint64_t tag;
+    uint64_t done_bytes;
+    uint64_t total_bytes; /* 0: the server doesn't say. */
 };
 struct fetched {         /* KIND_FETCHED; into memory: the attachment holds the bytes. */
     uint64_t size_bytes; /* All of the file, the continued part included. */

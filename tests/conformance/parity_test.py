@@ -3,6 +3,7 @@
 document, the same error, the same effect. What both print is checked against the tool's own schemas; a row that no
 case drives fails the test. (DEP11)"""
 import base64
+import hashlib
 import json
 import os
 import pathlib
@@ -351,6 +352,65 @@ class ParityTest(unittest.TestCase):
         self.assertEqual(self.tool("cluster_backup", again), page)  # A page may be asked for again.
         error = self.tool("cluster_backup", {"file": "mine", "backup-id": 77})["error"]
         self.assertEqual(error["code"], "NOT_FOUND")
+
+    def pieces(self, content, artifact, **more):
+        """An upload as an agent sends it: each piece where the last answer said."""
+        whole = {"file": "mine.so", "artifact": artifact, "sha256": hashlib.sha256(content).hexdigest(), "size": len(content), **more}
+        answer = self.tool("artifact_push", whole)
+        while "error" not in answer and not answer["complete"]:
+            at = answer["offset"]
+            piece = base64.b64encode(content[at:at + 100000]).decode()
+            answer = self.tool("artifact_push", {**whole, "offset": at, "base64": piece})
+        return answer
+
+    def test_artifacts(self):
+        """The CLI sends the same pieces that an agent sends."""
+        orders, content = "org.example:orders:1.0.0", example_slice("orders").read_bytes()
+        self.same(["artifact", "list"], "artifact_list", {})
+        pushed = self.pieces(content, orders)
+        self.assertEqual((pushed["complete"], pushed["changed"], pushed["holders"]), (True, True, ["node-1"]), pushed)
+        code, again = self.cli("artifact", "push", example_slice("orders"))
+        self.assertEqual((code, again["changed"], again["sha256"], again["revision"]),
+                         (0, False, pushed["sha256"], pushed["revision"]), again)
+        self.assertEqual(masked(again), masked(self.pieces(content, orders)))
+        shown = self.same(["artifact", "show", orders], "artifact_show", {"artifact": orders})
+        self.assertEqual((shown["copies"], shown["wanted"], shown["blueprints"]), (1, 1, []))
+        listed = self.same(["artifact", "list", "org.example:orders"], "artifact_list", {"prefix": "org.example:orders"})
+        self.assertEqual([a["artifact"] for a in listed["artifacts"]], [orders])
+        self.assertEqual(self.same(["artifact", "list", "org.none"], "artifact_list", {"prefix": "org.none"})["artifacts"], [])
+        self.hostile_pieces(content, orders)
+        self.same_failure(["artifact", "show", "org.example:none:1"], "artifact_show", {"artifact": "org.example:none:1"}, "NOT_FOUND")
+        self.same_failure(["artifact", "delete", "org.example:none:1"], "artifact_delete", {"artifact": "org.example:none:1"}, "NOT_FOUND")
+        self.same_failure(["kv", "put", f"artifacts/{orders}", "{}"], "kv_put", {"key": f"artifacts/{orders}", "value": {}}, "DENIED")
+        self.assertEqual(self.tool("artifact_delete", {"artifact": orders})["sha256"], pushed["sha256"])
+        self.assertEqual(self.cli("artifact", "push", example_slice("orders"))[1]["changed"], True)
+        self.assertEqual(self.cli("artifact", "delete", orders, "--force")[0], 0)
+
+    def hostile_pieces(self, content, orders):
+        other = content + b"more"
+        whole = {"file": "x", "artifact": "org.example:orders:3.0.0", "sha256": hashlib.sha256(other).hexdigest(), "size": len(other)}
+        piece = {"base64": base64.b64encode(other[:1000]).decode()}
+        for wrong, words in (({"offset": 500, **piece}, "leaves a gap"), ({"offset": len(other), **piece}, "goes beyond"),
+                             ({"size": 2**40}, "limits.artifact-size"), ({"size": 0}, "limits.artifact-size"),
+                             ({"base64": "%%%"}, "base64"), ({"sha256": "abc"}, "64 lower-case hex"),
+                             ({"signature": "abc"}, "128 lower-case hex"), ({"sign": "/etc/key"}, "private key stays"),
+                             ({"artifact": "org.example:orders:LATEST"}, ""), ({"artifact": "../../x"}, ""),
+                             ({**piece, "size": 10**6}, "were announced before"),
+                             ({"base64": base64.b64encode(bytes(256 * 1024 + 1)).decode(), "size": 10**6,
+                               "sha256": hashlib.sha256(b"large").hexdigest()}, "at most 262144")):
+            error = self.tool("artifact_push", {**whole, **wrong})["error"]
+            self.assertEqual(error["code"], "INVALID", (wrong, error))
+            self.assertIn(words, error["message"])
+        # A wrong whole is forgotten, and another one may come.
+        lies = {**whole, "sha256": hashlib.sha256(b"something else").hexdigest()}
+        for at in range(0, len(other), 200000):
+            answer = self.tool("artifact_push", {**lies, "offset": at, "base64": base64.b64encode(other[at:at + 200000]).decode()})
+        self.assertEqual(answer["error"]["code"], "CORRUPT", answer)
+        self.assertEqual(self.tool("artifact_push", lies)["offset"], 0)
+        conflict = self.pieces(other, orders)
+        self.assertEqual(conflict["error"]["code"], "CONFLICT", conflict)
+        mismatch = self.pieces(other, "org.example:orders:3.0.0")
+        self.assertEqual(mismatch["error"]["code"], "VERSION_MISMATCH", mismatch)
 
     def cli_put(self, key, value, rev):
         code, document = self.cli("kv", "put", key, json.dumps(value), "--if-rev", rev)

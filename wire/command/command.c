@@ -8,8 +8,8 @@
 enum { COMMAND_NAME_MAX = 64 };
 
 static const struct command *const tables[] = { cluster_commands, kv_commands, slice_commands,
-                                                local_commands };
-enum { CLUSTER_TABLES = 3, ALL_TABLES = ARRAY_COUNT(tables) };
+                                                artifact_commands, local_commands };
+enum { CLUSTER_TABLES = 4, ALL_TABLES = ARRAY_COUNT(tables) };
 
 /* Read flags that every surface offers alike where the request has the field. */
 static const struct command_argument read_arguments[] = {

@@ -24,6 +24,7 @@ enum command_flag {
     COMMAND_WAITS = 128,   /* Waits for the outcome: the CLI's patience is 5 minutes, not 30 s. */
     COMMAND_FOLLOWS = 256, /* A long poll: the CLI repeats it, one JSON object a line. */
     COMMAND_DOWNLOADS = 512, /* Answers page by page: the CLI writes them into a file. */
+    COMMAND_UPLOADS = 1024,  /* Asked piece by piece: the CLI reads them from a file. */
 };
 
 /* How a string field is filled where it isn't plain text. */
@@ -118,6 +119,7 @@ struct command {
 extern const struct command cluster_commands[]; /* Each ends with name == NULL. */
 extern const struct command kv_commands[];
 extern const struct command slice_commands[];
+extern const struct command artifact_commands[];
 extern const struct command local_commands[]; /* The program's own: rows of the command line only. */
 
 size_t command_count(void);

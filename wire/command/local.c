@@ -88,23 +88,26 @@ const struct command local_commands[] = {
     },
     {
         .name = "slice push",
-        .help = "Put a slice into a repository folder, with checksums, signature and maven-metadata.xml",
-        .details = "Its coordinates are those of its descriptor. A released version is never replaced; a "
-                   "-SNAPSHOT gets "
-                   "a new date each time.",
-        .example = "aether slice push --to /srv/repository --sign key.pem",
-        .arguments = ARGUMENTS(
-            { .field = "file",
-              .help = "the shared object; else the one in build/",
-              .positional = true,
-              .optional = true },
-            { .field = "to", .help = "the repository's folder, in Maven layout", .metavar = "FOLDER" },
-            { .field = "sign",
-              .help = "file of the Ed25519 private key that signs it (PEM, hex or base64)",
-              .metavar = "KEY" }),
+        .help = "Put a slice into the cluster, as artifact push does, or into a repository folder",
+        .details =
+            "Its coordinates are those of its descriptor. A released version is never replaced. With --to "
+            "it is written in Maven layout, with checksums, signature and maven-metadata.xml, and a "
+            "-SNAPSHOT gets a new date each time.",
+        .example = "aether slice push --sign key.pem",
+        .arguments = ARGUMENTS({ .field = "file",
+                                 .help = "the shared object; else the one in build/",
+                                 .positional = true,
+                                 .optional = true },
+                               { .field = "to",
+                                 .help = "a repository's folder, in Maven layout; else the cluster",
+                                 .metavar = "FOLDER" },
+                               { .field = "sign",
+                                 .help = "file of the Ed25519 private key that signs it (PEM, hex or base64)",
+                                 .metavar = "KEY" }),
         .local_request = &pb__slice_push_request__descriptor,
         .local_reply = &pb__slice_push_reply__descriptor,
         .identity = "artifact",
+        .omit_empty = FIELDS("path"),
     },
     {
         .name = "dev",
