@@ -21,6 +21,9 @@
 #include "actors/slice/endpoint_registry.h"
 #include "actors/slice/node_deployment_manager.h"
 #include "actors/slice/slice_call.h"
+#include "actors/slice/slice_carrier.h"
+#include "actors/slice/slice_inspector.h"
+#include "actors/slice/slice_log.h"
 #include "actors/slice/slice_store.h"
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
@@ -45,6 +48,9 @@ struct node {
     struct slice_call_options slice_call;
     struct slice_store_options slice_store;
     struct artifact_keeper_options artifact_keeper;
+    struct slice_log_options slice_log;
+    struct slice_carrier_options slice_carrier;
+    struct slice_inspector_options slice_inspector;
     struct node_deployment_manager_options node_deployment_manager;
     struct child_spec slice_children[2];
     struct supervisor_options slice_supervisor;
@@ -152,10 +158,19 @@ static void add_slices(struct node *node, const struct node_options *options)
                                    CHILD_PERMANENT });
     add(node,
         (struct child_spec){ &slice_call_behavior, &node->slice_call, NULL, TO_SLICE_CALL, CHILD_PERMANENT });
+    node->slice_log = (struct slice_log_options){ .node = options->node };
+    node->slice_carrier = (struct slice_carrier_options){ .node = options->node };
+    add(node,
+        (struct child_spec){ &slice_log_behavior, &node->slice_log, NULL, TO_SLICE_LOG, CHILD_PERMANENT });
+    add(node, (struct child_spec){ &slice_carrier_behavior, &node->slice_carrier, NULL, TO_SLICE_CARRIER,
+                                   CHILD_PERMANENT });
     add(node,
         (struct child_spec){ &supervisor_behavior, &node->slice_supervisor, "slices", 0, CHILD_PERMANENT });
     add(node, (struct child_spec){ &cluster_deployment_manager_behavior, NULL, NULL,
                                    TO_CLUSTER_DEPLOYMENT_MANAGER, CHILD_PERMANENT });
+    node->slice_inspector = (struct slice_inspector_options){ .node = options->node };
+    add(node, (struct child_spec){ &slice_inspector_behavior, &node->slice_inspector, NULL,
+                                   TO_SLICE_INSPECTOR, CHILD_PERMANENT });
 }
 
 static void add_gateway(struct node *node, const struct node_options *options)

@@ -230,6 +230,19 @@ static struct wanted_slice find_wanted(const struct deployment_view *view, const
     return (struct wanted_slice){ 0 };
 }
 
+enum status deployment_queries_find_slice(const struct deployment_view *view, const char *artifact,
+                                          const struct view_blueprint **out_blueprint,
+                                          const struct blueprint_slice **out_slice, struct error *error)
+{
+    struct coordinates wanted;
+    enum status status = coordinates_parse(artifact, COORDINATES_ANY, &wanted, error);
+    if (status != STATUS_OK) return status;
+    struct wanted_slice found = find_wanted(view, &wanted);
+    *out_blueprint = found.blueprint;
+    *out_slice = found.slice;
+    return found.slice == NULL ? not_found(error, "slice", artifact, "slice list") : STATUS_OK;
+}
+
 static void add_entries(struct message *reply, const struct endpoint_table *endpoints, const char *artifact)
 {
     Pb__SliceShowReply *show = reply->body;
@@ -250,12 +263,10 @@ enum status deployment_queries_show_slice(struct message *reply, const struct de
                                           struct error *error)
 {
     Pb__SliceShowReply *show = reply->body;
-    struct coordinates wanted;
     struct rollout_count count;
-    enum status status = coordinates_parse(artifact, COORDINATES_ANY, &wanted, error);
+    struct wanted_slice found = { 0 };
+    enum status status = deployment_queries_find_slice(view, artifact, &found.blueprint, &found.slice, error);
     if (status != STATUS_OK) return status;
-    struct wanted_slice found = find_wanted(view, &wanted);
-    if (found.slice == NULL) return not_found(error, "slice", artifact, "slice list");
     rollout_count(view, found.slice->artifact, 0, &count);
     show->artifact = wire_string(reply, found.slice->artifact);
     show->blueprint = wire_string(reply, found.blueprint->name);

@@ -20,6 +20,11 @@ MUST_CHECK enum status deployment_queries_show_slice(struct message *reply,
                                                      const struct deployment_view *view,
                                                      const struct endpoint_table *endpoints,
                                                      const char *artifact, struct error *error);
+/* The slice that a blueprint asks for under group:artifact[:version]. NOT_FOUND, INVALID. */
+MUST_CHECK enum status deployment_queries_find_slice(const struct deployment_view *view, const char *artifact,
+                                                     const struct view_blueprint **out_blueprint,
+                                                     const struct blueprint_slice **out_slice,
+                                                     struct error *error);
 /* The same instances as a list of views, for other replies. */
 void deployment_queries_instances(struct message *reply, const struct deployment_view *view,
                                   const char *blueprint, const char *artifact, Pb__InstanceView ***out_views,

@@ -3,6 +3,7 @@
 
 #include "actors/slice/slice_lifecycle.h"
 #include "runtime/base/check.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
 
 #include <stdio.h>
@@ -10,11 +11,19 @@
 
 enum { PLACE_SIZE = COORDINATES_TEXT_MAX + SLICE_NODE_MAX + 1, WHY_SIZE = 256 };
 static const int64_t excluded_ns = SECONDS(60);
+static const int64_t grace_ns = SECONDS(30); /* For a node to end a state in -ING by itself. */
 
 struct failure {
     int64_t until_ns; /* Excluded that long; then whatever still failed there tries anew. */
     bool over;
     char why[WHY_SIZE]; /* For people. */
+};
+
+struct moving { /* In a state in -ING, as we saw it first. */
+    enum slice_state state;
+    uint64_t since; /* As recorded. */
+    int64_t seen_ns;
+    bool still; /* Found again in this round. */
 };
 
 static void write_place(char *place, const char *artifact, const char *node)
@@ -31,11 +40,14 @@ static struct failure *find(const struct failures *failures, const char *artifac
 
 void failures_clear(struct failures *failures)
 {
-    const char *place = NULL;
-    void *failure = NULL;
-    for (size_t i = 0; map_next(&failures->by_place, &i, &place, &failure);) {
-        (void)map_remove(&failures->by_place, place);
-        memory_free(failure);
+    struct map *const maps[] = { &failures->by_place, &failures->moving };
+    for (size_t m = 0; m < ARRAY_COUNT(maps); m++) {
+        const char *place = NULL;
+        void *value = NULL;
+        for (size_t i = 0; map_next(maps[m], &i, &place, &value);) {
+            (void)map_remove(maps[m], place);
+            memory_free(value);
+        }
     }
 }
 
@@ -43,6 +55,7 @@ void failures_fini(struct failures *failures)
 {
     failures_clear(failures);
     map_fini(&failures->by_place);
+    map_fini(&failures->moving);
 }
 
 /* FAILED under its present assignment, with no retry of its own to come. NULL: none is. */
@@ -62,13 +75,13 @@ static const struct slice_instance *failed_for_good(const struct deployment_view
     return NULL;
 }
 
-static struct failure *note(struct failures *failures, const struct view_record *record,
-                            const struct slice_instance *instance, int64_t until_ns)
+static struct failure *note(struct failures *failures, const struct view_record *record, int64_t until_ns,
+                            const char *story, const char *text)
 {
     char place[PLACE_SIZE];
     struct failure *failure = memory_zalloc(sizeof(*failure));
     failure->until_ns = until_ns;
-    (void)snprintf(failure->why, sizeof failure->why, "it failed there five times: %s", instance->text);
+    (void)snprintf(failure->why, sizeof failure->why, "%s: %s", story, text);
     write_place(place, record->artifact, record->node);
     (void)map_put(&failures->by_place, place, failure);
     return failure;
@@ -97,16 +110,75 @@ static bool expire(struct failures *failures, const struct deployment_view *view
     return changed;
 }
 
+/* How long the state may last, as its node recorded it; 0: as long as it likes. */
+static int64_t allowed_ns(const struct slice_instance *instance)
+{
+    if (instance->deadline <= instance->since) return 0;
+    return MILLISECONDS((int64_t)(instance->deadline - instance->since)) + grace_ns;
+}
+
+/* Has it been there, before our eyes, for longer than its node should have let it? */
+static bool is_stuck(struct failures *failures, const struct view_record *record,
+                     const struct slice_instance *instance, int64_t now_ns)
+{
+    char place[PLACE_SIZE + 16];
+    (void)snprintf(place, sizeof(place), "%s/%s#%u", record->artifact, record->node, instance->instance);
+    struct moving *moving = map_get(&failures->moving, place);
+    if (moving == NULL) {
+        moving = memory_zalloc(sizeof(*moving));
+        (void)map_put(&failures->moving, place, moving);
+    }
+    if (moving->state != instance->state || moving->since != instance->since) {
+        moving->state = instance->state;
+        moving->since = instance->since;
+        moving->seen_ns = now_ns;
+    }
+    moving->still = true;
+    return now_ns - moving->seen_ns > allowed_ns(instance);
+}
+
+/* The backstop: a node that does not end what it began keeps the slice from nobody. */
+static bool note_stuck(struct failures *failures, const struct view_record *record, int64_t now_ns)
+{
+    bool changed = false;
+    for (uint32_t i = 0; i < record->record.instance_count; i++) {
+        const struct slice_instance *instance = &record->record.instances[i];
+        if (allowed_ns(instance) == 0 || !is_stuck(failures, record, instance, now_ns)) continue;
+        if (find(failures, record->artifact, record->node) != NULL) continue;
+        MARK("failures.stuck");
+        (void)note(failures, record, now_ns + excluded_ns, "its node does not end it",
+                   slice_state_name(instance->state));
+        changed = true;
+    }
+    return changed;
+}
+
+static void forget_moved(struct failures *failures)
+{
+    const char *place = NULL;
+    void *value = NULL;
+    for (size_t i = 0; map_next(&failures->moving, &i, &place, &value);) {
+        struct moving *moving = value;
+        bool still = moving->still;
+        moving->still = false;
+        if (still) continue;
+        (void)map_remove(&failures->moving, place);
+        memory_free(moving);
+    }
+}
+
 bool failures_update(struct failures *failures, const struct deployment_view *view, int64_t now_ns)
 {
     const struct view_record *record = NULL;
     bool changed = expire(failures, view, now_ns);
     for (const char *key = ""; (record = deployment_view_next_record(view, &key)) != NULL;) {
         const struct slice_instance *instance = failed_for_good(view, record, false);
+        changed |= note_stuck(failures, record, now_ns);
         if (instance == NULL || find(failures, record->artifact, record->node) != NULL) continue;
-        (void)note(failures, record, instance, now_ns + excluded_ns);
+        (void)note(failures, record, now_ns + excluded_ns, "it failed there five times", instance->text);
         changed = true;
     }
+    forget_moved(failures);
     return changed;
 }
 
@@ -121,7 +193,7 @@ void failures_pardon(struct failures *failures, const struct deployment_view *vi
         const struct slice_instance *instance =
             strcmp(record->artifact, artifact) == 0 ? failed_for_good(view, record, true) : NULL;
         if (instance != NULL && find(failures, artifact, record->node) == NULL)
-            (void)note(failures, record, instance, now_ns);
+            (void)note(failures, record, now_ns, "it failed there", instance->text);
     }
     /* Also where nothing is left of it: it was withdrawn meanwhile. */
     for (size_t i = 0; map_next(&failures->by_place, &i, &place, &value);) {
@@ -136,6 +208,12 @@ const char *failures_excluded(const struct failures *failures, const char *artif
 {
     const struct failure *failure = find(failures, artifact, node);
     return failure != NULL && !failure->over ? failure->why : NULL;
+}
+
+int64_t failures_excluded_until_ns(const struct failures *failures, const char *artifact, const char *node)
+{
+    const struct failure *failure = find(failures, artifact, node);
+    return failure != NULL && !failure->over ? failure->until_ns : 0;
 }
 
 bool failures_renews(const struct failures *failures, const char *artifact, const char *node)

@@ -241,7 +241,9 @@ static bool starts_anew(struct drafting *drafting, const char *node,
         deployment_view_instance(situation->view, node, situation->artifact, assigned->instance);
     bool failed = instance != NULL && instance->state == SLICE_FAILED && instance->rev == assigned->rev;
     if (failed && drafting->memory->renews(drafting->memory->context, situation->artifact, node)) return true;
-    if (assigned->rev >= drafting->runs_since) return false;
+    uint64_t restart =
+        drafting->memory->restarts(drafting->memory->context, situation->artifact, node, assigned->instance);
+    if (assigned->rev >= drafting->runs_since && assigned->rev > restart) return false;
     if (!is_active(situation->view, node, situation->artifact, assigned)) return true;
     if (drafting->restarts == 0) return false;
     drafting->restarts--;
@@ -433,24 +435,62 @@ static uint32_t restart_budget(const struct situation *situation, const struct b
     return most > down ? most - down : 0;
 }
 
+/* A restart by command goes through the instances one after the other, whatever the budget would allow. */
+static bool is_restarting(const struct situation *situation, const struct rollout_memory *memory)
+{
+    for (uint32_t i = 0; i < situation->instance_count; i++) {
+        const struct placement_instance *instance = &situation->instances[i];
+        if (instance->leaving || instance->node == PLACEMENT_NOWHERE) continue;
+        const char *node = situation->nodes[instance->node].name;
+        if (memory->restarts(memory->context, situation->artifact, node, instance->instance) > 0) return true;
+    }
+    return false;
+}
+
+static struct placement_request request_of(struct arena *arena, const struct situation *situation,
+                                           const struct view_blueprint *blueprint,
+                                           const struct blueprint_slice *slice)
+{
+    return (struct placement_request){
+        .nodes = situation->nodes,
+        .node_count = situation->node_count,
+        .instances = situation->instances,
+        .instance_count = situation->instance_count,
+        .constraints = constraints_of(arena, slice),
+        .constraint_count = slice->constraint_count,
+        .wanted = wanted_now(situation, blueprint, slice),
+        .strategy = slice->strategy == BLUEPRINT_SPREAD ? spread_choose : round_robin_choose,
+    };
+}
+
+void rollout_explain(struct arena *arena, const struct deployment_view *view,
+                     const struct view_blueprint *blueprint, const struct blueprint_slice *slice,
+                     const struct rollout_memory *memory, struct rollout_explanation *out_explanation)
+{
+    struct situation situation = look(arena, view, slice->artifact, memory);
+    const struct placement_request request = request_of(arena, &situation, blueprint, slice);
+    *out_explanation = (struct rollout_explanation){
+        .nodes = situation.nodes,
+        .node_count = situation.node_count,
+        .instances = situation.instances,
+        .instance_count = situation.instance_count,
+        .wanted = request.wanted,
+        .waits_for_others = situation.assigned == 0 && waits_for_others(view, blueprint, slice),
+    };
+    placement_plan(arena, &request, &out_explanation->plan);
+}
+
 void rollout_slice(struct arena *arena, const struct deployment_view *view,
                    const struct view_blueprint *blueprint, const struct blueprint_slice *slice,
                    const struct rollout_memory *memory, struct rollout *out_rollout)
 {
     struct situation situation = look(arena, view, slice->artifact, memory);
     struct placement_plan plan;
-    const struct placement_request request = {
-        .nodes = situation.nodes,
-        .node_count = situation.node_count,
-        .instances = situation.instances,
-        .instance_count = situation.instance_count,
-        .constraints = constraints_of(arena, slice),
-        .constraint_count = slice->constraint_count,
-        .wanted = wanted_now(&situation, blueprint, slice),
-        .strategy = slice->strategy == BLUEPRINT_SPREAD ? spread_choose : round_robin_choose,
-    };
+    const struct placement_request request = request_of(arena, &situation, blueprint, slice);
     placement_plan(arena, &request, &plan);
     *out_rollout = (struct rollout){ .missing = plan.missing, .reason = plan.reason };
+    uint32_t restarts = restart_budget(&situation, slice);
+    if (restarts > 1 && is_restarting(&situation, memory)) restarts = 1;
     struct drafting drafting = {
         .situation = &situation,
         .plan = &plan,
@@ -458,7 +498,7 @@ void rollout_slice(struct arena *arena, const struct deployment_view *view,
         .sha256 = slice->sha256,
         .memory = memory,
         .runs_since = deployment_view_runs_since(view, blueprint, slice),
-        .restarts = restart_budget(&situation, slice),
+        .restarts = restarts,
         .staying = staying(&situation, slice),
     };
     draft_all(&drafting, out_rollout);

@@ -5,6 +5,7 @@
 #ifndef AETHER_ACTORS_SLICE_ROLLOUT_H
 #define AETHER_ACTORS_SLICE_ROLLOUT_H
 
+#include "actors/placement/plan.h"
 #include "actors/slice/deployment_view.h"
 
 enum { ROLLOUT_CHANGES_MAX = 64 }; /* In one command; the rest follows. */
@@ -15,6 +16,8 @@ struct rollout_memory {
     const char *(*excluded)(const void *context, const char *artifact, const char *node);
     /* Is its failed instance there to be tried anew? */
     bool (*renews)(const void *context, const char *artifact, const char *node);
+    /* A person asked that this instance be started anew if it was assigned up to this revision; 0: nobody. */
+    uint64_t (*restarts)(const void *context, const char *artifact, const char *node, uint32_t instance);
     const void *context;
 };
 
@@ -40,6 +43,20 @@ void rollout_orphan(struct arena *arena, const struct deployment_view *view, con
                     struct rollout *out_rollout);
 /* Does any blueprint ask for this allocation's artifact? */
 bool rollout_is_orphan(const struct deployment_view *view, const struct view_allocation *allocation);
+
+/* The planner's own view, for people: the nodes as it sees them, and what it would do now. */
+struct rollout_explanation { /* In the arena. */
+    const struct placement_node *nodes;
+    uint32_t node_count;
+    const struct placement_instance *instances;
+    uint32_t instance_count;
+    struct placement_plan plan;
+    uint32_t wanted; /* In this step. */
+    bool waits_for_others;
+};
+void rollout_explain(struct arena *arena, const struct deployment_view *view,
+                     const struct view_blueprint *blueprint, const struct blueprint_slice *slice,
+                     const struct rollout_memory *memory, struct rollout_explanation *out_explanation);
 
 struct rollout_count {
     uint32_t assigned;

@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOG_LINES_MAX = 100, HEALTH_BAD_MAX = 3 };
+enum { LOG_LINES_MAX = 1000, NODE_LOG_LINES_MAX = 100, HEALTH_BAD_MAX = 3 };
 static const int64_t SWEEP_NS = MILLISECONDS(50);
 static const int64_t HEALTH_PERIOD_NS = SECONDS(5);
 static const int64_t HEALTH_SILENCE_NS = SECONDS(15);
@@ -59,6 +59,9 @@ void slice_desk_fini(struct slice_desk *desk)
     memory_free(desk->config);
     memory_free(desk->node);
 }
+
+static void keep_line(struct actor *self, const struct slice_desk *desk, enum slice_line_level level,
+                      const char *text);
 
 /* --- steps --------------------------------------------------------------------------------------------- */
 
@@ -218,6 +221,21 @@ static enum status on_snapshot(struct slice_desk *desk, const struct slice_frame
     return STATUS_OK;
 }
 
+/* Between its own lines, for whoever reads them. */
+static void keep_step(struct actor *self, const struct slice_desk *desk, enum slice_step_kind kind)
+{
+    static const char *const words[] = {
+        [SLICE_STEP_LOAD] = "loaded",   [SLICE_STEP_RESTORE] = "its predecessor's state is restored",
+        [SLICE_STEP_START] = "started", [SLICE_STEP_CONFIGURE] = "took its new configuration over",
+        [SLICE_STEP_STOP] = "stopped",  [SLICE_STEP_DESTROY] = "destroyed",
+    };
+    char text[64];
+    if (desk->pid != 0 && kind == SLICE_STEP_LOAD)
+        snprintf(text, sizeof text, "%s, pid %d", words[kind], (int)desk->pid);
+    else snprintf(text, sizeof text, "%s", words[kind]);
+    keep_line(self, desk, LINE_NODE, text);
+}
+
 /* A step has ended; what follows for the phase. A failed step leaves the phase, but for STOP, after which the
  * instance is stopped in any case. */
 static enum status on_step_done(struct actor *self, struct slice_desk *desk, const struct slice_frame *frame,
@@ -228,6 +246,7 @@ static enum status on_step_done(struct actor *self, struct slice_desk *desk, con
         struct error refusal;
         (void)error_set(&refusal, status_from_number(frame->status), "%s", frame->words[0]);
         text_fini(&desk->snapshot);
+        keep_line(self, desk, LINE_NODE, refusal.message);
         refuse_step(self, desk, &refusal);
         return STATUS_OK;
     }
@@ -243,6 +262,7 @@ static enum status on_step_done(struct actor *self, struct slice_desk *desk, con
         watch_health(self, desk);
     }
     if (kind == SLICE_STEP_DESTROY) desk->phase = DESK_DESTROYED;
+    keep_step(self, desk, kind);
     answer_step(self, desk, kind == SLICE_STEP_STOP ? take_snapshot(desk, frame) : NULL);
     return STATUS_OK;
 }
@@ -559,13 +579,33 @@ static enum status on_kv_wish(struct actor *self, struct slice_desk *desk, const
 
 /* --- words and figures --------------------------------------------------------------------------------- */
 
+/* To its own log, which outlives it. */
+static void keep_line(struct actor *self, const struct slice_desk *desk, enum slice_line_level level,
+                      const char *text)
+{
+    if (desk->probe) return; /* It is nobody's instance. */
+    struct message *message = message_create(KIND_SLICE_LINE, sizeof(struct slice_line));
+    struct slice_line *line = message->body;
+    line->key = desk->key;
+    line->level = level;
+    line->wall_ms = actor_wall_ms(self);
+    line->text = arena_strdup(&message->arena, text);
+    actor_tell_name(self, TO_SLICE_LOG, &message);
+}
+
+static void tell_cut(struct actor *self, const struct slice_desk *desk)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%u more lines in one second", desk->log_dropped);
+    log_warn(self, "slice.log_cut", "%s#%u: %s", desk->key.artifact, desk->key.instance, text);
+    keep_line(self, desk, LINE_NODE, text);
+}
+
 void slice_desk_on_output(struct actor *self, struct slice_desk *desk, int level, const char *text)
 {
     int64_t second = actor_now_ns(self) / SECONDS(1);
     if (second != desk->log_second) {
-        if (desk->log_dropped > 0)
-            log_warn(self, "slice.log_cut", "%s#%u: %u more lines in one second", desk->key.artifact,
-                     desk->key.instance, desk->log_dropped);
+        if (desk->log_dropped > 0) tell_cut(self, desk);
         desk->log_second = second;
         desk->log_lines = desk->log_dropped = 0;
     }
@@ -574,7 +614,9 @@ void slice_desk_on_output(struct actor *self, struct slice_desk *desk, int level
         return;
     }
     desk->log_lines++;
-    actor_log(self, level, "slice.log", "%s#%u: %s", desk->key.artifact, desk->key.instance, text);
+    keep_line(self, desk, (enum slice_line_level)level, text);
+    if (desk->log_lines <= NODE_LOG_LINES_MAX)
+        actor_log(self, level, "slice.log", "%s#%u: %s", desk->key.artifact, desk->key.instance, text);
 }
 
 static void on_metric(struct actor *self, struct slice_desk *desk, const struct slice_frame *frame)
@@ -646,6 +688,7 @@ void slice_desk_fail(struct actor *self, struct slice_desk *desk, const struct e
 {
     if (desk->phase == DESK_DESTROYED) return;
     desk->phase = DESK_DESTROYED;
+    keep_line(self, desk, LINE_NODE, error->message);
     refuse_calls(self, desk, error->message);
     if (desk->step != NULL) refuse_step(self, desk, error);
     actor_fail(self, error);

@@ -53,7 +53,7 @@ struct slice_desk { /* Private, but for `send`, `key` and `phase`. */
     uint64_t health_count;
     uint32_t health_bad;
     int64_t log_second;
-    uint32_t log_lines; /* In this second. */
+    uint32_t log_lines; /* In this second; kept by TO_SLICE_LOG, and fewer of them in the node's log. */
     uint32_t log_dropped;
 };
 
@@ -72,7 +72,8 @@ void slice_desk_on_health(struct actor *self, struct slice_desk *desk); /* KIND_
 /* What the instance says; from outside. INVALID: it broke the rules, and must go. */
 MUST_CHECK enum status slice_desk_on_frame(struct actor *self, struct slice_desk *desk,
                                            const struct slice_frame *frame, struct error *error);
-/* Lines that it printed. Cut and counted beyond a hundred a second. */
+/* Lines that it printed, for the node's log and its own. Cut and counted beyond a hundred a second there, a
+ * thousand here. */
 void slice_desk_on_output(struct actor *self, struct slice_desk *desk, int level, const char *text);
 /* The actor stops: nothing more goes to the instance, and what is open is refused. */
 void slice_desk_close(struct actor *self, struct slice_desk *desk);

@@ -1,0 +1,15 @@
+/* publishing: `blueprint publish` and `blueprint delete`, carried from phase to phase (publication.h). Part
+ * of the cluster_deployment_manager. */
+#ifndef AETHER_ACTORS_SLICE_PUBLISHING_H
+#define AETHER_ACTORS_SLICE_PUBLISHING_H
+
+#include "actors/slice/deployment.h"
+
+actor_handler publishing_on_publish;
+actor_handler publishing_on_delete;
+/* Those that wait: is it as it should be? */
+void publishing_judge(struct actor *self, struct cluster_deployment_manager *manager);
+/* The leadership is over: those who wait are told, for their answer would have to come from a leader. */
+void publishing_drop(struct actor *self, struct cluster_deployment_manager *manager);
+
+#endif
