@@ -6,6 +6,7 @@
 #include "cli/connection.h"
 #include "cli/content.h"
 #include "cli/interrupt.h"
+#include "cli/logs.h"
 #include "cli/progress.h"
 #include "cli/render.h"
 #include "runtime/base/check.h"
@@ -122,6 +123,8 @@ static bool is_unfinished(const struct argv *argv, const struct message *reply)
         return !((const Pb__BlueprintPublishReply *)reply->body)->complete;
     if (reply->kind == KIND_BLUEPRINT_DELETE_REPLY)
         return !((const Pb__BlueprintDeleteReply *)reply->body)->complete;
+    if (reply->kind == KIND_SLICE_RESTART_REPLY)
+        return !((const Pb__SliceRestartReply *)reply->body)->complete;
     return false;
 }
 
@@ -314,6 +317,10 @@ int command_run(struct argv *argv)
     if ((argv->command->flags & COMMAND_FOLLOWS) != 0) {
         message_destroy(&request);
         code = follow_events(argv, connection);
+    } else if (request->kind == KIND_SLICE_LOGS_REQUEST &&
+               value_get_boolean(argv->arguments, "follow", false)) {
+        message_destroy(&request);
+        code = logs_follow(argv, connection, &error) == STATUS_OK ? 0 : fail(argv, &error, false);
     } else if ((argv->command->flags & COMMAND_DOWNLOADS) != 0) {
         message_destroy(&request);
         code = download(argv, connection);

@@ -14,7 +14,8 @@
 static const int64_t answer_ns = SECONDS(1);
 
 struct progress {
-    char *blueprint;
+    char *blueprint;      /* "" = of any. */
+    char *artifact;       /* group:artifact, perhaps with a version; NULL: whatever the blueprint has. */
     const char *endpoint; /* As given; borrowed. */
     struct connection *connection;
     struct map states; /* "artifact#instance node" to the last state shown (heap strings). */
@@ -37,13 +38,22 @@ static char *blueprint_of(const struct argv *argv)
     return copy;
 }
 
+/* What the command restarts; NULL: it restarts nothing. The caller's. */
+static char *artifact_of(const struct argv *argv)
+{
+    if (argv->command->request != KIND_SLICE_RESTART_REQUEST) return NULL;
+    return memory_strdup(value_get_string(argv->arguments, "artifact", ""));
+}
+
 struct progress *progress_begin(const struct argv *argv)
 {
     if (argv->quiet || value_get_boolean(argv->arguments, "detach", false)) return NULL;
     char *blueprint = blueprint_of(argv);
-    if (blueprint == NULL) return NULL;
+    char *artifact = artifact_of(argv);
+    if (blueprint == NULL && artifact == NULL) return NULL;
     struct progress *progress = memory_zalloc(sizeof *progress);
-    progress->blueprint = blueprint;
+    progress->blueprint = blueprint != NULL ? blueprint : memory_strdup("");
+    progress->artifact = artifact;
     progress->endpoint = argv->endpoint;
     return progress;
 }
@@ -69,6 +79,14 @@ static void show_instance(struct progress *progress, const Pb__InstanceView *vie
     text_fini(&key);
 }
 
+static bool is_meant(const struct progress *progress, const Pb__InstanceView *view)
+{
+    if (progress->artifact == NULL) return true;
+    size_t length = strlen(progress->artifact);
+    if (strncmp(view->artifact, progress->artifact, length) != 0) return false;
+    return view->artifact[length] == '\0' || view->artifact[length] == ':';
+}
+
 void progress_show(struct progress *progress)
 {
     if (progress == NULL) return;
@@ -87,8 +105,9 @@ void progress_show(struct progress *progress)
         return;
     }
     const Pb__SliceListReply *instances = reply->body;
-    for (size_t i = 0; i < instances->n_instances; i++)
-        show_instance(progress, instances->instances[i]);
+    for (size_t i = 0; i < instances->n_instances; i++) {
+        if (is_meant(progress, instances->instances[i])) show_instance(progress, instances->instances[i]);
+    }
     message_destroy(&reply);
 }
 
@@ -102,6 +121,7 @@ void progress_end(struct progress **progress)
     map_fini(&(*progress)->states);
     if ((*progress)->connection != NULL) connection_close(&(*progress)->connection);
     memory_free((*progress)->blueprint);
+    memory_free((*progress)->artifact);
     memory_free(*progress);
     *progress = NULL;
 }

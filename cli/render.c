@@ -120,7 +120,7 @@ static void add_trimmed(struct text *out, const char *printed)
 
 static void add_table(struct text *out, const struct command_column *columns, const struct value *rows)
 {
-    enum { COLUMN_MAX = 16 };
+    enum { COLUMN_MAX = 24 };
     const struct command_column *shown[COLUMN_MAX];
     size_t count = 0;
     struct libscols_table *table = scols_new_table();
@@ -157,7 +157,8 @@ static void add_fields(struct text *out, const struct command *command, const st
     const struct value *member;
     for (size_t i = 0; value_member(document, i, &key, &member); i++) {
         if (value_type(member) == VALUE_ARRAY) {
-            bool listed = command->list != NULL && strcmp(key, command->list) == 0;
+            bool listed = (command->list != NULL && strcmp(key, command->list) == 0) ||
+                          (command->more_list != NULL && strcmp(key, command->more_list) == 0);
             if (listed || value_size(member) == 0) continue;
             text_printf(out, "%s:\n", key);
             for (size_t j = 0; j < value_size(member); j++) {
@@ -206,6 +207,11 @@ static void render_table(struct text *out, const struct command *command, const 
     command_field_name(name, sizeof name, command->list);
     if (record && value_get(document, name) == NULL) return; /* It wasn't asked for. */
     add_table(out, command->columns, value_get(document, name));
+    if (command->more_list == NULL) return;
+    command_field_name(name, sizeof name, command->more_list);
+    if (value_size(value_get(document, name)) == 0) return;
+    text_add(out, "\n");
+    add_table(out, command->more_columns, value_get(document, name));
 }
 
 /* --- names -------------------------------------------------------------------------------------------- */

@@ -167,7 +167,7 @@ enum kind_flag {
     PB(407, BLUEPRINT_DELETE_REPLY, blueprint_delete_reply, NOBODY, 0)                                       \
     PB(408, SLICE_LIST_REQUEST, slice_list_request, CLUSTER_DEPLOYMENT_MANAGER, KIND_FROM_CLIENT)            \
     PB(409, SLICE_LIST_REPLY, slice_list_reply, NOBODY, 0)                                                   \
-    PB(410, SLICE_SHOW_REQUEST, slice_show_request, CLUSTER_DEPLOYMENT_MANAGER, KIND_FROM_CLIENT)            \
+    PB(410, SLICE_SHOW_REQUEST, slice_show_request, SLICE_INSPECTOR, KIND_FROM_CLIENT)                       \
     PB(411, SLICE_SHOW_REPLY, slice_show_reply, NOBODY, 0)                                                   \
     PB(412, ENDPOINT_LIST_REQUEST, endpoint_list_request, ENDPOINT_REGISTRY, KIND_FROM_CLIENT)               \
     PB(413, ENDPOINT_LIST_REPLY, endpoint_list_reply, NOBODY, 0)                                             \
@@ -191,11 +191,11 @@ enum kind_flag {
     PB(451, INVOKE_WITHDRAW, invoke_withdraw, SLICE_CALL, 0)                                                 \
     PB(452, CALL_STATS_REQUEST, call_stats_request, SLICE_CALL, 0)                                           \
     PB(453, CALL_STATS_REPLY, call_stats_reply, NOBODY, 0)                                                   \
-    PB(460, SLICE_LOGS_REQUEST, slice_logs_request, SLICE_INSPECTOR, 0)                                      \
+    PB(460, SLICE_LOGS_REQUEST, slice_logs_request, SLICE_INSPECTOR, KIND_FROM_CLIENT)                       \
     PB(461, SLICE_LOGS_REPLY, slice_logs_reply, NOBODY, 0)                                                   \
-    PB(462, SLICE_RESTART_REQUEST, slice_restart_request, CLUSTER_DEPLOYMENT_MANAGER, 0)                     \
+    PB(462, SLICE_RESTART_REQUEST, slice_restart_request, CLUSTER_DEPLOYMENT_MANAGER, KIND_FROM_CLIENT)      \
     PB(463, SLICE_RESTART_REPLY, slice_restart_reply, NOBODY, 0)                                             \
-    PB(464, SLICE_EXPLAIN_REQUEST, slice_explain_request, CLUSTER_DEPLOYMENT_MANAGER, 0)                     \
+    PB(464, SLICE_EXPLAIN_REQUEST, slice_explain_request, CLUSTER_DEPLOYMENT_MANAGER, KIND_FROM_CLIENT)      \
     PB(465, SLICE_EXPLAIN_REPLY, slice_explain_reply, NOBODY, 0)                                             \
     PB(466, SLICE_FACTS_REQUEST, slice_facts_request, SLICE_INSPECTOR, 0)                                    \
     PB(467, SLICE_FACTS_REPLY, slice_facts_reply, NOBODY, 0)                                                 \
@@ -307,8 +307,6 @@ enum kind_flag {
     /* 1430-1439: calls (actors/slice/messages.h) */                                                         \
     LOCAL(1430, CALL_WITHDRAWN)                                                                              \
     LOCAL(1431, INVOKE_WITHDRAWN)                                                                            \
-    LOCAL(1440, INSTANCE_FIGURES)                                                                            \
-    LOCAL(1441, INSTANCE_FIGURES_DONE)                                                                       \
     LOCAL(1442, INSTANCE_FACTS)                                                                              \
     LOCAL(1443, INSTANCE_FACTS_DONE)                                                                         \
     LOCAL(1444, SLICE_LINE)                                                                                  \

@@ -99,7 +99,7 @@ struct instance_configure { /* KIND_INSTANCE_CONFIGURE */
 };
 
 /* --- what a node knows of its instances now: asked by its slice_inspector ------------------------------ */
-struct instance_ask {     /* KIND_INSTANCE_FACTS, KIND_INSTANCE_FIGURES */
+struct instance_ask {     /* KIND_INSTANCE_FACTS */
     const char *artifact; /* Exact; all its instances. */
 };
 struct instance_fact {
@@ -117,18 +117,6 @@ struct instance_fact {
 struct instance_facts { /* KIND_INSTANCE_FACTS_DONE, of both; each sets its own fields, the texts never NULL.
                          */
     const struct instance_fact *facts;
-    uint32_t count;
-};
-/* Of TO_SLICE_CALL: calls that this node's instances handled, whoever called, since each became ACTIVE. */
-struct instance_figure {
-    uint32_t instance;
-    uint64_t calls;
-    uint64_t failed; /* Of them: any outcome but OK. */
-    uint64_t p50_us;
-    uint64_t p99_us;
-};
-struct instance_figures { /* KIND_INSTANCE_FIGURES_DONE */
-    const struct instance_figure *figures;
     uint32_t count;
 };
 /* TO_ARTIFACT_STORE tells TO_NODE_DEPLOYMENT_MANAGER, at most once a second for each artifact, how far its

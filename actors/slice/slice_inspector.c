@@ -142,12 +142,25 @@ static void add_fact(struct message *reply, Pb__InstanceDetail *detail, const st
     detail->last_error_at = (uint64_t)fact->last_error_at;
 }
 
-static void add_figure(Pb__InstanceDetail *detail, const struct instance_figure *figure)
+static void add_calls(Pb__InstanceDetail *detail, const Pb__InstanceCalls *calls)
 {
-    detail->calls = figure->calls;
-    detail->calls_failed = figure->failed;
-    detail->p50_us = figure->p50_us;
-    detail->p99_us = figure->p99_us;
+    detail->calls = calls->calls;
+    detail->calls_failed = calls->failed;
+    detail->p50_us = calls->p50_us;
+    detail->p99_us = calls->p99_us;
+}
+
+static void add_told(struct message *reply, const char *artifact, const struct message *told)
+{
+    if (told->kind == KIND_INSTANCE_FACTS_DONE) {
+        const struct instance_facts *facts = told->body;
+        for (uint32_t i = 0; i < facts->count; i++)
+            add_fact(reply, detail_in(reply, artifact, facts->facts[i].instance), &facts->facts[i]);
+        return;
+    }
+    const Pb__CallStatsReply *stats = told->body;
+    for (size_t i = 0; i < stats->n_instances; i++)
+        add_calls(detail_in(reply, artifact, stats->instances[i]->instance), stats->instances[i]);
 }
 
 /* Of the slice store, the node_deployment_manager or slice_call. What one of them can't say is left out. */
@@ -158,40 +171,37 @@ static void on_told_here(struct actor *self, void *state, void *context, const s
     struct inquiry *inquiry = inquiry_of(inspector, part);
     memory_free(part);
     CHECK(inquiry != NULL); /* It waits for all three. */
-    const char *artifact = ((const Pb__SliceFactsRequest *)inquiry->request->body)->artifact;
-    if (result->status == STATUS_OK && result->message->kind == KIND_INSTANCE_FACTS_DONE) {
-        const struct instance_facts *facts = result->message->body;
-        for (uint32_t i = 0; i < facts->count; i++)
-            add_fact(inquiry->reply, detail_in(inquiry->reply, artifact, facts->facts[i].instance),
-                     &facts->facts[i]);
-    } else if (result->status == STATUS_OK) {
-        const struct instance_figures *figures = result->message->body;
-        for (uint32_t i = 0; i < figures->count; i++)
-            add_figure(detail_in(inquiry->reply, artifact, figures->figures[i].instance),
-                       &figures->figures[i]);
-    }
+    const Pb__SliceFactsRequest *request = inquiry->request->body;
+    if (result->status == STATUS_OK) add_told(inquiry->reply, request->artifact, result->message);
     if (inquiry->pending == 0) answer(self, inspector, inquiry);
+}
+
+static struct message *facts_ask(const char *artifact)
+{
+    struct message *ask = message_create(KIND_INSTANCE_FACTS, sizeof(struct instance_ask));
+    ((struct instance_ask *)ask->body)->artifact = arena_strdup(&ask->arena, artifact);
+    return ask;
+}
+
+static struct message *calls_ask(const char *artifact)
+{
+    struct message *ask = wire_message_create(KIND_CALL_STATS_REQUEST);
+    ((Pb__CallStatsRequest *)ask->body)->artifact = wire_string(ask, artifact);
+    return ask;
 }
 
 static void on_facts_request(struct actor *self, void *state, const struct message *message)
 {
-    static const struct {
-        uint32_t to;
-        uint32_t kind;
-    } sources[] = { { TO_SLICE_STORE, KIND_INSTANCE_FACTS },
-                    { TO_NODE_DEPLOYMENT_MANAGER, KIND_INSTANCE_FACTS },
-                    { TO_SLICE_CALL, KIND_INSTANCE_FIGURES } };
     struct slice_inspector *inspector = state;
     struct inquiry *inquiry = begin(self, inspector, message);
     if (inquiry == NULL) return;
-    const Pb__SliceFactsRequest *request = inquiry->request->body;
+    const char *artifact = ((const Pb__SliceFactsRequest *)inquiry->request->body)->artifact;
     inquiry->reply = wire_message_create(KIND_SLICE_FACTS_REPLY);
-    for (size_t i = 0; i < ARRAY_COUNT(sources); i++) {
-        struct message *ask = message_create(sources[i].kind, sizeof(struct instance_ask));
-        ((struct instance_ask *)ask->body)->artifact = arena_strdup(&ask->arena, request->artifact);
-        actor_ask_name(self, sources[i].to, &ask, HERE_TIMEOUT_NS, on_told_here,
+    struct message *asks[] = { facts_ask(artifact), facts_ask(artifact), calls_ask(artifact) };
+    const uint32_t sources[] = { TO_SLICE_STORE, TO_NODE_DEPLOYMENT_MANAGER, TO_SLICE_CALL };
+    for (size_t i = 0; i < ARRAY_COUNT(asks); i++)
+        actor_ask_name(self, sources[i], &asks[i], HERE_TIMEOUT_NS, on_told_here,
                        part_of(inquiry, inspector->node));
-    }
 }
 
 /* --- slice show ---------------------------------------------------------------------------------------- */

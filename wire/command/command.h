@@ -111,9 +111,11 @@ struct command {
     const char *plain;  /* A table is this field alone, as it is; NULL: a table. */
     const char *list;   /* The repeated field shown as a table; NULL: one record. */
     const struct command_column *columns; /* Of the list, or of the record; NULL: "field: value" lines. */
-    const char *identity;                 /* What `-o name` prints: a field of the list or of the record. */
-    const char *const *omit_empty;        /* Fields, at any depth, that are left out where they are empty. */
-    const char *const *json_fields;       /* String fields, at any depth, that hold JSON text. */
+    const char *more_list; /* Another repeated field, shown as a table of its own where it has rows. */
+    const struct command_column *more_columns;
+    const char *identity;           /* What `-o name` prints: a field of the list or of the record. */
+    const char *const *omit_empty;  /* Fields, at any depth, that are left out where they are empty. */
+    const char *const *json_fields; /* String fields, at any depth, that hold JSON text. */
 };
 
 extern const struct command cluster_commands[]; /* Each ends with name == NULL. */

@@ -96,11 +96,44 @@ const struct command slice_commands[] = {
     },
     {
         .name = "slice show",
-        .help = "Show one slice: what is wanted, what is there, its entry points",
+        .help = "Show one slice, instance by instance, with what each node says of it now",
+        .details =
+            "What the cluster agreed on (state, since, reason, attempt, next retry, nodes that the planner "
+            "avoids) and, from each node concerned, what only it knows: host process, restarts, calls, "
+            "times, memory, last error, what holds its limits. HEARD says why a node's part is missing.",
         .example = "aether slice show org.example:pricing",
         .http = "GET /api/v1/slices/{artifact}",
         .request = KIND_SLICE_SHOW_REQUEST,
         .reply = KIND_SLICE_SHOW_REPLY,
+        .target = TO_SLICE_INSPECTOR,
+        .role = ROLE_OBSERVER,
+        .flags = COMMAND_ON_LEADER | COMMAND_FRESH,
+        .arguments = ARGUMENTS(
+            { .field = "artifact", .help = "group:artifact, or group:artifact:version", .positional = true }),
+        .list = "instances",
+        .identity = "artifact",
+        .columns = COLUMNS(
+            AS_NUMBER("instance", "INSTANCE"), AS_TEXT("node", "NODE"), AS_TEXT("state", "STATE"),
+            AS_TIME("since", "SINCE"), AS_TEXT("version", "VERSION"), AS_TEXT("isolation", "ISOLATION"),
+            AS_NUMBER("pid", "PID"), AS_NUMBER("restarts", "RESTARTS"), AS_NUMBER("calls", "CALLS"),
+            AS_NUMBER("p50_us", "P50-US"), AS_NUMBER("p99_us", "P99-US"), AS_NUMBER("memory_bytes", "MEMORY"),
+            AS_TEXT("limits", "LIMITS"), AS_NUMBER("attempt", "ATTEMPT"), AS_TIME("next_retry", "NEXT-RETRY"),
+            AS_TEXT("heard", "HEARD"), AS_TEXT("reason", "REASON"), AS_TEXT("text", "TEXT"),
+            AS_TEXT("last_error", "LAST-ERROR")),
+        .more_list = "exclusions",
+        .more_columns =
+            COLUMNS(AS_TEXT("node", "EXCLUDED"), AS_TIME("until", "UNTIL"), AS_TEXT("reason", "WHY")),
+    },
+    {
+        .name = "slice explain",
+        .help = "Explain why a slice is where it is, or why it is not",
+        .details =
+            "Runs the leader's own planner on what is there now: what it says of each instance, and of each "
+            "node, those included that it avoids because the slice failed there.",
+        .example = "aether slice explain org.example:pricing",
+        .http = "GET /api/v1/slices/{artifact}/explanation",
+        .request = KIND_SLICE_EXPLAIN_REQUEST,
+        .reply = KIND_SLICE_EXPLAIN_REPLY,
         .target = TO_CLUSTER_DEPLOYMENT_MANAGER,
         .role = ROLE_OBSERVER,
         .flags = COMMAND_ON_LEADER | COMMAND_FRESH,
@@ -108,7 +141,64 @@ const struct command slice_commands[] = {
             { .field = "artifact", .help = "group:artifact, or group:artifact:version", .positional = true }),
         .list = "instances",
         .identity = "artifact",
+        .columns = COLUMNS(AS_NUMBER("instance", "INSTANCE"), AS_TEXT("node", "NODE"),
+                           AS_TEXT("state", "STATE"), AS_TEXT("reason", "WHY")),
+        .more_list = "nodes",
+        .more_columns =
+            COLUMNS(AS_TEXT("node", "NODE"), AS_TEXT("state", "STATE"), AS_TEXT("presence", "PRESENCE"),
+                    AS_NUMBER("here", "HERE"), AS_NUMBER("load", "LOAD"), AS_TEXT("takes", "TAKES"),
+                    AS_TEXT("reason", "WHY")),
+    },
+    {
+        .name = "slice restart",
+        .help = "Restart instances of a slice in order, one after the other, and wait until they serve",
+        .details =
+            "Each is stopped as a drain would (calls in flight end, its state is carried over if the slice "
+            "can), loaded anew and ACTIVE again before the next one goes; the first that does not come back "
+            "ends the restart. Refused where min-available leaves none to restart.",
+        .example = "aether slice restart org.example:pricing --instance 2",
+        .http = "POST /api/v1/slices/{artifact}/restart",
+        .request = KIND_SLICE_RESTART_REQUEST,
+        .reply = KIND_SLICE_RESTART_REPLY,
+        .target = TO_CLUSTER_DEPLOYMENT_MANAGER,
+        .role = ROLE_OPERATOR,
+        .flags = COMMAND_CHANGES | COMMAND_ON_LEADER | COMMAND_WAITS,
+        .arguments = ARGUMENTS(
+            { .field = "artifact", .help = "group:artifact, or group:artifact:version", .positional = true },
+            { .field = "instance", .help = "only this one; default: all", .metavar = "N" },
+            { .field = "node", .help = "only those on this node" },
+            { .field = "detach", .help = "return as soon as it has begun" }),
+        .list = "instances",
+        .identity = "artifact",
         .columns = INSTANCE_COLUMNS,
+    },
+    {
+        .name = "slice logs",
+        .help = "Print what the instances of a slice printed and logged",
+        .details = "Each node keeps the last lines of every instance that ran there, at most 2048 of them or "
+                   "256 KiB, "
+                   "beyond its end: standard output and error, what the slice logged, and (level node) what "
+                   "its node "
+                   "has to say about it. Lines of all nodes come by time. With --follow until interrupted.",
+        .example = "aether slice logs org.example:pricing --instance 1 --tail 20",
+        .http = "GET /api/v1/slices/{artifact}/logs",
+        .request = KIND_SLICE_LOGS_REQUEST,
+        .reply = KIND_SLICE_LOGS_REPLY,
+        .target = TO_SLICE_INSPECTOR,
+        .role = ROLE_OBSERVER,
+        .arguments = ARGUMENTS(
+            { .field = "artifact", .help = "group:artifact, or group:artifact:version", .positional = true },
+            { .field = "instance", .help = "only of this one; default: of all", .metavar = "N" },
+            { .field = "node", .help = "only what this node keeps" },
+            { .field = "follow", .help = "go on with what comes" },
+            { .field = "since", .help = "nothing older than this", .metavar = "DUR" },
+            { .field = "tail", .help = "the last so many lines; default: all that is kept", .metavar = "N" },
+            { .field = "cursor", .help = "go on after an earlier answer: its cursor" },
+            { .field = "wait_ms", .help = "how long one request that follows waits", .metavar = "MS" }),
+        .list = "lines",
+        .columns =
+            COLUMNS(AS_TIME("time", "TIME"), AS_TEXT("node", "NODE"), AS_NUMBER("instance", "INSTANCE"),
+                    AS_TEXT("level", "LEVEL"), AS_TEXT("request_id", "REQUEST-ID"), AS_TEXT("text", "TEXT")),
     },
     {
         .name = "endpoint list",
