@@ -1,5 +1,5 @@
-/* logs: `aether slice logs --follow`: asks again and again from where the last answer ended, and prints each line
- * as it comes: one JSON object a line with -o json, else words. */
+/* logs: `aether slice logs --follow`: asks again and again from where the last answer ended, and prints each
+ * line as it comes: one JSON object a line with -o json, else words. */
 #ifndef AETHER_CLI_LOGS_H
 #define AETHER_CLI_LOGS_H
 

@@ -24,7 +24,7 @@ QUOTE = {"net-cents": 1000, "quantity": 2}
 # What two requests one after the other rightly say differently.
 VOLATILE = {"revision", "create-revision", "next-revision", "index", "next-index", "commit-index", "applied-index",
             "timestamp", "since", "left-ms", "elapsed-us", "request-id", "lag", "match-index", "instance", "fence",
-            "handled", "mailbox", "busy-us"}
+            "handled", "mailbox", "busy-us", "memory-bytes", "pid"}
 EXITS = {"INVALID": 2, "NOT_READY": 1, "NO_LEADER": 3, "NOT_FOUND": 4, "NO_ENDPOINT": 4, "CONFLICT": 5, "DENIED": 6, "DEADLINE": 7,
          "NODE_LOST": 7}
 META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -472,7 +472,23 @@ class ParityTest(unittest.TestCase):
         for words, arguments in ((["--blueprint", "shop"], {"blueprint": "shop"}), (["--stale"], {"stale": True})):
             instances = self.same(["slice", "list", *words], "slice_list", arguments)["instances"]
             self.assertEqual([i["state"] for i in instances], ["ACTIVE"])
-        self.same(["slice", "show", PRICING], "slice_show", {"artifact": PRICING})
+        shown = self.same(["slice", "show", PRICING], "slice_show", {"artifact": PRICING})["instances"][0]
+        self.assertEqual((shown["heard"], shown["isolation"], shown["limits"]), ("OK", "process", "none"), shown)
+        self.assertGreater(shown["memory-bytes"], 0)
+        self.same(["slice", "explain", PRICING], "slice_explain", {"artifact": PRICING})
+        self.same_failure(["slice", "explain", "org.example:none"], "slice_explain", {"artifact": "org.example:none"},
+                          "NOT_FOUND")
+        restarted = self.same(["slice", "restart", "org.example:pricing"], "slice_restart",
+                              {"artifact": "org.example:pricing"})
+        self.assertEqual((restarted["restarted"], restarted["complete"]), (1, True))
+        self.same_failure(["slice", "restart", PRICING, "--instance", "77"], "slice_restart",
+                          {"artifact": PRICING, "instance": 77}, "NOT_FOUND")
+        logs = self.same(["slice", "logs", PRICING, "--tail", "3"], "slice_logs", {"artifact": PRICING, "tail": 3})
+        self.assertEqual(logs["lines"][-1]["text"], "started")
+        self.same_failure(["slice", "logs", "org.example:none"], "slice_logs", {"artifact": "org.example:none"},
+                          "NOT_FOUND")
+        self.same_failure(["slice", "logs", PRICING, "--since", "soon"], "slice_logs",
+                          {"artifact": PRICING, "since": "soon"}, "INVALID")
         self.same_failure(["slice", "show", "org.example:none"], "slice_show", {"artifact": "org.example:none"},
                           "NOT_FOUND")
         endpoints = self.same(["endpoint", "list", "org.example:pricing"], "endpoint_list",
