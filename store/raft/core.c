@@ -124,7 +124,9 @@ static void on_tick(struct core *core, uint32_t ticks)
 static void dispatch_reply(struct core *core, const struct core_message *message)
 {
     struct progress *peer = roster_peer(core, message->from);
-    if (peer != NULL && message->term == core->hard.term) peer->heard = core->now;
+    /* Whoever asks may have a disk that stands still (E6): answers count, questions don't. */
+    bool answers = message->type != CORE_READ_INDEX && message->term == core->hard.term;
+    if (peer != NULL && answers) peer->heard = core->now;
     switch (message->type) {
     case CORE_PREVOTE_REPLY: election_on_prevote_reply(core, message); break;
     case CORE_VOTE_REPLY: election_on_vote_reply(core, message); break;

@@ -270,6 +270,10 @@ static void answer(struct core *core, const struct core_message *request, enum c
 void election_on_prevote(struct core *core, const struct core_message *message)
 {
     if (!holds_something(core)) return;
+    if (persistence_stalls(core)) { /* E6: the vote could not follow. */
+        MARK("raft.stalled_disk_promises_no_vote");
+        return;
+    }
     bool granted =
         message->term > core->hard.term && is_as_new(core, &message->position) && !leader_is_fresh(core);
     answer(core, message, CORE_PREVOTE_REPLY, granted, granted ? message->term : core->hard.term);

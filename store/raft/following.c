@@ -193,6 +193,10 @@ void following_on_heartbeat(struct core *core, const struct core_message *messag
     if (!election_hear_leader(core, message->from)) return;
     log_index last = tail_last(&core->tail).index;
     core_commit(core, message->commit < last ? message->commit : last); /* <= our match there: R4. */
+    if (persistence_stalls(core)) { /* E6: we keep no leader whose entries we cannot acknowledge. */
+        MARK("raft.stalled_disk_is_silent");
+        return;
+    }
     outbox_send(core, (struct core_message){
                           .type = CORE_HEARTBEAT_REPLY, .to = message->from, .token = message->token });
 }

@@ -63,6 +63,11 @@ uint64_t persistence_oldest_age(const struct core *core)
     return core->now - persistence->batches[(persistence->done + 1) % BATCHES_MAX].at;
 }
 
+bool persistence_stalls(const struct core *core)
+{
+    return persistence_oldest_age(core) > core->options.election_min_ticks;
+}
+
 /* R8: a late completion can't vouch for entries that were replaced since. */
 static log_index durable_after(const struct persistence *persistence, uint64_t sequence)
 {

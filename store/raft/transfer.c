@@ -77,7 +77,7 @@ void transfer_bequeath(struct core *core)
 /* F3: somebody with a working disk should lead. */
 static void flee_slow_disk(struct core *core)
 {
-    if (persistence_oldest_age(core) <= core->options.election_min_ticks) return;
+    if (!persistence_stalls(core)) return;
     replica_id target = best_target(core);
     if (target == 0) {
         MARK("raft.stalled_disk_steps_down");
@@ -92,7 +92,7 @@ static void flee_slow_disk(struct core *core)
 /* E9: gives up after T. A disk that still stalls leads no longer. */
 static void give_up(struct core *core)
 {
-    bool stalls = core->transfer.stalled && persistence_oldest_age(core) > core->options.election_min_ticks;
+    bool stalls = core->transfer.stalled && persistence_stalls(core);
     transfer_end(core);
     MARK("raft.transfer_given_up");
     if (stalls) election_follow(core, core->hard.term, 0);
