@@ -167,14 +167,15 @@ static bool most_are_alive(const struct planning *planning)
     return 2 * alive > planning->voter_count;
 }
 
-/* Those of now, but for the heirs of kept ones. */
+/* Those of now, or their heirs: a wish that waits leaves nobody without a vote that works. */
 static void stay(struct planning *planning)
 {
     const struct voter_plan_input *input = planning->input;
     planning->voter_count = planning->kept_count;
     for (uint32_t i = 0; i < input->replica_count; i++) {
         const struct voter_plan_replica *replica = &input->replicas[i];
-        if (replica->voter && is_wished_away(input, replica->node)) add_voter(planning, replica);
+        bool kept = replica->voter && is_wished_away(input, replica->node);
+        if (kept) add_voter(planning, heir_of(planning, replica));
     }
 }
 

@@ -2,6 +2,7 @@
 #include "actors/consensus/founder.h"
 
 #include "actors/consensus/codec.h"
+#include "runtime/base/mark.h"
 #include "runtime/base/text.h"
 #include "wire/kinds.h"
 #include "wire/proto/cluster.pb-c.h"
@@ -96,13 +97,13 @@ static void post_founded_reply(struct actor *self, const struct founding *foundi
 }
 
 static void ask_to_join(struct actor *self, const struct founder *founder,
-                        const struct founding_contact *contact, ask_completion *joined)
+                        const struct founding_contact *contact, uint64_t cluster_id, ask_completion *joined)
 {
     struct message *message = wire_message_create(KIND_JOIN);
     Pb__Join *join = message->body;
     join->node = wire_string(message, founder->founding.self);
     join->replica_id = founder->founding.replica;
-    join->cluster_id = contact->cluster_id;
+    join->cluster_id = cluster_id;
     join->address = wire_string(message, founder->address);
     if (founder->retired != 0) {
         join->retired = arena_memdup(&message->arena, &founder->retired, sizeof founder->retired);
@@ -176,7 +177,7 @@ enum founder_next founder_on_tick(struct actor *self, struct founder *founder, a
 {
     struct founding_step step = founding_on_tick(&founder->founding, actor_random(self) | 1);
     if (step.divided) log_divided(self, &founder->founding);
-    if (step.join != NULL) ask_to_join(self, founder, step.join, joined);
+    if (step.join != NULL) ask_to_join(self, founder, step.join, step.join->cluster_id, joined);
     return carry_out(self, founder, &step);
 }
 
@@ -204,6 +205,16 @@ enum status founder_on_join_reply(struct actor *self, struct founder *founder,
     log_info(self, "consensus.joined", "cluster=%016llx as a learner", (unsigned long long)cluster_id);
     *out_next = FOUNDER_STORES;
     return STATUS_OK;
+}
+
+void founder_ask_again(struct actor *self, struct founder *founder, ask_completion *answered)
+{
+    const struct founding *founding = &founder->founding;
+    if (founding->contact_count == 0) return;
+    const struct founding_contact *contact =
+        &founding->contacts[founder->asked_again++ % founding->contact_count];
+    MARK("founder.asks_whether_it_was_removed");
+    ask_to_join(self, founder, contact, founding->cluster_id, answered);
 }
 
 void founder_on_peer_up(struct actor *self, struct founder *founder, const char *node)

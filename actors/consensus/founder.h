@@ -13,6 +13,7 @@ struct founder {
     const char *address;       /* Where others reach us; for JOIN. */
     replica_id retired;        /* T2: what this node was before its directory was doubted; 0: nothing. */
     struct raft_entry first;   /* Index 1, once known; a reference. */
+    uint32_t asked_again;      /* How often: whose turn it is. */
     char giver[NODE_NAME_MAX]; /* Who handed it to us and awaits FOUNDED_REPLY; "" = nobody. */
 };
 
@@ -48,6 +49,9 @@ MUST_CHECK enum founder_next founder_on_founded_reply(struct actor *self, struct
 /* The end of the ask that JOIN is. REMOVED from the cluster: DENIED, and nothing will change that. */
 MUST_CHECK enum status founder_on_join_reply(struct actor *self, struct founder *founder,
                                              const struct ask_result *result, enum founder_next *out_next);
+/* Let in long ago, and nobody speaks to us: JOIN to the next of those we know. Its answer is DENIED if we
+ * were removed meanwhile; any other changes nothing. */
+void founder_ask_again(struct actor *self, struct founder *founder, ask_completion *answered);
 MUST_CHECK enum founder_next founder_on_stored(struct actor *self, struct founder *founder);
 
 #endif

@@ -39,6 +39,7 @@ static void keep(struct actor *self, struct leader *leader)
     transfers_answer(self, &leader->transfers, leader->role.role == CORE_LEADER);
     bool due = actor_now_ns(self) - clock->kept_ns >= KEEP_TICKS * tick_ns;
     if (due) leader_sweep_reads(self, leader);
+    if (due) leader_look_for_leader(self, leader);
     if (due || leader_compaction_due(leader)) leader_compact(self, leader);
     if (due) clock->kept_ns = actor_now_ns(self);
 }

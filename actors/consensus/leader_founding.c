@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+/* Looks, one a second: an election goes by unnoticed, and a voter mostly hears of it otherwise. */
+enum { LEADERLESS_MAX = 3, LEADERLESS_VOTER_MAX = 10 };
+
 const uint64_t leader_founding_sequence = UINT64_MAX;
 
 /* --- founding and start --- */
@@ -75,6 +78,27 @@ static void on_joined(struct actor *self, void *state, void *context, const stru
 void leader_founding_tick(struct actor *self, struct leader *leader)
 {
     leader_go_on_founding(self, leader, founder_on_tick(self, &leader->founder, on_joined));
+}
+
+/* --- removed while it was away --- */
+
+static void on_asked_again(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    (void)state, (void)context;
+    if (result->status == STATUS_DENIED) leader_fail(self, STATUS_DENIED, result->error->message);
+}
+
+/* Who asks for votes is told that it was removed (E5). A learner says nothing of itself, and nobody speaks to
+ * one that is gone from the configuration: it has to ask. So has a voter of whose configuration nobody is
+ * left.
+ */
+void leader_look_for_leader(struct actor *self, struct leader *leader)
+{
+    bool votes = configuration_is_voter(&leader->configuration, leader->replica);
+    bool alone = leader->role.leader == 0 && leader->role.role != CORE_LEADER;
+    uint32_t patience = votes ? LEADERLESS_VOTER_MAX : LEADERLESS_MAX;
+    leader->clock.leaderless = alone ? leader->clock.leaderless + 1 : 0;
+    if (leader->clock.leaderless >= patience) founder_ask_again(self, &leader->founder, on_asked_again);
 }
 
 void leader_go_on_founding(struct actor *self, struct leader *leader, enum founder_next next)

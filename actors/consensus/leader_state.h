@@ -53,6 +53,7 @@ struct leader_clock {
     int64_t armed_ns;         /* which is then; 0: not armed. */
     int64_t ticked_ns;        /* Up to then the core was told. */
     int64_t kept_ns;          /* Late reads were last swept out. */
+    uint32_t leaderless;      /* Looks in a row that found nobody leading. */
 };
 
 struct leader {
@@ -149,6 +150,8 @@ actor_handler leader_on_founded;
 actor_handler leader_on_founded_reply;
 void leader_tell_identity(struct actor *self, const struct leader *leader);
 void leader_founding_tick(struct actor *self, struct leader *leader);
+void leader_look_for_leader(struct actor *self,
+                            struct leader *leader); /* Each second, once there is a core. */
 void leader_go_on_founding(struct actor *self, struct leader *leader, enum founder_next next);
 MUST_CHECK enum status leader_start(struct actor *self, struct leader *leader,
                                     const struct leader_options *given, struct error *error);

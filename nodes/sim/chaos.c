@@ -24,11 +24,18 @@ static const int64_t leader_ns = SECONDS(6);
 static const int64_t commit_ns = SECONDS(11);
 /* One entry a round trip, at 60 ms a way and 60 ms a write, is what a seed may ask of who was left behind. */
 static const int64_t settle_ns = SECONDS(40);
+static const int64_t mend_ns =
+    SECONDS(40); /* M3: the old replica was silent for 10 s, the new one caught up. */
 static const int64_t deploy_ns = SECONDS(45); /* The back-off of a failed instance is up to 30 s. */
 
 static uint64_t all_nodes(const struct chaos *chaos)
 {
     return (UINT64_C(1) << sim_node_count(chaos->sim)) - 1;
+}
+
+static uint64_t founders(const struct chaos *chaos)
+{
+    return (UINT64_C(1) << chaos->result->voters) - 1;
 }
 
 /* --- the first phase --- */
@@ -45,7 +52,7 @@ static bool is_founded(const struct chaos *chaos, uint64_t nodes)
 
 static void await_founding(struct chaos *chaos)
 {
-    while (chaos_goes_on(chaos) && !is_founded(chaos, all_nodes(chaos)) &&
+    while (chaos_goes_on(chaos) && !is_founded(chaos, founders(chaos)) &&
            sim_now_ns(chaos->sim) < founding_ns) {
         sim_run(chaos->sim, slice_ns);
     }
@@ -65,13 +72,27 @@ static void run_faults(struct chaos *chaos)
 
 /* --- the second: a connected majority --- */
 
+static uint64_t voters_of(const struct chaos *chaos, const struct configuration *configuration)
+{
+    uint64_t voters = 0;
+    for (uint32_t i = 0; i < sim_node_count(chaos->sim); i++) {
+        bool votes = configuration_is_voter(configuration, sim_replica(chaos->sim, i));
+        if (votes) voters |= UINT64_C(1) << i;
+    }
+    return voters;
+}
+
+/* 0: who they are is not known, or about to change. */
 static uint64_t draw_majority(struct chaos *chaos, struct chance *chance)
 {
-    uint32_t count = sim_node_count(chaos->sim);
-    uint32_t wanted = count / 2 + 1;
+    struct configuration configuration;
+    if (!fault_members_are_steady(chaos, &configuration)) return 0;
+    uint64_t voters = voters_of(chaos, &configuration);
+    int wanted = (int)fault_count_voters(&configuration) / 2 + 1;
     uint64_t majority = 0;
-    while ((uint32_t)__builtin_popcountll(majority) < wanted)
-        majority |= UINT64_C(1) << fault_any_node(chaos, chance);
+    if (__builtin_popcountll(voters) < wanted) return 0; /* One of them has lost its directory. */
+    while (__builtin_popcountll(majority) < wanted)
+        majority |= voters & (UINT64_C(1) << fault_any_node(chaos, chance));
     return majority;
 }
 
@@ -123,9 +144,9 @@ static void run_majority(struct chaos *chaos)
     struct sim *sim = chaos->sim;
     struct chance chance = chance_of(chaos->seed, STREAM_HEAL);
     if (chance_permille(&chance, 400)) return; /* All are healed at once. */
-    uint64_t majority = draw_majority(chaos, &chance);
     /* Nor may it be one that only a replica with a damaged state could lead (T6). */
-    if (!is_founded(chaos, majority) || !fault_is_mended(chaos)) return;
+    uint64_t majority = fault_is_mended(chaos) ? draw_majority(chaos, &chance) : 0;
+    if (majority == 0 || !is_founded(chaos, majority)) return;
     int64_t begin_ns = sim_now_ns(sim);
     sim_calm(sim);
     fault_heal(chaos, majority);
@@ -142,6 +163,17 @@ static void run_majority(struct chaos *chaos)
 
 /* --- the third: all is well --- */
 
+/* T2, T3, M3: who lost its directory has one again, and its vote. */
+static void await_mending(struct chaos *chaos)
+{
+    int64_t end_ns = sim_now_ns(chaos->sim) + mend_ns;
+    while (chaos_goes_on(chaos) && !fault_is_mended(chaos) && sim_now_ns(chaos->sim) < end_ns)
+        sim_run(chaos->sim, slice_ns);
+    if (!chaos_goes_on(chaos) || fault_is_mended(chaos)) return;
+    sim_fail(chaos->sim, "M3: %s has not taken its own place again %d s after the healing",
+             sim_node_name(chaos->sim, chaos->unwell), (int)(mend_ns / SECONDS(1)));
+}
+
 static void heal(struct chaos *chaos)
 {
     struct sim *sim = chaos->sim;
@@ -153,7 +185,21 @@ static void heal(struct chaos *chaos)
         sim_fail(sim, "S14: the cluster did not settle within %d s of its healing: %s",
                  (int)(settle_ns / SECONDS(1)), standing);
     }
+    await_mending(chaos);
+    if (chaos_goes_on(chaos) && !sim_workers_are_level(sim, settle_ns))
+        sim_fail(sim, "a worker is not level with the leader %d s after the healing",
+                 (int)(settle_ns / SECONDS(1)));
     chaos_clients_end(chaos);
+}
+
+/* The one of this number, or the next that was not removed. */
+static uint32_t any_that_is_up(const struct sim *sim, uint32_t number)
+{
+    uint32_t count = sim_node_count(sim);
+    for (uint32_t i = 0; i < count; i++) {
+        if (sim_is_up(sim, (number + i) % count)) return (number + i) % count;
+    }
+    return number % count;
 }
 
 /* From each node: what is there is no older than what was acknowledged (the checkers see the answers). */
@@ -164,7 +210,7 @@ static void look_at_all(struct chaos *chaos)
         char key[CHAOS_KEY_MAX];
         chaos_key(chaos, i, key);
         struct sim_get wish = { .key = key, .recorded = true, .deletable = i == CHAOS_KEYS - 1 };
-        struct sim_call get = sim_get(sim, i % sim_node_count(sim), &wish);
+        struct sim_call get = sim_get(sim, any_that_is_up(sim, i), &wish);
         enum status status = sim_await(sim, get, SECONDS(6));
         if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
             sim_fail(sim, "S14: a read on the healed cluster ended %s", status_name(status));
@@ -204,9 +250,9 @@ static void begin(struct chaos *chaos, const struct chaos_options *options)
     chaos->faults_ns = options->seed % LONG_SEED == 0 ? faults_long_ns : faults_ns;
     chaos->early = chance_permille(&setup, 100);
     chaos->isolated = SIM_NOBODY;
-    chaos->rotted = SIM_NOBODY;
-    chaos->result->voters = world.voters;
+    chaos->unwell = SIM_NOBODY;
     fault_draw(chaos, &world);
+    chaos->result->voters = world.voters;
     plant(options->mutant, &world);
     chaos->sim = sim_create(&world);
     chaos_clients_init(chaos, &setup);
@@ -242,5 +288,6 @@ void chaos_run(const struct chaos_options *options, struct chaos_result *out_res
     if (chaos_goes_on(&chaos)) chaos_watchers_end(&chaos);
     if (chaos_goes_on(&chaos)) sim_judge(chaos.sim);
     conclude(&chaos);
+    log_memory_disk_destroy(&chaos.copy);
     sim_destroy(&chaos.sim);
 }

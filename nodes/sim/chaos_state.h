@@ -109,8 +109,20 @@ struct chaos {
         int64_t turn_ns;
         bool cut;
     } flap;
-    uint32_t rotted;   /* Whose state copy was damaged last. */
-    uint32_t isolated; /* Whom the carousel cut off last, or is about to. */
+    uint32_t unwell; /* Whose directory was damaged last; SIM_NOBODY: nobody's. */
+    bool reborn;     /* It gets a new replica id for it. */
+    uint64_t spent;  /* Nodes that had theirs replaced (a mask): no more without a person (T2). */
+    struct log_memory_disk *copy; /* Of the directory of node `copied`, as it once was. */
+    uint32_t copied;
+    struct {
+        bool on;
+        uint32_t a;
+        uint32_t b;
+        int64_t end_ns;
+    } exchange;            /* Two nodes have each other's directory. */
+    struct sim_call order; /* Of membership, the last one. */
+    bool ordering;         /* There was one. */
+    uint32_t isolated;     /* Whom the carousel cut off last, or is about to. */
     bool isolating;
 };
 

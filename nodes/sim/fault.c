@@ -30,6 +30,11 @@ const struct fault_family *fault_family(enum fault_id id)
         [FAULT_SLICES] = &fault_slices,
         [FAULT_FULL] = &fault_full,
         [FAULT_ROT] = &fault_rot,
+        [FAULT_DOUBT] = &fault_doubt,
+        [FAULT_OLD_COPY] = &fault_old_copy,
+        [FAULT_EXCHANGE] = &fault_exchange,
+        [FAULT_MEMBERS] = &fault_members,
+        [FAULT_WORKERS] = &fault_workers,
     };
     return families[id];
 }

@@ -33,6 +33,11 @@ enum fault_id {
     FAULT_SLICES,     /* FLT27 */
     FAULT_FULL,       /* FLT14 */
     FAULT_ROT,        /* FLT15: T6 */
+    FAULT_DOUBT,      /* FLT15, FLT17: T2 */
+    FAULT_OLD_COPY,   /* FLT18: T3, T5 */
+    FAULT_EXCHANGE,   /* FLT18: I1 */
+    FAULT_MEMBERS,    /* FLT20 */
+    FAULT_WORKERS,    /* FLT20 */
     FAULT_COUNT,
 };
 
@@ -59,7 +64,12 @@ void fault_heal(struct chaos *chaos, uint64_t nodes);
 uint32_t fault_any_node(struct chaos *chaos, struct chance *chance);
 /* Exponential with this mean, cut at `max_ns`. */
 int64_t fault_span(struct chance *chance, int64_t mean_ns, int64_t max_ns);
-bool fault_is_mended(const struct chaos *chaos);                 /* Nobody has a damaged copy of the state. */
+bool fault_is_mended(const struct chaos *chaos); /* Who was damaged last is itself again, or replaced. */
+/* I2: the only name of a bootstrap list that comes back with nothing, and hears nobody, founds once more. */
+bool fault_may_be_emptied(const struct chaos *chaos, uint32_t node);
+uint32_t fault_count_voters(const struct configuration *configuration);
+/* Nothing will change who votes: so those who do are known. */
+bool fault_members_are_steady(const struct chaos *chaos, struct configuration *out_configuration);
 void fault_revive(struct chaos *chaos, struct trouble *trouble); /* Who is dead until now starts: a look. */
 void fault_kill(struct chaos *chaos, uint32_t node, struct chance *chance, int64_t dead_max_ns);
 
@@ -68,8 +78,10 @@ extern const struct fault_family fault_loss, fault_duplicates, fault_replay, fau
 extern const struct fault_family fault_cut, fault_flapping, fault_one_way, fault_topology; /* fault_links.c */
 extern const struct fault_family fault_kills, fault_pause, fault_slices;                   /* fault_nodes.c */
 extern const struct fault_family fault_write, fault_hang, fault_slow_disk;                 /* fault_disks.c */
-extern const struct fault_family fault_full, fault_rot;                      /* fault_storage.c */
-extern const struct fault_family fault_drift, fault_freeze, fault_wall;      /* fault_clocks.c */
-extern const struct fault_family fault_carousel, fault_transfer, fault_tiny; /* fault_leaders.c */
+extern const struct fault_family fault_full, fault_rot;                       /* fault_storage.c */
+extern const struct fault_family fault_doubt, fault_old_copy, fault_exchange; /* fault_doubt.c */
+extern const struct fault_family fault_members, fault_workers;                /* fault_members.c */
+extern const struct fault_family fault_drift, fault_freeze, fault_wall;       /* fault_clocks.c */
+extern const struct fault_family fault_carousel, fault_transfer, fault_tiny;  /* fault_leaders.c */
 
 #endif

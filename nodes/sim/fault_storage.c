@@ -1,6 +1,5 @@
-/* fault_storage: disks that fill up, rot, or are replaced by an old copy of themselves (FLT14, FLT15, FLT17,
- * FLT18). Damage that makes a replica start over is dealt to one node at a time, and only while all others
- * are whole: a quorum has to keep what it has acknowledged. */
+/* fault_storage: disks that fill up, and copies of the state that rot (FLT14, FLT15, T6). Damage is dealt to
+ * one node at a time: of more than one there may be a majority of which nobody may lead. */
 #include "nodes/sim/fault.h"
 #include "runtime/base/mark.h"
 
@@ -55,17 +54,6 @@ const struct fault_family fault_full = { .name = "full",
 
 /* --- damage to the copy of the state: the replica stays who it is (T6) --- */
 
-/* The last one that rotted is itself again: damage to more than one at a time may leave a majority of which
- * nobody may lead. */
-bool fault_is_mended(const struct chaos *chaos)
-{
-    struct core_status status;
-    if (chaos->rotted == SIM_NOBODY) return true;
-    sim_status(chaos->sim, chaos->rotted, &status);
-    return status.role != 0 && !status.damaged && !status.gated && !status.installing && status.leader != 0 &&
-           sim_applied(chaos->sim, chaos->rotted) >= status.commit;
-}
-
 static void strike_rot(struct chaos *chaos, struct trouble *trouble)
 {
     struct chance *chance = &trouble->chance;
@@ -73,8 +61,13 @@ static void strike_rot(struct chaos *chaos, struct trouble *trouble)
     bool history = chance_permille(chance, 300);
     uint64_t pick = chance_next(chance);
     if (!sim_is_up(chaos->sim, node) || !fault_is_mended(chaos)) return;
+    struct configuration configuration;
+    bool others =
+        sim_configuration(chaos->sim, node, &configuration) != 0 && fault_count_voters(&configuration) >= 3;
+    if (!others) return; /* T6: a sole voter has nobody to get its state from. */
     sim_kill(chaos->sim, node);
-    chaos->rotted = node;
+    chaos->unwell = node;
+    chaos->reborn = false;
     enum log_memory_damage damage = history ? LOG_MEMORY_DAMAGE_HISTORY : LOG_MEMORY_DAMAGE_RECORD;
     if (sim_damage(chaos->sim, node, damage, pick)) MARK("sim.copy_rotted");
     chaos->result->kills++;

@@ -66,7 +66,8 @@ uint32_t sim_node_count(const struct sim *sim);
 const char *sim_node_name(const struct sim *sim, uint32_t node);
 bool sim_is_up(const struct sim *sim, uint32_t node);
 bool sim_stands_still(const struct sim *sim, uint32_t node); /* By sim_hold. */
-bool sim_restarts(const struct sim *sim, uint32_t node); /* It ended by itself; it will be started again. */
+bool sim_restarts(const struct sim *sim, uint32_t node);   /* It ended by itself; it will be started again. */
+bool sim_is_removed(const struct sim *sim, uint32_t node); /* It ended by itself, for good. */
 struct runtime *sim_runtime(const struct sim *sim, uint32_t node); /* NULL: down. */
 void sim_start(struct sim *sim, uint32_t index);
 /* A node that ends by itself (exit 70) is started again after 300 ms; one that is killed is not. */
@@ -77,6 +78,16 @@ struct log_memory_disk *sim_disk(struct sim *sim, uint32_t index); /* To damage 
 /* At rest: the node is down. false: there is nothing of the kind. Who was not damaged may neither doubt
  * itself (T2) nor find its copy of the state damaged (D3, T6). */
 bool sim_damage(struct sim *sim, uint32_t index, enum log_memory_damage damage, uint64_t pick);
+struct log_memory_disk *sim_copy_disk(const struct sim *sim, uint32_t index); /* For sim_put_back. */
+/* FLT18, while it is down: an old copy of its directory, of the same replica, is in its place again. false,
+ * and nothing is done: T5's limits would hide it from those it asks, or it is another replica's. */
+bool sim_put_back(struct sim *sim, uint32_t index, struct log_memory_disk **copy);
+void sim_exchange_disks(
+    struct sim *sim, uint32_t a,
+    uint32_t b); /* FLT18. Both are down, and neither starts till they are exchanged again. */
+replica_id sim_replica(const struct sim *sim, uint32_t index); /* Of its directory; 0: none yet. */
+/* The newest in its log, durably, and its index; 0: there is none. */
+log_index sim_configuration(const struct sim *sim, uint32_t index, struct configuration *out_configuration);
 bool sim_stop(struct sim *sim, uint32_t node);  /* Ordered; false: not within 10 s. */
 void sim_wipe(struct sim *sim, uint32_t index); /* A new, empty disk. The node is down. */
 
@@ -90,6 +101,7 @@ void sim_set_clock(struct sim *sim, uint32_t index, uint32_t rate_permille, int6
 bool sim_diverge(struct sim *sim, uint32_t index, uint64_t pick);
 
 /* --- workers: numbered behind the voters, named worker-1...; faults of chance leave them alone --- */
+uint32_t sim_worker_count(const struct sim *sim);
 uint32_t sim_worker(const struct sim *sim, uint32_t number); /* The node of the worker 0, 1... */
 /* Every worker that lives has applied what the leader's log ends with. */
 bool sim_workers_are_level(struct sim *sim, int64_t timeout_ns);
@@ -126,6 +138,8 @@ void sim_status(const struct sim *sim, uint32_t node, struct core_status *out_st
 log_index sim_applied(const struct sim *sim, uint32_t node);
 uint32_t sim_loads(const struct sim *sim, uint32_t node);     /* Snapshots that became its state, ever. */
 log_index sim_log_base(const struct sim *sim, uint32_t node); /* What its log begins behind, durably. */
+/* People wish the node's vote changed (M5), as last committed; SIM_NOBODY: anybody's. */
+bool sim_has_wish(const struct sim *sim, uint32_t node);
 log_index sim_committed(const struct sim *sim); /* The highest index that anybody knew as committed. */
 bool sim_is_founded(const struct sim *sim, uint32_t node); /* Its disk holds an entry (I2). */
 /* A disk holds an entry with this value (values are unique in a simulation). */

@@ -27,6 +27,11 @@ void world_add_workers(struct sim *sim)
         sim_start(sim, sim->node_count + i);
 }
 
+uint32_t sim_worker_count(const struct sim *sim)
+{
+    return sim->worker_count;
+}
+
 uint32_t sim_worker(const struct sim *sim, uint32_t number)
 {
     CHECK(number < sim->worker_count);

@@ -97,7 +97,7 @@ static void on_failure(void *context, const struct error *error)
     struct scheduler *stepper = node->sim->stepper;
     /* A fault of the disk ends a node, or its removal (S12); anything else that does is a bug. */
     node->removed = error->status == STATUS_DENIED;
-    bool expected = checkers_expect_end(node->sim->checkers, node->index);
+    bool expected = checkers_expect_end(node->sim->checkers, node->index) || world_expects_lost_entries(node);
     if (error->status != STATUS_IO && !node->removed && !expected) {
         checkers_fail(node->sim->checkers, "%s ended: %s", node->name, error->message);
     }
@@ -136,30 +136,6 @@ void sim_hold(struct sim *sim, uint32_t index, enum stepper_hold hold)
     network_silence(sim->network, index, hold == STEPPER_HOLD_ALL);
 }
 
-/* T2, T6: what a start finds wrong, somebody did. */
-static void check_boot(struct sim_node *node)
-{
-    const struct log_boot *boot = &node->log->boot;
-    bool whole = boot->doubt_reason[0] == '\0' && boot->copy_state == LOG_COPY_SOUND;
-    if (whole) node->damaged = node->diverged;
-    else node->diverged = false;
-    if (whole || node->damaged) return;
-    if (boot->doubt_reason[0] != '\0') {
-        sim_fail(node->sim, "T2: %s doubts a store that nobody damaged: %s", node->name, boot->doubt_reason);
-    } else {
-        sim_fail(node->sim, "D3: %s finds its copy of the state damaged, which nobody did", node->name);
-    }
-}
-
-bool sim_damage(struct sim *sim, uint32_t index, enum log_memory_damage damage, uint64_t pick)
-{
-    struct sim_node *node = &sim->nodes[index];
-    CHECK(node->runtime == NULL);
-    bool done = log_memory_disk_damage(node->disk, damage, pick);
-    node->damaged = node->damaged || done;
-    return done;
-}
-
 void sim_start(struct sim *sim, uint32_t index)
 {
     struct sim_node *node = &sim->nodes[index];
@@ -171,7 +147,7 @@ void sim_start(struct sim *sim, uint32_t index)
         sim_fail(sim, "%s does not open its log: %s", node->name, error.message);
         return;
     }
-    check_boot(node);
+    world_check_boot(node);
     node->life++;
     node->restarting = false;
     node->removed = false;
@@ -196,23 +172,15 @@ void sim_start(struct sim *sim, uint32_t index)
     if (status == STATUS_OK) {
         status = runtime_spawn(node->runtime, &client_behavior, NULL, &node->client, &error);
     }
-    if (status != STATUS_OK) sim_fail(sim, "%s does not start: %s", node->name, error.message);
+    if (status == STATUS_OK) return;
+    if (!world_refuses_foreign(node)) sim_fail(sim, "%s does not start: %s", node->name, error.message);
+    else bury(node);
 }
 
 void sim_kill(struct sim *sim, uint32_t index)
 {
     sim->nodes[index].restarting = false;
     if (sim->nodes[index].runtime != NULL) bury(&sim->nodes[index]);
-}
-
-void sim_kill_at_write(struct sim *sim, uint32_t index, enum log_memory_fault fault)
-{
-    log_memory_disk_set_fault(sim->nodes[index].disk, fault);
-}
-
-struct log_memory_disk *sim_disk(struct sim *sim, uint32_t index)
-{
-    return sim->nodes[index].disk;
 }
 
 bool sim_stop(struct sim *sim, uint32_t index)
@@ -223,25 +191,6 @@ bool sim_stop(struct sim *sim, uint32_t index)
     bool stopped = runtime_stop(node->runtime, stop_ns);
     bury(node);
     return stopped;
-}
-
-void sim_wipe(struct sim *sim, uint32_t index)
-{
-    struct sim_node *node = &sim->nodes[index];
-    CHECK(node->runtime == NULL);
-    log_memory_disk_destroy(&node->disk);
-    node->disk = log_memory_disk_create();
-    checkers_on_wiped(sim->checkers, index);
-}
-
-bool sim_diverge(struct sim *sim, uint32_t index, uint64_t pick)
-{
-    struct sim_node *node = &sim->nodes[index];
-    CHECK(node->runtime == NULL);
-    if (!log_memory_disk_damage(node->disk, LOG_MEMORY_DAMAGE_STATE, pick)) return false;
-    checkers_expect_divergence(sim->checkers, index);
-    node->diverged = true;
-    return true;
 }
 
 /* --- the world --- */

@@ -20,10 +20,13 @@ struct sim_node {
     uint64_t life;                /* Counts its starts. */
     uint32_t clock_permille;      /* Of its machine, over all its processes. */
     int64_t wall_offset_ms;
-    bool damaged;    /* By sim_damage, and not whole again since. */
-    bool diverged;   /* By sim_diverge: sound at the next start, and found out by F4 before a later one. */
-    bool restarting; /* It ended by itself, and is about to be started again. */
-    bool removed;    /* It ended by itself, for good (exit 75, or told to stop). */
+    replica_id replica; /* As of its last start; 0: a directory in which none was made. */
+    bool damaged;       /* By sim_damage, and not whole again since. */
+    bool foreign;       /* Another node's directory (sim_exchange_disks), of which it must not start. */
+    bool stale;         /* An old copy (sim_put_back), which it has to be told (T3). */
+    bool diverged;      /* By sim_diverge: sound at the next start, and found out by F4 before a later one. */
+    bool restarting;    /* It ended by itself, and is about to be started again. */
+    bool removed;       /* It ended by itself, for good (exit 75, or told to stop). */
     /* Of the running process; runtime NULL: there is none. */
     struct runtime *runtime;
     enum stepper_hold hold;
@@ -88,6 +91,11 @@ bool world_await(struct sim *sim, bool (*done)(void *context), void *context, in
 MUST_CHECK enum status world_start_actors(struct sim_node *node, struct error *error);
 void world_free_actors(struct sim_node *node);
 void world_on_end(void *context, enum node_end how); /* Told to end; the context is the node. */
+
+/* world_disks.c */
+void world_check_boot(struct sim_node *node);            /* T2, T6: what a start finds wrong, somebody did. */
+bool world_refuses_foreign(const struct sim_node *node); /* Its start failed as it should (I1). */
+bool world_expects_lost_entries(const struct sim_node *node); /* T3: it may end for that reason. */
 
 /* workers.c */
 void world_add_node(struct sim *sim, uint32_t index, const char *kind, uint32_t number);

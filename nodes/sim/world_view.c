@@ -3,6 +3,7 @@
 #include "nodes/sim/checkers.h"
 #include "nodes/sim/reference.h"
 #include "nodes/sim/world.h"
+#include "store/schema/cluster_members.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,6 +32,12 @@ bool sim_stands_still(const struct sim *sim, uint32_t node)
 bool sim_restarts(const struct sim *sim, uint32_t node)
 {
     return sim->nodes[node].restarting;
+}
+
+bool sim_is_removed(const struct sim *sim, uint32_t node)
+{
+    const struct sim_node *of = &sim->nodes[node];
+    return of->runtime == NULL && of->removed;
 }
 
 struct runtime *sim_runtime(const struct sim *sim, uint32_t node)
@@ -97,6 +104,34 @@ uint32_t sim_await_leader(struct sim *sim, int64_t timeout_ns)
     return sim_await_leader_other_than(sim, SIM_NOBODY, timeout_ns);
 }
 
+static bool stop_at_first(void *context, const struct kv_record *record)
+{
+    (void)record;
+    *(bool *)context = true;
+    return false;
+}
+
+bool sim_has_wish(const struct sim *sim, uint32_t node)
+{
+    const struct kv *kv = reference_kv(checkers_reference(sim->checkers));
+    struct kv_range range = { .key = CLUSTER_WISHES_PREFIX, .prefix = true };
+    char key[sizeof CLUSTER_WISHES_PREFIX + NODE_NAME_MAX];
+    bool any = false;
+    bool more = false;
+    (void)snprintf(key, sizeof key, CLUSTER_WISHES_PREFIX "%s",
+                   node == SIM_NOBODY ? "" : sim->nodes[node].name);
+    if (node != SIM_NOBODY) return kv_get(kv, key) != NULL;
+    enum status status = kv_scan(kv, &range, stop_at_first, &any, &more, NULL);
+    CHECK(status == STATUS_OK);
+    return any;
+}
+
+/* It came with an empty directory, and what is left of it has to go before it is let in (M5 may wait). */
+static bool waits_for_its_removal(const struct sim *sim, uint32_t node)
+{
+    return sim->nodes[node].status.role == 0 && sim_has_wish(sim, node);
+}
+
 static bool is_settled(void *context)
 {
     const struct sim *sim = context;
@@ -107,7 +142,7 @@ static bool is_settled(void *context)
         const struct sim_node *node = &sim->nodes[i];
         if (((sim->expected >> i) & 1) == 0) continue;
         if (node->restarting) return false;
-        if (node->runtime == NULL) continue;
+        if (node->runtime == NULL || waits_for_its_removal(sim, i)) continue;
         bool agrees = node->status.leader == of->leader && node->status.hard.term == of->hard.term;
         bool level = node->applied == of->last.index && node->status.durable == of->last.index;
         if (!agrees || !level) return false;
@@ -122,11 +157,13 @@ void sim_tell_standing(const struct sim *sim, char text[SIM_STANDING_MAX])
         const struct sim_node *node = &sim->nodes[i];
         const struct core_status *status = &node->status;
         used += (size_t)snprintf(text + used, SIM_STANDING_MAX - used,
-                                 "; %u %s term %llu last %llu durable %llu commit %llu applied %llu", i,
-                                 node->runtime == NULL ? "down" : core_role_name(status->role),
+                                 "; %u %s t%llu last %llu durable %llu commit %llu applied %llu conf %llu/%u",
+                                 i, node->runtime == NULL ? "down" : core_role_name(status->role),
                                  (unsigned long long)status->hard.term,
                                  (unsigned long long)status->last.index, (unsigned long long)status->durable,
-                                 (unsigned long long)status->commit, (unsigned long long)node->applied);
+                                 (unsigned long long)status->commit, (unsigned long long)node->applied,
+                                 (unsigned long long)status->configuration_index,
+                                 status->configuration.member_count);
     }
 }
 
@@ -139,7 +176,7 @@ bool sim_settles(struct sim *sim, int64_t timeout_ns)
 {
     if (!world_await(sim, is_settled, sim, timeout_ns)) return false;
     for (uint32_t i = 0; i < sim->node_count; i++) {
-        if (((sim->expected >> i) & 1) == 0) continue;
+        if (((sim->expected >> i) & 1) == 0 || waits_for_its_removal(sim, i)) continue;
         if (sim->nodes[i].runtime != NULL) checkers_on_settled(sim->checkers, i, sim->nodes[i].disk);
     }
     return checkers_failure(sim->checkers) == NULL;

@@ -5,6 +5,7 @@
 #define AETHER_STORE_MEMORY_LOG_MEMORY_H
 
 #include "runtime/port/random.h"
+#include "store/kv.h"
 #include "store/log.h"
 
 struct log_memory_disk;
@@ -50,6 +51,12 @@ const struct raft_entry *log_memory_disk_entry(const struct log_memory_disk *dis
 log_index log_memory_disk_base(const struct log_memory_disk *disk); /* The first entry is behind it. */
 log_index log_memory_disk_last(const struct log_memory_disk *disk);
 struct hard_state log_memory_disk_hard(const struct log_memory_disk *disk); /* Of the guard: newest. */
+replica_id log_memory_disk_replica(const struct log_memory_disk *disk);     /* 0: it was never opened. */
+const struct raft_entry *log_memory_disk_configuration(
+    const struct log_memory_disk *disk); /* The newest; NULL: none. */
+/* A record of the state copy, borrowed until the next write; its key is `key`. false: none, or damaged. */
+bool log_memory_disk_record(const struct log_memory_disk *disk, const char *key,
+                            struct kv_record *out_record);
 
 /* Checks all of it, as the real one's probe does; store/log.h tells how it ends. Two openers are a bug. */
 MUST_CHECK enum status log_memory_open(struct log_memory_disk *disk, const struct random *random,

@@ -137,6 +137,23 @@ struct hard_state log_memory_disk_hard(const struct log_memory_disk *disk)
     return log_memory_newest_slot(disk)->hard;
 }
 
+replica_id log_memory_disk_replica(const struct log_memory_disk *disk)
+{
+    return disk->identity.replica_id;
+}
+
+const struct raft_entry *log_memory_disk_configuration(const struct log_memory_disk *disk)
+{
+    size_t count = disk->configuration_count;
+    return count == 0 ? NULL : &disk->configurations[count - 1];
+}
+
+bool log_memory_disk_record(const struct log_memory_disk *disk, const char *key, struct kv_record *out_record)
+{
+    const struct log_memory_blob *blob = tree_get(&disk->copy[disk->generation][COPY_RECORD], key);
+    return blob != NULL && record_unpack(key, blob->data, blob->size, out_record, NULL) == STATUS_OK;
+}
+
 struct tree *log_memory_space(struct log_memory_disk *disk, enum log_copy_space space, uint32_t generation)
 {
     CHECK(generation < LOG_MEMORY_GENERATIONS);

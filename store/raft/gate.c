@@ -20,16 +20,20 @@ static bool asks(const struct core *core, const struct progress *peer)
     return configuration_is_voter(roster_active(core), peer->id);
 }
 
-static void greet(struct core *core, struct progress *peer)
+static void greet_replica(struct core *core, replica_id id)
 {
-    if (!asks(core, peer) || peer->greeted) return;
     outbox_send(core, (struct core_message){ .type = CORE_HELLO,
-                                             .to = peer->id,
+                                             .to = id,
                                              .token = core->gate.nonce,
                                              .position = { .index = tail_last(&core->tail).index,
                                                            .term = tail_last(&core->tail).term },
                                              .commit = core->commit,
                                              .version = CORE_VERSION });
+}
+
+static void greet(struct core *core, const struct progress *peer)
+{
+    if (asks(core, peer) && !peer->greeted) greet_replica(core, peer->id);
 }
 
 static void greet_all(struct core *core)
@@ -144,7 +148,9 @@ void gate_on_hello_reply(struct core *core, const struct core_message *message)
         return;
     }
     struct progress *peer = roster_peer(core, message->from);
-    if (!core->gate.shut || peer == NULL || message->token != core->gate.nonce) return;
+    if (!core->gate.shut || message->token != core->gate.nonce) return;
+    bool known = peer != NULL && asks(core, peer);
+    if (!known && (!message->leads || message->term < core->hard.term)) return;
     bool lost = message->verdict == CORE_VERDICT_LOST && core->persistence.durable < message->match;
     if (lost) MARK("raft.old_copy_found_out");
     if (lost && !MUTANT(core, RETIRED_ANSWERS)) {
@@ -156,7 +162,7 @@ void gate_on_hello_reply(struct core *core, const struct core_message *message)
         return;
     }
     adopt_term(core, message->term);
-    peer->greeted = asks(core, peer);
+    if (known) peer->greeted = true;
     bool enough = has_enough_answers(core);
     if (message->leads) MARK("raft.gate_opened_by_the_leader");
     if (enough && !message->leads) MARK("raft.gate_opened_by_all_others");
@@ -204,6 +210,17 @@ void gate_on_retired(struct core *core, const replica_id *ids, uint32_t count)
     if (ours && !MUTANT(core, RETIRED_ANSWERS)) core_fail(core, CORE_STOP_REMOVED); /* S12 */
 }
 
+/* Our configuration may be so old that nobody of it is left: whoever leads now is asked too. */
+static void greet_unknown_leader(struct core *core, const struct core_message *message)
+{
+    bool leads = message->type == CORE_APPEND || message->type == CORE_HEARTBEAT;
+    const struct progress *peer = roster_peer(core, message->from);
+    bool known = peer != NULL && asks(core, peer);
+    if (!leads || known || message->term < core->hard.term) return;
+    MARK("raft.gate_asks_an_unknown_leader");
+    greet_replica(core, message->from);
+}
+
 bool gate_admits(struct core *core, const struct core_message *message)
 {
     if (gate_is_retired(core, message->from)) {
@@ -216,6 +233,7 @@ bool gate_admits(struct core *core, const struct core_message *message)
         return false;
     }
     if (!core->gate.shut) return true;
+    greet_unknown_leader(core, message);
     if (message->type == CORE_HELLO && message->term > core->hard.term) adopt_term(core, message->term);
     return message->type == CORE_HELLO || message->type == CORE_HELLO_REPLY;
 }

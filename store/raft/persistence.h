@@ -14,7 +14,8 @@ void persistence_issue(struct core *core, log_index truncate_from, log_index fro
 uint64_t persistence_install(struct core *core, const struct core_snapshot *snapshot, bool keep_log);
 /* F3: ticks since the oldest unfinished one was issued; 0: none is unfinished. */
 uint64_t persistence_oldest_age(const struct core *core);
-/* E6, F3: that took longer than T_min. Who stands still so says nothing that would keep a leader, or make one. */
+/* E6, F3: that took longer than T_min. Who stands still so says nothing that would keep a leader, or make
+ * one. */
 bool persistence_stalls(const struct core *core);
 void persistence_on_persisted(struct core *core, uint64_t sequence);
 bool persistence_is_idle(const struct core *core);
