@@ -289,15 +289,29 @@ struct sim_call sim_publish(struct sim *sim, const char *name, uint32_t pricing,
     return sim_ask(sim, leader, TO_CLUSTER_DEPLOYMENT_MANAGER, &message, 0);
 }
 
-struct sim_call sim_invoke(struct sim *sim, uint32_t node, const char *artifact, int64_t timeout_ns)
+struct sim_call sim_invoke_as(struct sim *sim, uint32_t node, const struct sim_invocation *invocation)
 {
     struct message *message = wire_message_create(KIND_CALL_REQUEST);
     Pb__CallRequest *request = message->body;
     char target[128];
-    (void)snprintf(target, sizeof target, "%s/quote", artifact);
+    char payload[SIM_SLICES_PAYLOAD_MAX];
+    (void)snprintf(target, sizeof target, "%s/%s", invocation->artifact, invocation->entry);
+    sim_slices_payload(invocation->number, payload);
     request->target = wire_string(message, target);
-    request->payload = wire_string(message, "{}");
-    return sim_ask(sim, node, TO_SLICE_CALL, &message, timeout_ns);
+    request->payload = wire_string(message, payload);
+    return sim_ask(sim, node, TO_SLICE_CALL, &message, invocation->timeout_ns);
+}
+
+struct sim_call sim_invoke(struct sim *sim, uint32_t node, const char *artifact, int64_t timeout_ns)
+{
+    return sim_invoke_as(
+        sim, node,
+        &(struct sim_invocation){ .artifact = artifact, .entry = "quote", .timeout_ns = timeout_ns });
+}
+
+uint32_t sim_executions(const struct sim *sim, uint64_t number)
+{
+    return sim_slices_executions(&sim->slices, number);
 }
 
 struct sim_call sim_transfer(struct sim *sim, uint32_t node)

@@ -64,6 +64,7 @@ static void run_faults(struct chaos *chaos)
     while (chaos_goes_on(chaos) && sim_now_ns(chaos->sim) < chaos->faults_ns) {
         fault_look(chaos);
         chaos_clients_look(chaos);
+        chaos_calls_look(chaos);
         chaos_watchers_look(chaos);
         chaos_leases_look(chaos);
         sim_run(chaos->sim, slice_ns);
@@ -190,14 +191,17 @@ static void heal(struct chaos *chaos)
         sim_fail(sim, "a worker is not level with the leader %d s after the healing",
                  (int)(settle_ns / SECONDS(1)));
     chaos_clients_end(chaos);
+    chaos_calls_end(chaos);
 }
 
-/* The one of this number, or the next that was not removed. */
-static uint32_t any_that_is_up(const struct sim *sim, uint32_t number)
+/* The one of this number, or the next that takes part: it was not removed, nor waits to be let in. */
+static uint32_t any_that_takes_part(const struct sim *sim, uint32_t number)
 {
     uint32_t count = sim_node_count(sim);
     for (uint32_t i = 0; i < count; i++) {
-        if (sim_is_up(sim, (number + i) % count)) return (number + i) % count;
+        struct core_status status;
+        sim_status(sim, (number + i) % count, &status);
+        if (status.role != 0) return (number + i) % count;
     }
     return number % count;
 }
@@ -210,7 +214,7 @@ static void look_at_all(struct chaos *chaos)
         char key[CHAOS_KEY_MAX];
         chaos_key(chaos, i, key);
         struct sim_get wish = { .key = key, .recorded = true, .deletable = i == CHAOS_KEYS - 1 };
-        struct sim_call get = sim_get(sim, any_that_is_up(sim, i), &wish);
+        struct sim_call get = sim_get(sim, any_that_takes_part(sim, i), &wish);
         enum status status = sim_await(sim, get, SECONDS(6));
         if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
             sim_fail(sim, "S14: a read on the healed cluster ended %s", status_name(status));
@@ -256,6 +260,7 @@ static void begin(struct chaos *chaos, const struct chaos_options *options)
     plant(options->mutant, &world);
     chaos->sim = sim_create(&world);
     chaos_clients_init(chaos, &setup);
+    chaos_calls_init(chaos);
     chaos_watchers_init(chaos, &setup);
     chaos_leases_init(chaos, &setup);
 }
@@ -289,5 +294,6 @@ void chaos_run(const struct chaos_options *options, struct chaos_result *out_res
     if (chaos_goes_on(&chaos)) sim_judge(chaos.sim);
     conclude(&chaos);
     log_memory_disk_destroy(&chaos.copy);
+    chaos_calls_fini(&chaos);
     sim_destroy(&chaos.sim);
 }

@@ -184,41 +184,10 @@ static void drive(struct chaos *chaos, struct chaos_client *client)
     else begin_read(chaos, client, timeout_ns);
 }
 
-/* --- slices: one who publishes, one who calls --- */
-
-static void publish(struct chaos *chaos)
-{
-    struct trouble *publisher = &chaos->publisher;
-    if (!chaos_strikes(chaos, publisher)) return;
-    uint32_t pricing = (uint32_t)chance_between(&publisher->chance, 0, 4);
-    uint32_t orders = (uint32_t)chance_between(&publisher->chance, 0, 3);
-    if (chance_permille(&publisher->chance, 150)) pricing = orders = 0; /* Deletes it. */
-    (void)sim_publish(chaos->sim, "shop", pricing, orders);
-}
-
-static void invoke(struct chaos *chaos)
-{
-    struct trouble *caller = &chaos->caller;
-    if (chaos->calling && sim_has_ended(chaos->sim, chaos->call)) {
-        chaos->calling = false;
-        chaos->result->calls += sim_call_status(chaos->sim, chaos->call) == STATUS_OK;
-    }
-    if (chaos->calling || !chaos_strikes(chaos, caller)) return;
-    uint32_t node = (uint32_t)(chance_next(&caller->chance) % sim_node_count(chaos->sim));
-    if (!sim_is_up(chaos->sim, node)) return;
-    const char *artifact = chance_permille(&caller->chance, 500) ? SIM_PRICING : SIM_ORDERS;
-    chaos->call = sim_invoke(chaos->sim, node, artifact, SECONDS(1));
-    chaos->calling = true;
-}
-
 /* --- all of them --- */
 
 void chaos_clients_init(struct chaos *chaos, struct chance *setup)
 {
-    struct chance publisher = chance_of(chaos->seed, STREAM_PUBLISHER);
-    struct chance caller = chance_of(chaos->seed, STREAM_CALLER);
-    chaos->publisher = chaos_trouble(&publisher, 700, SECONDS(4));
-    chaos->caller = chaos_trouble(&caller, 500, MILLISECONDS(100));
     chaos->client_count = (uint32_t)chance_between(setup, 2, CHAOS_CLIENTS_MAX);
     for (uint32_t i = 0; i < chaos->client_count; i++) {
         chaos->clients[i].chance = chance_of(chaos->seed, STREAM_CLIENT + i);
@@ -228,8 +197,6 @@ void chaos_clients_init(struct chaos *chaos, struct chance *setup)
 
 void chaos_clients_look(struct chaos *chaos)
 {
-    publish(chaos);
-    invoke(chaos);
     for (uint32_t i = 0; i < chaos->client_count; i++)
         drive(chaos, &chaos->clients[i]);
 }

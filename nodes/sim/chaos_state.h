@@ -11,6 +11,7 @@ enum {
     CHAOS_CLIENTS_MAX = 8,
     CHAOS_WATCHERS_MAX = 3,
     CHAOS_HOLDERS_MAX = 3,
+    CHAOS_CALLS_MAX = 4,
     CHAOS_KEYS = 6,
     CHAOS_MORE_MAX = 3, /* Keys of a transaction beside its first. */
     CHAOS_KEY_MAX = 32,
@@ -77,6 +78,13 @@ struct chaos_holder { /* Of a lease. */
     int64_t next_ns;
 };
 
+struct chaos_invocation { /* Of a slice. */
+    bool busy;
+    bool repeatable;
+    uint64_t number;
+    struct sim_call call;
+};
+
 struct chaos {
     struct sim *sim;
     struct chaos_result *result;
@@ -92,8 +100,11 @@ struct chaos {
     uint32_t holder_count;
     struct trouble publisher;
     struct trouble caller;
-    struct sim_call call;
-    bool calling;
+    struct chaos_invocation invocations[CHAOS_CALLS_MAX];
+    uint64_t invocation_count; /* Of all of them; numbers from 1. */
+    uint64_t *refused;         /* Numbers of calls of which it was told that they never ran. */
+    uint32_t refused_count;
+    uint32_t refused_room;
     struct trouble troubles[CHAOS_FAMILIES_MAX]; /* By enum fault_id. */
     int64_t start_ns[SIM_NODES_MAX];             /* Of a dead node; 0: it lives, or starts by itself. */
     int64_t go_on_ns[SIM_NODES_MAX];             /* Of one that stands still; 0: it does not. */
@@ -134,6 +145,12 @@ void chaos_clients_end(struct chaos *chaos);  /* All their calls have ended. */
 struct sim_call chaos_put(struct chaos *chaos, uint32_t node, struct chance *chance, int64_t timeout_ns);
 void chaos_key(const struct chaos *chaos, uint32_t at,
                char key[CHAOS_KEY_MAX]); /* One of the keys in use now. */
+
+/* chaos_calls.c: those who publish and call slices. */
+void chaos_calls_init(struct chaos *chaos);
+void chaos_calls_look(struct chaos *chaos);
+void chaos_calls_end(struct chaos *chaos);
+void chaos_calls_fini(struct chaos *chaos);
 
 /* chaos_watchers.c: the same. */
 void chaos_watchers_init(struct chaos *chaos, struct chance *setup);

@@ -1,6 +1,7 @@
 /* client: asks, and notes the answer where the world can see it. A call whose node dies ends as UNKNOWN. */
 #include "nodes/sim/client.h"
 
+#include "runtime/base/check.h"
 #include "wire/kinds.h"
 
 struct order { /* KIND_SIM_CALL */
@@ -12,6 +13,7 @@ struct order { /* KIND_SIM_CALL */
 
 static void end(struct client_call *call, enum status status, const struct error *error)
 {
+    CHECK(!call->ended); /* ACT5 */
     call->ended = true;
     call->status = status;
     if (error != NULL) call->error = *error;

@@ -19,7 +19,8 @@
 
 enum { SIM_NODES_MAX = 9, SIM_WORKERS_MAX = 240, SIM_NOBODY = UINT32_MAX };
 
-/* What the repositories of a simulation hold, each with the entry point "quote" (nodes/sim/slices.h). */
+/* What the repositories of a simulation hold, each with the entry points "quote" and "book"
+ * (nodes/sim/slices.h). */
 #define SIM_PRICING "org.sim:pricing:1.0.0"
 #define SIM_ORDERS  "org.sim:orders:1.0.0"
 
@@ -198,6 +199,14 @@ struct sim_call sim_delete(struct sim *sim, uint32_t node, const struct sim_dele
 /* The whole blueprint, to whoever leads (SIM_NOBODY: the call ends at once); 0 instances of both: deletes it.
  */
 struct sim_call sim_publish(struct sim *sim, const char *name, uint32_t pricing, uint32_t orders);
+struct sim_invocation {
+    const char *artifact;
+    const char *entry; /* "quote", which may be repeated, or "book", which may not. */
+    uint64_t number;   /* Its payload, which it is answered with; unique. */
+    int64_t timeout_ns;
+};
+struct sim_call sim_invoke_as(struct sim *sim, uint32_t node, const struct sim_invocation *invocation);
+uint32_t sim_executions(const struct sim *sim, uint64_t number); /* How often that one's code began to run. */
 /* Of the entry point "quote". */
 struct sim_call sim_invoke(struct sim *sim, uint32_t node, const char *artifact, int64_t timeout_ns);
 /* "kv put KEY WORD [--if-rev N]" (the value is the word as a JSON string), "kv get KEY [--stale] [--after

@@ -11,6 +11,8 @@
 #include "wire/kinds.h"
 #include "wire/proto/slice.pb-c.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { CALLS_MAX = 1024, TAG_CRASH = 1, TAG_DRAINED = 2, TAG_FIRST = 16 };
@@ -27,6 +29,44 @@ struct model {
     bool active;
     bool draining;
 };
+
+/* --- calls by number ------------------------------------------------------------------------------------ */
+
+#define PAYLOAD_HEAD "{\"n\":"
+
+void sim_slices_payload(uint64_t number, char payload[SIM_SLICES_PAYLOAD_MAX])
+{
+    (void)snprintf(payload, SIM_SLICES_PAYLOAD_MAX, PAYLOAD_HEAD "%" PRIu64 "}", number);
+}
+
+uint64_t sim_slices_number(const void *payload, size_t size)
+{
+    char text[SIM_SLICES_PAYLOAD_MAX];
+    uint64_t number = 0;
+    if (size >= sizeof text || size <= strlen(PAYLOAD_HEAD)) return 0;
+    memcpy(text, payload, size);
+    text[size - 1] = '\0'; /* The brace. */
+    bool fits = text_starts_with(text, PAYLOAD_HEAD) && text_to_u64(text + strlen(PAYLOAD_HEAD), &number);
+    return fits ? number : 0;
+}
+
+uint32_t sim_slices_executions(const struct sim_slices *slices, uint64_t number)
+{
+    return (uint32_t)(uintptr_t)map_get_number(&slices->executions, number);
+}
+
+static void note_execution(struct sim_slices *slices, const struct bytes *payload)
+{
+    uint64_t number = payload == NULL ? 0 : sim_slices_number(payload->data, payload->size);
+    if (number == 0) return;
+    uintptr_t count = sim_slices_executions(slices, number) + 1;
+    (void)map_put_number(&slices->executions, number, (void *)count); /* NOLINT: a number, not an address. */
+}
+
+void sim_slices_fini(struct sim_slices *slices)
+{
+    map_fini(&slices->executions);
+}
 
 static const struct sim_slice *slice_named(const struct sim_slices *slices, const char *artifact)
 {
@@ -138,6 +178,7 @@ static void on_invoke(struct actor *self, void *state, const struct message *mes
         actor_refuse(self, message, status);
         return;
     }
+    note_execution(model->slices, message->attachment);
     uint64_t tag = TAG_FIRST + ++model->last_tag;
     (void)map_put_number(&model->calls, tag, actor_keep(self));
     int64_t delay_ns = chance_between(&model->slices->chance, 0, model->slices->call_ns_max);

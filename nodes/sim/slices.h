@@ -7,6 +7,7 @@
 #include "actors/slice/instance.h"
 #include "nodes/sim/chance.h"
 #include "runtime/actor.h"
+#include "runtime/base/map.h"
 
 struct sim_slice { /* What the repositories of the simulation hold. */
     const char *artifact;
@@ -27,7 +28,15 @@ struct sim_slices { /* One for a node, or for all: they run on one thread. Outli
     int64_t life_ns_max;     /* An active instance crashes within this; 0 = it doesn't by itself. */
     uint32_t alive;          /* Counted for checkers: instances between a loaded LOAD and their end. */
     uint64_t crashes;
+    struct map executions; /* By the number in its payload: how often a call's code began to run. */
 };
+
+/* The payload of the call of that number, and back; 0: it is none. */
+enum { SIM_SLICES_PAYLOAD_MAX = 32 };
+void sim_slices_payload(uint64_t number, char payload[SIM_SLICES_PAYLOAD_MAX]);
+uint64_t sim_slices_number(const void *payload, size_t size);
+uint32_t sim_slices_executions(const struct sim_slices *slices, uint64_t number);
+void sim_slices_fini(struct sim_slices *slices);
 
 /* Both behaviors of a backend; adapters->context is the struct sim_slices. */
 extern const struct slice_backend sim_slice_backend;

@@ -195,7 +195,8 @@ bool sim_stop(struct sim *sim, uint32_t index)
 
 /* --- the world --- */
 
-static const struct instance_entry model_entries[] = { { .name = "quote", .id = 1, .readonly = true } };
+static const struct instance_entry model_entries[] = { { .name = "quote", .id = 1, .readonly = true },
+                                                       { .name = "book", .id = 2 } };
 static const struct sim_slice models[] = {
     { .artifact = SIM_PRICING, .entries = model_entries, .entry_count = ARRAY_COUNT(model_entries) },
     { .artifact = SIM_ORDERS, .entries = model_entries, .entry_count = ARRAY_COUNT(model_entries) },
@@ -276,6 +277,7 @@ void sim_destroy(struct sim **sim)
     world_free_calls(taken);
     checkers_destroy(&taken->checkers);
     history_destroy(&taken->history);
+    sim_slices_fini(&taken->slices);
     memory_free(taken);
 }
 
