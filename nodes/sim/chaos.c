@@ -22,8 +22,9 @@ static const int64_t faults_long_ns = SECONDS(150);
  * end of a connection has noticed that it stands, both by the slowest clock there may be. */
 static const int64_t leader_ns = SECONDS(6);
 static const int64_t commit_ns = SECONDS(11);
-/* One entry a round trip, at 60 ms a way and 60 ms a write, is what a seed may ask of who was left behind. */
 static const int64_t settle_ns = SECONDS(40);
+/* One entry a round trip, at 60 ms a way and 60 ms a write, is what a seed may ask of who was left behind. */
+static const int64_t catch_up_entry_ns = MILLISECONDS(180);
 static const int64_t mend_ns =
     SECONDS(40); /* M3: the old replica was silent for 10 s, the new one caught up. */
 static const int64_t deploy_ns = SECONDS(45); /* The back-off of a failed instance is up to 30 s. */
@@ -175,16 +176,29 @@ static void await_mending(struct chaos *chaos)
              sim_node_name(chaos->sim, chaos->unwell), (int)(mend_ns / SECONDS(1)));
 }
 
+/* How many entries whoever is furthest behind has to catch up with. */
+static log_index greatest_lag(const struct chaos *chaos)
+{
+    log_index committed = sim_committed(chaos->sim);
+    log_index lag = 0;
+    for (uint32_t i = 0; i < sim_node_count(chaos->sim); i++) {
+        log_index held = log_memory_disk_last(sim_disk(chaos->sim, i));
+        if (held > 0 && committed > held && committed - held > lag) lag = committed - held;
+    }
+    return lag;
+}
+
 static void heal(struct chaos *chaos)
 {
     struct sim *sim = chaos->sim;
     sim_heal(sim);
     fault_heal(chaos, all_nodes(chaos));
-    if (!sim_settles(sim, settle_ns)) {
+    int64_t allowed_ns = settle_ns + (int64_t)greatest_lag(chaos) * catch_up_entry_ns;
+    if (!sim_settles(sim, allowed_ns)) {
         char standing[SIM_STANDING_MAX];
         sim_tell_standing(sim, standing);
         sim_fail(sim, "S14: the cluster did not settle within %d s of its healing: %s",
-                 (int)(settle_ns / SECONDS(1)), standing);
+                 (int)(allowed_ns / SECONDS(1)), standing);
     }
     await_mending(chaos);
     if (chaos_goes_on(chaos) && !sim_workers_are_level(sim, settle_ns))

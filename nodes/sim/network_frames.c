@@ -7,6 +7,8 @@
 #include <string.h>
 
 static const int64_t straggler_max_ns = MILLISECONDS(500);
+/* What something on the way held back comes, now and then, after its connection and its sender have gone. */
+static const uint32_t held_strays_permille = 250;
 
 static void flight_free(struct network_flight *flight)
 {
@@ -86,6 +88,7 @@ void network_release(struct network *network, uint32_t from, uint32_t to)
          flight = flight->next) {
         if (!flight->waits || flight->from != from || flight->to != to) continue;
         flight->waits = false;
+        if (chance_permille(&network->straggler, held_strays_permille)) flight->strays = true;
         set_off(flight, draw_latency(network));
     }
 }
