@@ -53,6 +53,103 @@ static void close_everything(void)
         (void)close(fd);
 }
 
+/* --- deeds against the shared memory ---------------------------------------------------------------------
+ */
+
+/* As actors/slice/slice_ring.c and runtime/os/process.c lay it out: a bell, the ring from the node, the ring
+ * to it; each ring begins with its three lines: written, taken and one that is not used. A slice has no
+ * business to know this. */
+enum {
+    BELL_SIZE = 64,
+    RING_DATA = 192,
+    RING_SIZE = RING_DATA + 4 * 1024 * 1024,
+    TAKEN_AT = 64,
+    NODES_BELL = 4
+};
+
+struct rings {
+    unsigned char *from_node;
+    unsigned char *to_node;
+};
+
+static struct rings find_rings(void)
+{
+    struct rings rings = { NULL, NULL };
+    char line[512];
+    unsigned long start;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    while (maps != NULL && fgets(line, sizeof line, maps) != NULL)
+        if (strstr(line, "memfd:aether") != NULL && sscanf(line, "%lx-", &start) == 1)
+            rings.from_node = (unsigned char *)start + BELL_SIZE; /* NOLINT(performance-no-int-to-ptr) */
+    if (maps != NULL) (void)fclose(maps);
+    if (rings.from_node != NULL) rings.to_node = rings.from_node + RING_SIZE;
+    return rings;
+}
+
+static void ring_node(void)
+{
+    unsigned long long one = 1;
+    ssize_t unused = write(NODES_BELL, &one, sizeof one);
+    (void)unused;
+}
+
+static void set_word(unsigned char *at, unsigned long long value)
+{
+    memcpy(at, &value, sizeof value);
+    ring_node();
+}
+
+/* Every byte of both rings, some times over; then it goes on as if nothing had happened. */
+static void write_noise(struct rings rings)
+{
+    unsigned long long state = 88172645463325252ULL;
+    for (int round = 0; round < 4; round++) {
+        for (size_t i = 0; i < 2UL * RING_SIZE; i++) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            rings.from_node[i] = (unsigned char)state;
+        }
+        ring_node();
+    }
+}
+
+/* The process itself says where it reads; this says otherwise, for ever. */
+static void *take_for_ever(void *context)
+{
+    volatile unsigned char *taken = (unsigned char *)context + TAKEN_AT;
+    for (;;)
+        taken[5] = 1; /* 2 to the 40th more than there ever was. */
+    return NULL;
+}
+
+/* Changes what the node is about to read, for ever. */
+static void *change_for_ever(void *context)
+{
+    volatile unsigned char *data = (unsigned char *)context + RING_DATA;
+    for (unsigned long turn = 0;; turn++)
+        data[turn % 256] ^= (unsigned char)(1U << turn % 8);
+    return NULL;
+}
+
+static void spoil_rings(const char *deed)
+{
+    struct rings rings = find_rings();
+    pthread_t thread;
+    if (rings.from_node == NULL) abort();
+    if (strcmp(deed, "ring-written") == 0) set_word(rings.to_node, 1ULL << 40);
+    if (strcmp(deed, "ring-back") == 0) set_word(rings.to_node, 0);
+    if (strcmp(deed, "ring-taken") == 0) (void)pthread_create(&thread, NULL, take_for_ever, rings.from_node);
+    if (strcmp(deed, "ring-noise") == 0) write_noise(rings);
+    if (strcmp(deed, "ring-race") == 0) (void)pthread_create(&thread, NULL, change_for_ever, rings.to_node);
+    if (strcmp(deed, "ring-length") == 0) {
+        unsigned long long written;
+        memcpy(&written, rings.to_node, sizeof written);
+        memset(rings.to_node + RING_DATA + written % (4 * 1024 * 1024), 0x7f, 8);
+        set_word(rings.to_node, written + 16);
+    }
+}
+
 /* --- deeds that are refused ----------------------------------------------------------------------------- */
 
 static int from_result(long result)
@@ -129,6 +226,7 @@ static void do_deed(const char *deed)
     if (strcmp(deed, "overflow") == 0) (void)overflow(NULL);
     if (strcmp(deed, "close-all") == 0) close_everything();
     if (strcmp(deed, "thread") == 0) (void)leave_thread();
+    if (strncmp(deed, "ring-", 5) == 0) spoil_rings(deed);
 }
 
 /* --- hooks ---------------------------------------------------------------------------------------------- */
@@ -187,6 +285,28 @@ static void reply_huge(const struct hostile *hostile, struct aether_call *call)
     hostile->host->reply(hostile->host, call, AETHER_OK, (struct aether_bytes){ text, (size_t)1 << 30 });
 }
 
+struct late {
+    const struct hostile *hostile;
+    struct aether_call *call;
+};
+
+static void reply_now(void *instance, void *context)
+{
+    (void)instance;
+    struct late *late = context;
+    answer(late->hostile, late->call, "\"late\"");
+    free(late);
+}
+
+static void reply_late(const struct hostile *hostile, struct aether_call *call)
+{
+    enum { SECONDS_LATE = 4 };
+    struct late *late = malloc(sizeof *late);
+    if (late == NULL) abort();
+    *late = (struct late){ hostile, call };
+    (void)hostile->host->after(hostile->host, SECONDS_LATE * 1000000000LL, reply_now, late);
+}
+
 static void handle(void *instance, struct aether_call *call, const struct aether_request *request)
 {
     struct hostile *hostile = instance;
@@ -205,9 +325,17 @@ static void handle(void *instance, struct aether_call *call, const struct aether
         answer(hostile, call, "2");
         return;
     }
+    if (strcmp(deed, "late") == 0) {
+        reply_late(hostile, call);
+        return;
+    }
     if (strcmp(deed, "never") == 0) return;
     int result = deed_refused(deed);
     if (result < 0) do_deed(deed);
+    /* An answer would put right what they have spoilt. */
+    static const char *const unanswered[] = { "ring-written", "ring-back", "ring-length" };
+    for (size_t i = 0; i < sizeof unanswered / sizeof unanswered[0]; i++)
+        if (strcmp(deed, unanswered[i]) == 0) return;
     snprintf(text, sizeof text, "%d", result < 0 ? 0 : result);
     answer(hostile, call, text);
 }

@@ -1,4 +1,5 @@
-/* Goal: hope lasts for some misses, then only every PATIENCE_TRIES-th occasion is tried; a success revives it. */
+/* Goal: hope lasts for some misses, then only every PATIENCE_TRIES-th occasion is tried; a success is
+ * enough to bring it back. */
 #include "actors/slice/patience.h"
 
 #include <setjmp.h>
