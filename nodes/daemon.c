@@ -245,6 +245,7 @@ static enum status start(struct daemon *daemon, struct error *error)
     enum status status = fill_adapters(daemon, error);
     if (status == STATUS_OK) status = fill_repositories(daemon, error);
     if (status != STATUS_OK) return status;
+    process_group_begin();
     struct pool_options pool = { .clock = &clock_os, .random = &random_os };
     pool.threads[POOL_GENERAL] = (uint32_t)config->limits_threads;
     daemon->scheduler = pool_create(&pool);

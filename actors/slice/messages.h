@@ -36,6 +36,7 @@ struct instance_load { /* KIND_INSTANCE_LOAD */
     char sha256[SHA256_TEXT_SIZE]; /* Lower-case hex: these bytes and no others. "" = whatever the checksum
                                       says. */
     bool inline_isolation;         /* In the node; else a process of its own. */
+    bool pinned;                   /* Inline: loaded although it can't be unloaded again. */
     bool exclusive;
     bool activate;         /* Single-step loading: goes on to ACTIVATE. */
     const char *config;    /* JSON object; never NULL. */

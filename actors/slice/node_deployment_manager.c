@@ -270,6 +270,7 @@ static struct message *load_message(struct node_deployment_manager *manager,
     load->key = instance->key;
     (void)text_copy(load->sha256, sizeof(load->sha256), instance->sha256);
     load->inline_isolation = slice->inline_isolation;
+    load->pinned = slice->pinned;
     load->exclusive = slice->exclusive;
     load->config = slice->config;
     load->cpu_millis = slice->cpu_millis;

@@ -38,8 +38,14 @@ enum slice_frame_type {  /* id        words                  number         payl
 };
 /* clang-format on */
 
-/* Of DONE after LOAD: which of the hooks that may be left out the slice has. */
-enum slice_hook { SLICE_HOOK_SNAPSHOT = 1, SLICE_HOOK_RESTORE = 2, SLICE_HOOK_CONFIG_CHANGED = 4 };
+/* Of DONE after LOAD: which of the hooks that may be left out the slice has; after PROBE: is there something
+ * about the object that keeps it mapped for ever? (Then the process that has tried it has lost nothing.) */
+enum slice_hook {
+    SLICE_HOOK_SNAPSHOT = 1,
+    SLICE_HOOK_RESTORE = 2,
+    SLICE_HOOK_CONFIG_CHANGED = 4,
+    SLICE_STAYS_MAPPED = 8
+};
 
 enum { SLICE_FRAME_WORDS = 3, SLICE_FRAME_WORD_MAX = 4096 };
 

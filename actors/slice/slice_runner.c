@@ -493,7 +493,14 @@ static void on_probe(struct slice_runner *runner, const struct slice_frame *fram
 {
     struct error error = { 0 };
     enum status status = map_library(runner, frame, &error);
-    emit_done(runner, frame->id, status, error.message);
+    if (status != STATUS_OK) {
+        emit_done(runner, frame->id, status, error.message);
+        return;
+    }
+    const struct library_port *libraries = runner->options->libraries;
+    runner->slice = NULL;
+    bool unmapped = libraries->close(libraries->context, &runner->library);
+    emit_done_with(runner, frame->id, STATUS_OK, "", unmapped ? 0 : (uint64_t)SLICE_STAYS_MAPPED);
 }
 
 static uint64_t hooks_of(const struct aether_slice *slice)

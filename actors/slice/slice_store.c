@@ -375,6 +375,21 @@ static void finish_probe(struct actor *self, struct slice_store *store, struct s
     stored_instance_forget(&store->stored, instance);
 }
 
+/* What can't be unmapped stays in the node until its end, and so does each of its versions. */
+static bool may_come_in(const struct stored_instance *instance, const struct slice_step_done *done)
+{
+    return instance->load.pinned || (done->hooks & SLICE_STAYS_MAPPED) == 0;
+}
+
+static void refuse_to_pin(struct actor *self, struct slice_store *store, struct stored_instance *instance)
+{
+    struct error error;
+    (void)error_set(&error, STATUS_INVALID,
+                    "it could not be unloaded again (aether slice check FILE says why); pinned: true in its "
+                    "blueprint accepts that, isolation: process avoids it");
+    fail(self, store, instance, &error);
+}
+
 static void on_probed(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct slice_store *store = state;
@@ -384,7 +399,8 @@ static void on_probed(struct actor *self, void *state, void *context, const stru
     instance->prober = (struct actor_id){ 0 };
     if (result->status != STATUS_OK) fail_probe(self, store, instance, result->error);
     else if (instance->only_probed) finish_probe(self, store, instance, result->message->body);
-    else load(self, store, instance);
+    else if (may_come_in(instance, result->message->body)) load(self, store, instance);
+    else refuse_to_pin(self, store, instance);
 }
 
 /* Foreign code enters the node only after a process that is thrown away has mapped and checked it. */

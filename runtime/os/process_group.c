@@ -17,7 +17,6 @@ struct slot {
 
 static struct {
     pthread_mutex_t mutex;
-    bool looked;
     struct cgroup_parent parent;
     struct slot slots[GROUPS_MAX]; /* Number n is slots[n - 1]. */
     uint64_t names;                /* Used so far. */
@@ -25,8 +24,6 @@ static struct {
 
 static void find_parent(void)
 {
-    if (groups.looked) return;
-    groups.looked = true;
     if (cgroup_find("", getpid(), &groups.parent, NULL) != STATUS_OK) groups.parent.version = CGROUP_NONE;
 }
 
@@ -52,13 +49,19 @@ static uint32_t enter(const struct process_limits *limits, int32_t pid)
     const struct cgroup_limits wanted = { .cpu_millis = limits->cpu_millis,
                                           .memory_bytes = limits->memory_bytes,
                                           .pids = PIDS_MAX };
-    find_parent();
     sweep();
     struct slot *slot = free_slot();
     if (slot == NULL || groups.parent.version == CGROUP_NONE) return 0;
     (void)snprintf(name, sizeof name, "slice-%llu", (unsigned long long)++groups.names);
     if (cgroup_confine(&groups.parent, name, &wanted, pid, &slot->group, NULL) != STATUS_OK) return 0;
     return (uint32_t)(slot - groups.slots) + 1;
+}
+
+void process_group_begin(void)
+{
+    (void)pthread_mutex_lock(&groups.mutex);
+    find_parent();
+    (void)pthread_mutex_unlock(&groups.mutex);
 }
 
 uint32_t process_group_enter(const struct process_limits *limits, int32_t pid, const char **out_limited_by)

@@ -310,6 +310,12 @@ static enum status read_exclusive(struct reader *reader, const char *path, const
     return read_boolean(reader, path, value, &slice->exclusive);
 }
 
+static enum status read_pinned(struct reader *reader, const char *path, const struct value *value, void *to)
+{
+    struct blueprint_slice *slice = to;
+    return read_boolean(reader, path, value, &slice->pinned);
+}
+
 static enum status read_config(struct reader *reader, const char *path, const struct value *value, void *to)
 {
     struct blueprint_slice *slice = to;
@@ -373,17 +379,12 @@ static enum status read_update(struct reader *reader, const char *path, const st
 /* --- one slice ---------------------------------------------------------------------------------------- */
 
 static const struct field slice_fields[] = {
-    { "artifact", read_artifact },
-    { "instances", read_instances },
-    { "isolation", read_isolation },
-    { "strategy", read_strategy },
-    { "constraints", read_constraints },
-    { "resources", read_resources },
-    { "depends", read_depends },
-    { "min-available", read_min_available },
-    { "exclusive", read_exclusive },
-    { "config", read_config },
-    { "update", read_update },
+    { "artifact", read_artifact },       { "instances", read_instances },
+    { "isolation", read_isolation },     { "strategy", read_strategy },
+    { "constraints", read_constraints }, { "resources", read_resources },
+    { "depends", read_depends },         { "min-available", read_min_available },
+    { "exclusive", read_exclusive },     { "pinned", read_pinned },
+    { "config", read_config },           { "update", read_update },
     { "sha256", read_sha256 }, /* A person may pin the bytes; what is resolved must then have this hash. */
 };
 
@@ -402,6 +403,9 @@ static enum status read_slice(struct reader *reader, const char *path, const str
                       slice->instances);
     if (slice->exclusive && slice->inline_isolation)
         return refuse(reader, path, "exclusive needs isolation: process");
+    if (slice->pinned && !slice->inline_isolation)
+        return refuse(reader, path,
+                      "pinned goes with isolation: inline (a process takes everything with it)");
     bool limited = slice->cpu_millis != 0 || slice->memory_bytes != 0;
     if (limited && slice->inline_isolation)
         return refuse(reader, path, "resources are enforced with isolation: process only");
@@ -636,6 +640,7 @@ static struct value *slice_value(const struct blueprint_slice *slice)
     write_resources(object, slice);
     if (slice->min_available != 0) value_set_integer(object, "min-available", slice->min_available);
     if (slice->exclusive) value_set_boolean(object, "exclusive", true);
+    if (slice->pinned) value_set_boolean(object, "pinned", true);
     struct value *config = NULL;
     enum status status = value_parse_json(slice->config, strlen(slice->config), &config, NULL);
     CHECK(status == STATUS_OK); /* It was dumped by read_config. */
@@ -696,5 +701,5 @@ bool blueprint_slice_runs_alike(const struct blueprint_slice *a, const struct bl
 {
     return strcmp(a->sha256, b->sha256) == 0 && strcmp(a->config, b->config) == 0 &&
            a->inline_isolation == b->inline_isolation && a->exclusive == b->exclusive &&
-           a->cpu_millis == b->cpu_millis && a->memory_bytes == b->memory_bytes;
+           a->pinned == b->pinned && a->cpu_millis == b->cpu_millis && a->memory_bytes == b->memory_bytes;
 }

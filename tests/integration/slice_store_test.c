@@ -49,6 +49,7 @@ static const char *object_of(const char *artifact)
         { "org.test:other-abi:1.0.0", "tests/slices/other_abi.so" },
         { "org.test:no-descriptor:1.0.0", "tests/slices/no_descriptor.so" },
         { "org.test:constructor:1.0.0", "tests/slices/constructor.so" },
+        { "org.test:stays:1.0.0", "tests/slices/stays.so" },
         { "org.test:text:1.0.0", "build.ninja" },
         { "org.example:pricing:1.0.0", "examples/pricing/pricing-1.0.0.so" },
         { "org.example:orders:1.0.0", "examples/orders/orders-1.0.0.so" },
@@ -154,6 +155,7 @@ static void world_destroy(struct world **world)
 struct how {
     bool inside;
     bool activate;
+    bool pinned;
     const char *config;
     int64_t timeout_ns;
 };
@@ -166,6 +168,7 @@ static struct message *load_message(const char *artifact, struct how how)
     load->key.instance = 1;
     load->inline_isolation = how.inside;
     load->activate = how.activate;
+    load->pinned = how.pinned;
     load->config = arena_strdup(&message->arena, how.config != NULL ? how.config : "{}");
     return message;
 }
@@ -322,6 +325,20 @@ static void whole_life(bool inside)
     assert_refused(step(world, ODD, KIND_INSTANCE_ACTIVATE), STATUS_NOT_FOUND, "");
     actor = activated(world, ODD, (struct how){ .inside = inside }); /* And anew. */
     assert_answer(invoke(world, actor, "hooks", "", SECONDS(10)), "create start ");
+    world_destroy(&world);
+}
+
+/* Into the node comes only what can leave it again, or what a person says may stay. */
+static void what_stays_mapped_is_refused_unless_pinned(void **unused)
+{
+    (void)unused;
+    static const char stays[] = "org.test:stays:1.0.0";
+    struct world *world = world_create();
+    assert_refused(load(world, stays, (struct how){ .inside = true }), STATUS_INVALID, "pinned: true");
+    assert_done(load(world, stays, (struct how){ .inside = true, .pinned = true }));
+    assert_done(step(world, stays, KIND_INSTANCE_UNLOAD));
+    assert_done(load(world, stays, (struct how){ .inside = false })); /* A process takes it along. */
+    assert_done(step(world, stays, KIND_INSTANCE_UNLOAD));
     world_destroy(&world);
 }
 
@@ -578,6 +595,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_life_in_its_own_process),
+        cmocka_unit_test(what_stays_mapped_is_refused_unless_pinned),
         cmocka_unit_test(a_whole_life_in_the_node),
         cmocka_unit_test(killed_by_hand),
         cmocka_unit_test(ends_by_its_own_hand),

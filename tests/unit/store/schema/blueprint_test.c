@@ -31,7 +31,8 @@ static const char full[] =
     "    update: {strategy: rolling, max-surge: 2, health-deadline: 30s, auto-rollback: false}\n"
     "  - artifact: org.example:tax:RELEASE\n"
     "    isolation: inline\n"
-    "    strategy: round-robin\n";
+    "    strategy: round-robin\n"
+    "    pinned: true\n";
 
 static enum status parse(struct arena *arena, const char *text, struct blueprint *out_blueprint,
                          struct error *error)
@@ -66,6 +67,8 @@ static void every_field_is_read(void **unused)
     assert_false(slice->auto_rollback);
     assert_int_equal(blueprint.slices[1].instances, 1);
     assert_true(blueprint.slices[1].inline_isolation);
+    assert_true(blueprint.slices[1].pinned);
+    assert_false(slice->pinned);
     assert_int_equal(blueprint.slices[1].strategy, BLUEPRINT_ROUND_ROBIN);
     arena_fini(&arena);
 }
@@ -176,6 +179,7 @@ static void bad_documents_are_refused(void **unused)
         { "slices:\n - artifact: a:b:1\n   resources: {disk: 1Gi}", "unknown field \"disk\"" },
         { "slices:\n - artifact: a:b:1\n   isolation: inline\n   resources: {cpu: 1}",
           "isolation: process only" },
+        { "slices:\n - artifact: a:b:1\n   pinned: true", "pinned goes with isolation: inline" },
         { "slices:\n - artifact: a:b:1\n   isolation: inline\n   exclusive: true",
           "exclusive needs isolation" },
         { "slices:\n - artifact: a:b:1\n   instances: 1\n   min-available: 2", "more than the 1 instances" },
