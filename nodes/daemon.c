@@ -354,7 +354,8 @@ int daemon_run(const struct config *config)
     struct lmdb_log_options log = { .directory = config->node_data,
                                     .random = &random_os,
                                     .map_bytes = (size_t)config->limits_map_bytes,
-                                    .reserve_bytes = LMDB_LOG_RESERVE_BYTES };
+                                    .reserve_bytes = LMDB_LOG_RESERVE_BYTES,
+                                    .segment_bytes = LMDB_LOG_SEGMENT_BYTES };
     failpoints_arm();
     enum status status = open_directory(config->node_data, &error);
     if (status == STATUS_OK) status = lmdb_log_open(&log, &daemon.log, &error);

@@ -20,7 +20,7 @@
 enum {
     LOG_COPY_KEY_MAX = 480,
     LOG_NOTE_MAX = 4096,         /* Of a receiver's note. */
-    LOG_COMPACT_STEP_MAX = 1024, /* Entries that one write deletes, whatever it was asked for. */
+    LOG_COMPACT_STEP_MAX = 2048, /* Entries that one write deletes, whatever it was asked for. */
     LOG_CLEAR_STEP_MAX = 4096,   /* Records likewise. */
     LOG_DOUBT_REASON_MAX = 160,
     LOG_KEEP_ENTRIES = 10000, /* D7: what compaction leaves, whichever is less; */
@@ -122,8 +122,8 @@ struct log_install {
     struct bytes *configuration;   /* configuration_pack's. Borrowed for the call. */
 };
 
-/* One durable step. All of it becomes durable in one transaction, or none (D3, D5: when hard changes, the
- * guard slot first). Order of effects: hard, install, truncation, entries, copy, chunk or clearing,
+/* One durable step. All of it becomes durable at once, or none (D3, D5: when hard changes, the guard slot
+ * first). Order of effects: hard, install, truncation, entries, copy, chunk or clearing,
  * compaction.
  */
 struct log_batch {
@@ -164,6 +164,11 @@ struct log_live {
     uint32_t generation;
     bool inactive_empty;
     struct log_receiving receiving;
+    /* What `write` made durable and `settle` has yet to bring to where it belongs. */
+    bool unsettled;
+    uint64_t unsettled_entries;
+    uint64_t unsettled_bytes;
+    bool preparing; /* `settle` has something to make ready, in small slices. */
 };
 
 /* F2. Low: 5 % or 64 MiB, of the disk or of the map: an alarm is raised, and only deletes are taken. Ample:
@@ -190,10 +195,15 @@ typedef enum status log_emit_copy(void *context, const struct log_copy_record *r
 
 struct log;
 struct log_ops {
-    /* Joins all batches into one transaction and makes it durable. An error means: nothing may leave, the
-     * process ends (F1). */
+    /* Joins all batches into one durable step. An error means: nothing may leave, the process ends (F1).
+     * Entries, hard states and truncations alone take the quickest way to the disk there is, and may leave
+     * work for `settle`; whatever else is written does that work too. */
     enum status (*write)(struct log *log, const struct log_batch *batches, uint32_t count,
                          struct error *error);
+    /* Never needed for what was acknowledged, but without it the next start has more to do, and a write
+     * may have to do it first: a whole transaction if live.unsettled, else one slice of what is
+     * live.preparing. Errors as of `write`. */
+    enum status (*settle)(struct log *log, struct error *error);
     /* Calls emit for entries from..to in order, at least one, stopping after max_bytes; emit borrows the
      * entry. NOT_FOUND, without a call: the log doesn't hold `from` (not yet, or compacted). */
     enum status (*read)(struct log *log, log_index from, log_index to, size_t max_bytes,

@@ -1,12 +1,14 @@
 /* log_writer: executes the leader's PERSIST batches in order, on a thread of its own that may block.
  * Learns  LOG_PERSIST and LOG_READ from the leader, LOG_COPY and LOG_COPY_READ from the state, LOG_RECEIVE
  * from the receiver of a snapshot; from the disk, how much room it has. Owns    what waits for the next
- * transaction. All that one turn brought goes into as few transactions as the bounds allow (group commit),
- * and is answered only after it is durable (C2, R5). Drops the log's start beside other writes, and clears
- * the inactive generation, both in steps (D7, N6). On a full disk it holds what it has and acknowledges
- * nothing until there is room (F2). Limits  GROUP_BYTES_MAX and GROUP_ENTRIES_MAX a transaction; BATCHES_MAX
- * batches held. The leader bounds how much it has under way (R1, R10), the state has one LOG_COPY at a time.
- * An error of the log ends the actor (F1). */
+ * write. All that came while one write was under way goes into as few writes as the bounds allow (group
+ * commit), and is answered only after it is durable (C2, R5). What nobody waits for is done after the answer,
+ * seldom and all at once (settle): the log brings its tables up to date, the state's copy goes along, the
+ * log's start is dropped and the inactive generation cleared, both in steps (D7, N6). So a put hardly ever
+ * finds the disk busy with anything but puts. On a full disk it holds what it has and acknowledges nothing
+ * until there is room (F2). Limits  GROUP_BYTES_MAX and GROUP_ENTRIES_MAX a write; BATCHES_MAX batches held;
+ * SETTLE_ENTRIES or settle_bytes or settle_age_ns unsettled. The leader bounds how much it has under way (R1,
+ * R10), the state has one LOG_COPY at a time. An error of the log ends the actor (F1). */
 #include "actors/consensus/log_writer.h"
 
 #include "actors/consensus/compaction.h"
@@ -18,11 +20,13 @@
 
 #include <string.h>
 
-enum { GROUP_ENTRIES_MAX = 1024, BATCHES_MAX = 1024 };
+enum { GROUP_ENTRIES_MAX = 1024, BATCHES_MAX = 1024, SETTLE_ENTRIES = 1024 };
 static const size_t group_bytes_max = (size_t)4 * 1024 * 1024;
 static const size_t page_bytes_max = (size_t)1024 * 1024; /* D6 */
-static const int64_t copy_idle_ns = MILLISECONDS(50);
-static const int64_t step_idle_ns = MILLISECONDS(20); /* Between steps when nothing else is written. */
+static const size_t settle_bytes = (size_t)1024 * 1024;
+static const int64_t settle_age_ns = MILLISECONDS(500); /* As long may something be unsettled. */
+static const int64_t step_idle_ns = MILLISECONDS(20);   /* Between steps when nothing else is written. */
+static const int64_t slice_idle_ns = MILLISECONDS(10);  /* Between slices of what the log prepares. */
 static const int64_t space_age_ns = SECONDS(1);
 
 struct log_writer {
@@ -32,8 +36,9 @@ struct log_writer {
     uint32_t batch_count;
     uint32_t entry_count;
     size_t bytes;
-    struct message *copy; /* A LOG_COPY that waits for a batch to travel with. */
-    struct timer_id copy_timer;
+    struct message *copy; /* A LOG_COPY that waits to be settled. */
+    bool settle_due;      /* The timer for it runs. */
+    struct timer_id settle_timer;
     struct actor_id leader; /* Who sent the last PERSIST. */
 
     struct message *clearing; /* A LOG_RECEIVE that is owed an answer once all is cleared. */
@@ -129,7 +134,7 @@ static void step_later(struct actor *self, struct log_writer *writer, int64_t de
     (void)actor_after(self, delay_ns, KIND_LOG_STEP, 0);
 }
 
-/* The next step of each travels with whatever is written. */
+/* The next step of each travels with whatever is settled. */
 static void add_step(struct log_writer *writer)
 {
     struct log_batch step = { .compact_to = compact_to(writer), .clear_inactive = writer->clearing != NULL };
@@ -163,7 +168,8 @@ static void after_steps(struct actor *self, struct log_writer *writer)
         answer_received(self, writer, writer->clearing);
         message_destroy(&writer->clearing);
     }
-    if (has_steps(writer)) step_later(self, writer, step_idle_ns);
+    bool alone = !writer->log->live.unsettled; /* Else it travels with that. */
+    if (writer->clearing != NULL || (alone && has_steps(writer))) step_later(self, writer, step_idle_ns);
 }
 
 /* --- one transaction ------------------------------------------------------------------------------------ */
@@ -180,14 +186,13 @@ static void put_copy(struct log_batch *batch, const struct kv_copy *copy)
     batch->copy_count = copy->count;
 }
 
-static void take_copy(struct actor *self, struct log_writer *writer)
+static void take_copy(struct log_writer *writer)
 {
     if (writer->copy == NULL || writer->batch_count == BATCHES_MAX) return;
     struct log_batch batch = { 0 };
     put_copy(&batch, writer->copy->body);
     add_batch(writer, &batch, writer->copy);
     writer->copy = NULL;
-    actor_cancel(self, &writer->copy_timer);
 }
 
 /* To whoever asked for one of the batches; one PERSISTED stands for all before it. */
@@ -209,17 +214,9 @@ static void answer(struct actor *self, struct log_writer *writer)
     actor_tell(self, writer->leader, &reply);
 }
 
-/* One transaction for all that waits. */
-static void commit(struct actor *self, struct log_writer *writer)
+/* All that waits, in one write. false: the actor has failed. */
+static bool write_all(struct actor *self, struct log_writer *writer)
 {
-    if (writer->batch_count == 0) return;
-    if (must_hold(self, writer)) {
-        MARK("log_writer.holds_on_a_full_disk");
-        step_later(self, writer, space_age_ns / 4);
-        return;
-    }
-    take_copy(self, writer);
-    add_step(writer);
     struct error error = { 0 };
     enum status status = writer->log->ops->write(writer->log, writer->batches, writer->batch_count, &error);
     if (status == STATUS_OK || PLANTED("log_writer.sync_error_is_ignored")) {
@@ -231,6 +228,77 @@ static void commit(struct actor *self, struct log_writer *writer)
     }
     drop_batches(writer);
     if (status == STATUS_OK) after_steps(self, writer);
+    return status == STATUS_OK;
+}
+
+static bool holds(struct actor *self, struct log_writer *writer)
+{
+    if (!must_hold(self, writer)) return false;
+    MARK("log_writer.holds_on_a_full_disk");
+    step_later(self, writer, space_age_ns / 4);
+    return true;
+}
+
+static void settle_later(struct actor *self, struct log_writer *writer)
+{
+    if (writer->settle_due) return;
+    writer->settle_due = true;
+    writer->settle_timer = actor_after(self, settle_age_ns, KIND_LOG_IDLE, 0);
+}
+
+/* What nobody waits for: the copy and the steps, and with them what the log has yet to settle. */
+static void add_leisurely(struct actor *self, struct log_writer *writer)
+{
+    take_copy(writer);
+    add_step(writer);
+    if (writer->settle_due) actor_cancel(self, &writer->settle_timer);
+    writer->settle_due = false;
+}
+
+/* false: the actor has failed. */
+static bool settle_log(struct actor *self, struct log_writer *writer)
+{
+    struct error error = { 0 };
+    if (writer->log->ops->settle(writer->log, &error) == STATUS_OK) return true;
+    fail(self, &error, "settle the log");
+    return false;
+}
+
+/* false: the actor has failed. */
+static bool settle(struct actor *self, struct log_writer *writer)
+{
+    if (holds(self, writer)) return true;
+    add_leisurely(self, writer);
+    if (writer->batch_count > 0) return write_all(self, writer);
+    return !writer->log->live.unsettled || settle_log(self, writer);
+}
+
+/* Neither entries nor term and vote: it takes a transaction of the tables anyway. */
+static bool is_thorough(const struct log_batch *batch)
+{
+    return batch->install != NULL || batch->chunk != NULL || batch->clear_inactive || batch->copy_damaged ||
+           batch->doubt != NULL;
+}
+
+static bool has_thorough(const struct log_writer *writer)
+{
+    for (uint32_t i = 0; i < writer->batch_count; i++) {
+        if (is_thorough(&writer->batches[i])) return true;
+    }
+    return false;
+}
+
+/* First what somebody waits for, then what has become due by its size. false: the actor has failed. */
+static bool commit(struct actor *self, struct log_writer *writer)
+{
+    const struct log_live *live = &writer->log->live;
+    if (writer->batch_count == 0 || holds(self, writer)) return true;
+    if (has_thorough(writer)) add_leisurely(self, writer);
+    if (!write_all(self, writer)) return false;
+    bool much = live->unsettled_entries >= SETTLE_ENTRIES || live->unsettled_bytes >= settle_bytes;
+    if (much) return settle(self, writer);
+    if (live->unsettled) settle_later(self, writer);
+    return true;
 }
 
 /* Room for one more batch, beside the copy and a step; false: the actor has failed. */
@@ -238,7 +306,7 @@ static bool make_room(struct actor *self, struct log_writer *writer, uint32_t en
 {
     bool fits = writer->batch_count + 2 < BATCHES_MAX && writer->bytes + bytes <= group_bytes_max &&
                 writer->entry_count + entry_count <= GROUP_ENTRIES_MAX;
-    if (!fits) commit(self, writer);
+    if (!fits && !commit(self, writer)) return false;
     if (writer->batch_count + 2 < BATCHES_MAX) return true;
     struct error error = { 0 };
     (void)error_set(&error, STATUS_OVERLOADED, "the disk is full, and more waits for it than can be held");
@@ -278,20 +346,19 @@ static void on_copy(struct actor *self, void *state, const struct message *messa
     struct log_writer *writer = state;
     if (writer->copy != NULL) { /* The state gave up waiting for the last one: both, in order. */
         if (!make_room(self, writer, 0, 0)) return;
-        take_copy(self, writer);
-        commit(self, writer);
+        take_copy(writer);
+        (void)commit(self, writer);
     }
     writer->copy = actor_keep(self);
-    actor_cancel(self, &writer->copy_timer);
-    writer->copy_timer = actor_after(self, copy_idle_ns, KIND_LOG_IDLE, 0);
+    settle_later(self, writer);
 }
 
 static void on_idle(struct actor *self, void *state, const struct message *message)
 {
     (void)message;
     struct log_writer *writer = state;
-    writer->copy_timer = (struct timer_id){ 0 };
-    take_copy(self, writer); /* turn_end writes it. */
+    writer->settle_due = false;
+    if (commit(self, writer)) (void)settle(self, writer);
 }
 
 static void on_receive(struct actor *self, void *state, const struct message *message)
@@ -303,13 +370,13 @@ static void on_receive(struct actor *self, void *state, const struct message *me
             actor_refuse(self, writer->clearing, STATUS_CANCELLED);
             message_destroy(&writer->clearing);
         }
-        commit(self, writer); /* What was received before is cleared too. */
+        (void)commit(self, writer); /* What was received before is cleared too. */
         writer->clearing = actor_keep(self);
         step_later(self, writer, 0);
         return;
     }
     if (receive->chunk == NULL) { /* Where do we stand? */
-        commit(self, writer);
+        (void)commit(self, writer);
         answer_received(self, writer, message);
         return;
     }
@@ -336,13 +403,24 @@ static void on_compact(struct actor *self, void *state, const struct message *me
     if (has_steps(writer)) step_later(self, writer, step_idle_ns);
 }
 
+/* A slice of what the log makes ready for itself. */
+static void prepare(struct actor *self, struct log_writer *writer)
+{
+    const struct log_live *live = &writer->log->live;
+    if (!live->preparing || live->unsettled || !settle_log(self, writer)) return;
+    if (live->preparing) step_later(self, writer, slice_idle_ns);
+}
+
 static void on_step(struct actor *self, void *state, const struct message *message)
 {
     (void)message;
     struct log_writer *writer = state;
     writer->step_due = false;
-    if (writer->batch_count == 0) add_step(writer);
-    else look_at_space(self, writer); /* turn_end tries again. */
+    if (writer->batch_count > 0) {
+        look_at_space(self, writer); /* turn_end tries again. */
+        return;
+    }
+    if (settle(self, writer)) prepare(self, writer);
 }
 
 /* Also without a change: who hears it may have begun only now, or its proposal may have been in vain. And
@@ -353,6 +431,7 @@ static void on_look(struct actor *self, void *state, const struct message *messa
     struct log_writer *writer = state;
     look_at_space(self, writer);
     tell_space(self, writer);
+    if (writer->log->live.preparing) step_later(self, writer, slice_idle_ns);
 }
 
 static void emit_entry(void *context, const struct raft_entry *entry)
@@ -364,7 +443,7 @@ static void on_read(struct actor *self, void *state, const struct message *messa
 {
     struct log_writer *writer = state;
     const struct log_read *read = message->body;
-    commit(self, writer); /* What was sent before is seen. */
+    (void)commit(self, writer); /* What was sent before is seen. */
     struct message *reply = messages_entries(read->tag, read->from);
     struct error error = { 0 };
     enum status status =
@@ -394,7 +473,7 @@ static void on_copy_read(struct actor *self, void *state, const struct message *
     struct log_copy_page *page = reply->body;
     struct error error = { 0 };
     page->cursor = read->cursor;
-    commit(self, writer); /* What was sent before is seen. */
+    (void)commit(self, writer); /* What was sent before is seen. */
     enum status status = writer->log->ops->read_copy(writer->log, read->generation, &page->cursor, bytes,
                                                      emit_record, reply, &error);
     if (status == STATUS_OK) {
@@ -409,7 +488,7 @@ static void on_copy_read(struct actor *self, void *state, const struct message *
 
 static void on_turn_end(struct actor *self, void *state)
 {
-    commit(self, state);
+    (void)commit(self, state);
 }
 
 static enum status on_init(struct actor *self, void *state, const void *options, struct error *error)
@@ -428,14 +507,14 @@ static enum status on_init(struct actor *self, void *state, const void *options,
     writer->log->ops->space(writer->log, &writer->space);
     writer->space_at_ns = actor_now_ns(self);
     (void)actor_every(self, space_age_ns, KIND_LOG_LOOK);
+    if (writer->log->live.preparing) step_later(self, writer, slice_idle_ns);
     return STATUS_OK;
 }
 
 static void on_stop(struct actor *self, void *state)
 {
     struct log_writer *writer = state;
-    take_copy(self, writer);
-    commit(self, writer);
+    if (commit(self, writer)) (void)settle(self, writer);
 }
 
 static void on_fini(void *state)

@@ -5,6 +5,7 @@
 #include "runtime/base/memory.h"
 #include "store/lmdb/lmdb_entry.h"
 #include "store/lmdb/lmdb_free_list.h"
+#include "store/lmdb/lmdb_journal.h"
 #include "store/lmdb/lmdb_meta.h"
 #include "store/lmdb/lmdb_read.h"
 #include "store/raft/configuration.h"
@@ -142,11 +143,10 @@ static bool same_replica(const struct log_identity *a, const struct log_identity
            (a->cluster_id == 0 || b->cluster_id == 0 || a->cluster_id == b->cluster_id);
 }
 
-/* T1. A crash may have come between guard and transaction: then the guard is newer. */
-static enum status check_guard(const struct lmdb_guard *guard, bool sole_voter, struct lmdb_check *check,
-                               struct error *error)
+/* T1. A crash may have come between guard and journal or transaction: then the guard is newer. */
+static enum status check_guard(const struct lmdb_guard *guard, const struct hard_state *stored,
+                               bool sole_voter, struct lmdb_check *check, struct error *error)
 {
-    const struct hard_state *stored = &check->system.hard;
     const struct hard_state *guarded = &guard->state.hard;
     if (guard->sequence != 0 && !same_replica(&guard->state.identity, &check->system.identity)) {
         return error_set(error, STATUS_CORRUPT, "the guard belongs to another replica");
@@ -173,6 +173,94 @@ static enum status read_guard(const char *store, struct lmdb_guard *out_guard, s
     enum status status = lmdb_guard_open(out_guard, path, false, error);
     if (status == STATUS_OK) lmdb_guard_close(out_guard);
     return status;
+}
+
+/* --- the journal ---------------------------------------------------------------------------------------- */
+
+/* What is in the journal only continues the tables, entry by entry (D1). */
+static enum status check_continues(const struct lmdb_pending *pending, struct log_position before,
+                                   struct error *error)
+{
+    for (uint32_t i = 0; i < pending->entry_count; i++) {
+        const struct raft_entry *entry = &pending->entries[i];
+        const struct bytes *payload = entry->payload;
+        uint64_t chain =
+            entry_chain(before.chain, entry->index, entry->term, entry->type,
+                        payload == NULL ? NULL : payload->data, payload == NULL ? 0 : payload->size);
+        if (entry->chain != chain || entry->term < before.term) {
+            return error_set(error, STATUS_CORRUPT,
+                             "entry %llu of the journal does not follow from the one before",
+                             (unsigned long long)entry->index);
+        }
+        before = (struct log_position){ entry->index, entry->term, entry->chain };
+    }
+    return STATUS_OK;
+}
+
+/* Where the tables' log will end once what is pending has cut it. */
+static enum status find_before(const struct lmdb_tables *tables, MDB_txn *txn, const struct lmdb_check *check,
+                               const struct lmdb_pending *pending, struct log_position *out_before,
+                               struct error *error)
+{
+    log_index index = lmdb_pending_settled_last(pending);
+    MDB_val key = { sizeof index, &index };
+    MDB_val value;
+    struct lmdb_entry_view view;
+    *out_before = index == check->last.index ? check->last : check->system.base;
+    if (index == out_before->index) return STATUS_OK;
+    int code = mdb_get(txn, tables->table[TABLE_LOG], &key, &value);
+    if (code != 0) return lmdb_tables_error(error, code, "find what the journal continues");
+    enum status status = lmdb_entry_unpack(index, value.mv_data, value.mv_size, &view, error);
+    *out_before = (struct log_position){ index, view.entry.term, view.entry.chain };
+    return status;
+}
+
+/* The configuration that counts once what is pending counts: out_newest stays if that has none. */
+static enum status check_newest(const struct lmdb_pending *pending, struct configuration *newest,
+                                struct error *error)
+{
+    for (uint32_t i = 0; i < pending->entry_count; i++) {
+        const struct raft_entry *entry = &pending->entries[i];
+        if (entry->type != ENTRY_CONFIGURATION) continue;
+        const struct bytes *payload = entry->payload;
+        enum status status =
+            payload == NULL ? STATUS_CORRUPT : configuration_unpack(payload->data, payload->size, newest);
+        if (status != STATUS_OK) {
+            return error_set(error, status, "configuration %llu does not parse",
+                             (unsigned long long)entry->index);
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status read_pending(const struct lmdb_check_options *options, const struct lmdb_check *check,
+                                struct lmdb_pending *pending, struct error *error)
+{
+    struct journal_scan scan;
+    const struct lmdb_system *system = &check->system;
+    struct journal_file file = { -1, system->journal, system->identity.replica_id, 0 };
+    lmdb_pending_begin(pending, check->last.index, 0);
+    if (system->journal == 0) return STATUS_OK;
+    enum status status = journal_file_open(options->store, false, &file, error);
+    if (status != STATUS_OK) return status;
+    status = lmdb_journal_examine(&file, system, check->last.index, pending, &scan, error);
+    journal_file_close(&file);
+    return status;
+}
+
+static enum status check_journal(const struct lmdb_tables *tables, MDB_txn *txn,
+                                 const struct lmdb_check_options *options, const struct lmdb_check *check,
+                                 struct lmdb_pending *pending, struct configuration *newest,
+                                 struct error *error)
+{
+    struct log_position before;
+    enum status status = read_pending(options, check, pending, error);
+    if (status == STATUS_OK && pending->has_hard && hard_newer(&check->system.hard, &pending->hard)) {
+        status = error_set(error, STATUS_CORRUPT, "the journal is of an earlier term than the tables");
+    }
+    if (status == STATUS_OK) status = find_before(tables, txn, check, pending, &before, error);
+    if (status == STATUS_OK) status = check_continues(pending, before, error);
+    return status == STATUS_OK ? check_newest(pending, newest, error) : status;
 }
 
 /* --- the copy ------------------------------------------------------------------------------------------- */
@@ -278,13 +366,32 @@ static enum status check_cluster(const struct lmdb_check_options *options, const
                      options->store, (unsigned long long)ours, (unsigned long long)options->member);
 }
 
+/* The journal, and whether the guard is as new as both. To be the sole voter, one has to be it in what the
+ * tables have and in what is pending. */
+static enum status check_terms(const struct lmdb_tables *tables, MDB_txn *txn,
+                               const struct lmdb_check_options *options, struct lmdb_check *check,
+                               struct configuration *newest, struct error *error)
+{
+    struct lmdb_pending pending;
+    struct lmdb_guard guard = { .fd = -1 };
+    replica_id self = check->system.identity.replica_id;
+    bool sole_voter = is_sole_voter(newest, self);
+    enum status status = check_journal(tables, txn, options, check, &pending, newest, error);
+    if (status == STATUS_OK) status = read_guard(options->store, &guard, error);
+    if (status == STATUS_OK) {
+        const struct hard_state *stored = pending.has_hard ? &pending.hard : &check->system.hard;
+        status = check_guard(&guard, stored, sole_voter && is_sole_voter(newest, self), check, error);
+    }
+    lmdb_pending_clear(&pending);
+    return status;
+}
+
 static enum status check_tables(struct lmdb_tables *tables, MDB_txn *txn,
                                 const struct lmdb_check_options *options, struct lmdb_check *check,
                                 const struct telling *telling, struct error *error)
 {
     struct walk walk;
     struct configuration newest = { .member_count = 0 };
-    struct lmdb_guard guard = { .fd = -1 };
     const struct lmdb_system *system = &check->system;
     enum status status = lmdb_tables_use(tables, txn, false, error);
     if (status == STATUS_OK) status = lmdb_tables_get_system(tables, txn, &check->system, error);
@@ -300,9 +407,9 @@ static enum status check_tables(struct lmdb_tables *tables, MDB_txn *txn,
     telling->say(telling->context, "the configurations");
     status = check_configurations(tables, txn, &walk, system->base.index, &check->configuration_index,
                                   &newest, error);
-    if (status == STATUS_OK) status = read_guard(options->store, &guard, error);
     if (status != STATUS_OK) return status;
-    status = check_guard(&guard, is_sole_voter(&newest, system->identity.replica_id), check, error);
+    telling->say(telling->context, "the journal");
+    status = check_terms(tables, txn, options, check, &newest, error);
     if (status != STATUS_OK) return status;
     telling->say(telling->context, "the state copy");
     return check_copy(tables, txn, check, error);

@@ -14,11 +14,11 @@ struct lmdb_check_options {
 };
 
 struct lmdb_check {
-    struct lmdb_system system; /* As stored. */
-    struct hard_state hard;    /* T1: the newer of `hard` and guard. */
-    bool guard_lost;           /* T1: by a sole voter, who may make it anew. */
-    struct log_position last;
-    log_index configuration_index; /* Of the newest configuration; 0: none. */
+    struct lmdb_system system;     /* As stored. */
+    struct hard_state hard;        /* T1: the newer of `hard` (the journal's, if it has one) and guard. */
+    bool guard_lost;               /* T1: by a sole voter, who may make it anew. */
+    struct log_position last;      /* Of the tables; the journal's entries are yet to be brought there. */
+    log_index configuration_index; /* Of their newest configuration; 0: none. */
     bool copy_damaged;             /* T6: the rest is sound. */
     struct error copy_error;       /* What is wrong with it. */
 };

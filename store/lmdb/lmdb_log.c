@@ -1,7 +1,7 @@
 /* lmdb_log: opens a directory, or doubts it, or makes it; then log, hard state, identity and state copy
- * change in one transaction a write. After any error of a write the log is dead: a failed sync is never tried
- * again (F1). Order of what becomes durable: guard, transaction (lmdb_step), `retired` (T3), `member` (I3).
- */
+ * change in one durable step a write: a batch of the journal, or a transaction. After any error of a write
+ * the log is dead: a failed sync is never tried again (F1). Order of what becomes durable: guard (D5), batch
+ * (lmdb_journal) or transaction (lmdb_step), `retired` (T3), `member` (I3). */
 #include "store/lmdb/lmdb_log.h"
 
 #include "runtime/base/check.h"
@@ -46,7 +46,7 @@ static char *join(const char *directory, const char *name)
 static enum status write_member(struct lmdb_log *lmdb, struct error *error)
 {
     uint64_t cluster_id = lmdb->system.identity.cluster_id;
-    if (lmdb->last == 0 || cluster_id == 0 || lmdb->member == cluster_id) return STATUS_OK;
+    if (lmdb->log.live.last == 0 || cluster_id == 0 || lmdb->member == cluster_id) return STATUS_OK;
     FAILPOINT("member.before");
     enum status status = lmdb_member_write(lmdb->directory, cluster_id, error);
     if (status == STATUS_OK) lmdb->member = cluster_id;
@@ -69,18 +69,41 @@ static enum status write_doubts(const struct lmdb_log *lmdb, const struct log_ba
     return status;
 }
 
+static enum status write_step(struct lmdb_log *lmdb, const struct log_batch *batches, uint32_t count,
+                              struct error *error)
+{
+    enum status status = lmdb_step_guard(lmdb, batches, count, error);
+    if (status != STATUS_OK) return status;
+    if (lmdb_journal_takes(lmdb, batches, count)) return lmdb_journal_write(lmdb, batches, count, error);
+    return lmdb_step_write(lmdb, batches, count, error);
+}
+
+/* F1 */
+static enum status die(struct lmdb_log *lmdb, enum status status, struct error *error)
+{
+    lmdb->dead = true;
+    lmdb_space_explain(lmdb, error);
+    return status;
+}
+
 static enum status lmdb_write(struct log *log, const struct log_batch *batches, uint32_t count,
                               struct error *error)
 {
     struct lmdb_log *lmdb = lmdb_log_of(log);
     if (lmdb->dead) return error_set(error, STATUS_IO, "the store has failed before");
-    enum status status = lmdb_step_write(lmdb, batches, count, error);
+    enum status status = write_step(lmdb, batches, count, error);
     if (status == STATUS_OK) status = write_doubts(lmdb, batches, count, error);
     if (status == STATUS_OK) status = write_member(lmdb, error);
-    if (status == STATUS_OK) return STATUS_OK;
-    lmdb->dead = true;
-    lmdb_space_explain(lmdb, error);
-    return status;
+    return status == STATUS_OK ? STATUS_OK : die(lmdb, status, error);
+}
+
+static enum status lmdb_settle(struct log *log, struct error *error)
+{
+    struct lmdb_log *lmdb = lmdb_log_of(log);
+    if (lmdb->dead) return error_set(error, STATUS_IO, "the store has failed before");
+    enum status status =
+        log->live.unsettled ? lmdb_step_write(lmdb, NULL, 0, error) : lmdb_journal_prepare(lmdb, error);
+    return status == STATUS_OK ? STATUS_OK : die(lmdb, status, error);
 }
 
 /* Asked once a second while there are writes: the time to let the map go, too. */
@@ -89,11 +112,14 @@ static void lmdb_space(struct log *log, struct log_space *out_space)
     struct lmdb_log *lmdb = lmdb_log_of(log);
     lmdb_space_look(lmdb, out_space);
     lmdb_map_let_go(&lmdb->map);
+    bool spare = !lmdb->dead && out_space->disk_free > out_space->disk_mark;
+    lmdb_journal_consider(lmdb, spare ? out_space->disk_free - out_space->disk_mark : 0);
 }
 
 static void lmdb_close(struct log *log)
 {
     struct lmdb_log *lmdb = lmdb_log_of(log);
+    lmdb_journal_close(&lmdb->journal, lmdb->store);
     lmdb_tables_close(&lmdb->tables);
     lmdb_guard_close(&lmdb->guard);
     if (lmdb->lock >= 0) (void)close(lmdb->lock); /* And the lock with it. */
@@ -104,6 +130,7 @@ static void lmdb_close(struct log *log)
 
 static const struct log_ops lmdb_ops = {
     .write = lmdb_write,
+    .settle = lmdb_settle,
     .read = lmdb_read_entries,
     .read_configurations = lmdb_read_configurations,
     .read_copy = lmdb_read_copy,
@@ -297,13 +324,24 @@ static void fill_boot(struct lmdb_log *lmdb, const struct lmdb_check *check)
     memcpy(boot->doubt_reason, system->doubt_reason, sizeof boot->doubt_reason);
 }
 
-static enum status load_store(struct lmdb_log *lmdb, size_t map_bytes, const struct lmdb_check *check,
+/* Before anything else is read: what the journal has beyond the tables is brought there. */
+static enum status replay(struct lmdb_log *lmdb, struct lmdb_check *check, struct error *error)
+{
+    bool replayed = false;
+    enum status status = lmdb_journal_open(lmdb, &replayed, error);
+    if (status != STATUS_OK || !replayed) return status;
+    return lmdb_read_end(lmdb, &check->last, &check->configuration_index, error);
+}
+
+static enum status load_store(struct lmdb_log *lmdb, size_t map_bytes, struct lmdb_check *check,
                               struct error *error)
 {
     enum status status = open_tables(lmdb, map_bytes, error);
     if (status != STATUS_OK) return status;
-    lmdb->system.hard = check->hard;
     lmdb->last = check->last.index;
+    status = replay(lmdb, check, error);
+    if (status != STATUS_OK) return status;
+    lmdb->system.hard = check->hard; /* T1: the guard's may be ahead of both. */
     status = mend(lmdb, check, error);
     if (status == STATUS_OK) status = lmdb_step_look(lmdb, error);
     if (status != STATUS_OK) return status;
@@ -320,14 +358,16 @@ static bool exists(const char *path)
     return lstat(path, &entry) == 0;
 }
 
-/* A folder that somebody made beforehand. Without one of its two files it is a damaged store. */
+/* A folder that somebody made beforehand. Without one of its files it is a damaged store. */
 static bool is_empty(const char *store)
 {
-    char *data = join(store, "data.mdb");
-    char *guard = join(store, "guard");
-    bool empty = !exists(data) && !exists(guard);
-    memory_free(data);
-    memory_free(guard);
+    static const char *const files[] = { "data.mdb", "guard", "journal" };
+    bool empty = true;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char *path = join(store, files[i]);
+        if (exists(path)) empty = false;
+        memory_free(path);
+    }
     return empty;
 }
 
@@ -371,6 +411,10 @@ enum status lmdb_log_open(const struct lmdb_log_options *options, struct log **o
     lmdb->reserve_bytes = options->reserve_bytes;
     lmdb->lock = -1;
     lmdb->guard.fd = -1;
+    lmdb->journal.file.fd = -1;
+    lmdb->journal.making.fd = -1;
+    lmdb->journal.segment_size = options->segment_bytes;
+    if (options->segment_bytes > 0) lmdb->journal.file.journal = random_u64(options->random) | 1; /* Not 0. */
     lmdb->log.ops = &lmdb_ops;
     enum status status = open_store(lmdb, options, story);
     if (status != STATUS_OK) {

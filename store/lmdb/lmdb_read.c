@@ -32,23 +32,53 @@ static enum status emit_entry(const struct emission *emission, log_index index, 
 }
 
 static enum status read_range(MDB_cursor *cursor, log_index from, log_index to, size_t max_bytes,
-                              const struct emission *emission, struct error *error)
+                              const struct emission *emission, size_t *bytes, struct error *error)
 {
     log_index index = from;
     MDB_val key = index_key(&index);
     MDB_val value;
-    size_t bytes = 0;
     int code = mdb_cursor_get(cursor, &key, &value, MDB_SET_KEY);
     if (code == MDB_NOTFOUND) {
         return error_set(error, STATUS_NOT_FOUND, "the log holds no entry %llu", (unsigned long long)from);
     }
     for (log_index at = from; code == 0 && at <= to; at++) {
-        enum status status = emit_entry(emission, at, &value, &bytes, error);
+        enum status status = emit_entry(emission, at, &value, bytes, error);
         if (status != STATUS_OK) return status;
-        if (bytes >= max_bytes) return STATUS_OK;
+        if (*bytes >= max_bytes) return STATUS_OK;
         code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT); /* Contiguous: the start checked it. */
     }
     return code == 0 || code == MDB_NOTFOUND ? STATUS_OK : lmdb_tables_error(error, code, "read the log");
+}
+
+/* NOT_FOUND: they begin later, or end before; also when `to` says that they hold nothing of it. */
+static enum status read_tables(struct lmdb_log *lmdb, log_index from, log_index to, size_t max_bytes,
+                               const struct emission *emission, size_t *bytes, struct error *error)
+{
+    MDB_txn *txn = NULL;
+    MDB_cursor *cursor = NULL;
+    if (from > to) {
+        return error_set(error, STATUS_NOT_FOUND, "the log holds no entry %llu", (unsigned long long)from);
+    }
+    enum status status = lmdb_tables_begin(&lmdb->tables, false, &txn, error);
+    if (status != STATUS_OK) return status;
+    int code = mdb_cursor_open(txn, lmdb->tables.table[TABLE_LOG], &cursor);
+    if (code == 0) status = read_range(cursor, from, to, max_bytes, emission, bytes, error);
+    else status = lmdb_tables_error(error, code, "read the log");
+    if (cursor != NULL) mdb_cursor_close(cursor);
+    lmdb_tables_abort(&txn);
+    return status;
+}
+
+static void emit_pending(const struct lmdb_pending *pending, log_index from, log_index to, size_t max_bytes,
+                         const struct emission *emission)
+{
+    size_t bytes = 0;
+    for (log_index index = from; index <= to && bytes < max_bytes; index++) {
+        const struct raft_entry *entry = lmdb_pending_entry(pending, index);
+        if (entry == NULL) return;
+        emission->emit(emission->context, entry);
+        bytes += entry->payload == NULL ? 0 : entry->payload->size;
+    }
 }
 
 enum status lmdb_read_entries(struct log *log, log_index from, log_index to, size_t max_bytes,
@@ -56,16 +86,17 @@ enum status lmdb_read_entries(struct log *log, log_index from, log_index to, siz
                               struct error *error)
 {
     struct lmdb_log *lmdb = lmdb_log_of(log);
+    const struct lmdb_pending *pending = &lmdb->journal.pending;
     struct emission emission = { emit, context };
-    MDB_txn *txn = NULL;
-    MDB_cursor *cursor = NULL;
-    enum status status = lmdb_tables_begin(&lmdb->tables, false, &txn, error);
-    if (status != STATUS_OK) return status;
-    int code = mdb_cursor_open(txn, lmdb->tables.table[TABLE_LOG], &cursor);
-    if (code == 0) status = read_range(cursor, from, to, max_bytes, &emission, error);
-    else status = lmdb_tables_error(error, code, "read the log");
-    if (cursor != NULL) mdb_cursor_close(cursor);
-    lmdb_tables_abort(&txn);
+    log_index settled = lmdb_pending_settled_last(pending);
+    size_t bytes = 0;
+    enum status status = STATUS_OK;
+    if (from <= settled || lmdb_pending_entry(pending, from) == NULL) {
+        status = read_tables(lmdb, from, to < settled ? to : settled, max_bytes, &emission, &bytes, error);
+    }
+    if (status == STATUS_OK && bytes < max_bytes) {
+        emit_pending(pending, from > settled ? from : settled + 1, to, max_bytes - bytes, &emission);
+    }
     return status;
 }
 
@@ -100,6 +131,51 @@ enum status lmdb_read_configurations(struct log *log,
     if (code == 0) status = read_configurations(cursor, &emission, error);
     else status = lmdb_tables_error(error, code, "read conf");
     if (cursor != NULL) mdb_cursor_close(cursor);
+    lmdb_tables_abort(&txn);
+    return status;
+}
+
+/* --- the end ---------------------------------------------------------------------------------------------
+ */
+
+/* MDB_NOTFOUND: the table is empty. */
+static int last_of(const struct lmdb_tables *tables, MDB_txn *txn, enum lmdb_table table,
+                   log_index *out_index, MDB_val *out_value)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val key;
+    int code = mdb_cursor_open(txn, tables->table[table], &cursor);
+    if (code != 0) return code;
+    code = mdb_cursor_get(cursor, &key, out_value, MDB_LAST);
+    if (code == 0) code = lmdb_entry_index(&key, out_index);
+    mdb_cursor_close(cursor);
+    return code;
+}
+
+static enum status find_end(const struct lmdb_log *lmdb, MDB_txn *txn, struct log_position *out_last,
+                            log_index *out_configuration_index, struct error *error)
+{
+    MDB_val value;
+    log_index index = 0;
+    *out_configuration_index = 0;
+    *out_last = lmdb->system.base;
+    int code = last_of(&lmdb->tables, txn, TABLE_CONFIGURATION, out_configuration_index, &value);
+    if (code == 0 || code == MDB_NOTFOUND) code = last_of(&lmdb->tables, txn, TABLE_LOG, &index, &value);
+    if (code == MDB_NOTFOUND) return STATUS_OK;
+    if (code != 0) return lmdb_tables_error(error, code, "find the end of the log");
+    struct lmdb_entry_view view;
+    enum status status = lmdb_entry_unpack(index, value.mv_data, value.mv_size, &view, error);
+    if (status == STATUS_OK) *out_last = (struct log_position){ index, view.entry.term, view.entry.chain };
+    return status;
+}
+
+enum status lmdb_read_end(struct lmdb_log *lmdb, struct log_position *out_last,
+                          log_index *out_configuration_index, struct error *error)
+{
+    MDB_txn *txn = NULL;
+    enum status status = lmdb_tables_begin(&lmdb->tables, false, &txn, error);
+    if (status != STATUS_OK) return status;
+    status = find_end(lmdb, txn, out_last, out_configuration_index, error);
     lmdb_tables_abort(&txn);
     return status;
 }

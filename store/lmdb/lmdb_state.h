@@ -1,9 +1,10 @@
-/* lmdb_state: what the parts of the LMDB log (lmdb_log, lmdb_step, lmdb_read, lmdb_space) share. Private to
- * them. */
+/* lmdb_state: what the parts of the LMDB log (lmdb_log, lmdb_step, lmdb_journal, lmdb_read, lmdb_space)
+ * share. Private to them. */
 #ifndef AETHER_STORE_LMDB_LMDB_STATE_H
 #define AETHER_STORE_LMDB_LMDB_STATE_H
 
 #include "store/lmdb/lmdb_guard.h"
+#include "store/lmdb/lmdb_journal.h"
 #include "store/lmdb/lmdb_map.h"
 #include "store/lmdb/lmdb_tables.h"
 
@@ -16,7 +17,8 @@ struct lmdb_log {
     struct lmdb_tables tables;
     struct lmdb_map map;
     struct lmdb_system system; /* As committed last. */
-    log_index last;
+    log_index last;            /* Of the tables; lmdb_pending_last is the log's. */
+    struct lmdb_journal journal;
     uint64_t member;        /* What the file says; 0: there is none. */
     uint64_t reserve_bytes; /* F2; 0: no reserve is kept. */
     bool reserved;          /* The file is there. */

@@ -1,7 +1,8 @@
 /* lmdb_step: see the header. What a write changes is staged in struct lmdb_step and taken over once it is
- * durable. Order of what becomes durable: guard (when term or vote change, D5), then the transaction. */
+ * durable. */
 #include "store/lmdb/lmdb_step.h"
 
+#include "runtime/base/check.h"
 #include "runtime/base/failpoint.h"
 #include "store/lmdb/lmdb_copy.h"
 #include "store/lmdb/lmdb_entries.h"
@@ -51,6 +52,7 @@ static enum status look(struct lmdb_step *step, struct log_live *live)
     live->applied = step->system.applied;
     live->generation = step->system.generation;
     live->receiving = step->system.receiving;
+    live->preparing = step->lmdb->log.live.preparing;
     return lmdb_copy_is_empty(step, &live->inactive_empty);
 }
 
@@ -59,6 +61,8 @@ static enum status finish(struct lmdb_step *step)
 {
     struct lmdb_log *lmdb = step->lmdb;
     struct log_live live = { .entry_bytes = 0 };
+    step->system.journal_sequence = lmdb->journal.end.sequence;
+    step->system.journal_at = lmdb->journal.end.at;
     enum status status = lmdb_tables_put_hard(&lmdb->tables, step->txn, &step->system.hard, step->error);
     if (status == STATUS_OK && step->receiving_changed) {
         status = lmdb_tables_put_receiving(&lmdb->tables, step->txn, &step->system.receiving, step->error);
@@ -72,6 +76,7 @@ static enum status finish(struct lmdb_step *step)
     lmdb->system = step->system;
     lmdb->last = step->last;
     lmdb->log.live = live;
+    lmdb_journal_settled(lmdb);
     return STATUS_OK;
 }
 
@@ -87,8 +92,8 @@ static bool hard_equal(const struct hard_state *a, const struct hard_state *b)
 }
 
 /* D5. The last change counts: nothing leaves between the batches of one write. */
-static enum status write_guard(struct lmdb_log *lmdb, const struct log_batch *batches, uint32_t count,
-                               struct error *error)
+enum status lmdb_step_guard(struct lmdb_log *lmdb, const struct log_batch *batches, uint32_t count,
+                            struct error *error)
 {
     struct lmdb_guard_state state = { lmdb->system.identity, lmdb->guard.state.hard };
     for (uint32_t i = 0; i < count; i++) {
@@ -121,15 +126,19 @@ enum status lmdb_step_write(struct lmdb_log *lmdb, const struct log_batch *batch
                             struct error *error)
 {
     struct lmdb_step step;
-    enum status status = write_guard(lmdb, batches, count, error);
-    if (status == STATUS_OK) status = begin(&step, lmdb, error);
+    struct log_batch pending = lmdb_pending_batch(&lmdb->journal.pending);
+    bool settles = !lmdb_pending_is_empty(&lmdb->journal.pending);
+    enum status status = begin(&step, lmdb, error);
     if (status != STATUS_OK) return status;
+    if (settles) status = write_batch(&step, &pending);
     for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
         status = write_batch(&step, &batches[i]);
     }
     pass_failpoint(batches, count, false);
+    if (settles) FAILPOINT("settle.before");
     if (status == STATUS_OK) status = finish(&step);
     lmdb_tables_abort(&step.txn);
+    if (settles) FAILPOINT("settle.committed");
     pass_failpoint(batches, count, true);
     return status;
 }
@@ -137,6 +146,7 @@ enum status lmdb_step_write(struct lmdb_log *lmdb, const struct log_batch *batch
 enum status lmdb_step_drop_copy(struct lmdb_log *lmdb, struct error *error)
 {
     struct lmdb_step step;
+    CHECK(lmdb_pending_is_empty(&lmdb->journal.pending)); /* Replayed. */
     enum status status = begin(&step, lmdb, error);
     if (status != STATUS_OK) return status;
     status = lmdb_copy_drop(&step);

@@ -15,8 +15,11 @@ struct lmdb_step {
     struct error *error;
 };
 
-/* Guard first (when term or vote change), then the transaction; on OK `lmdb` says what is durable now. After
- * anything else it is as before, and must not be written again (F1). */
+/* D5: the guard's slot, durable, when these batches change term or vote. Before anything else of them. */
+MUST_CHECK enum status lmdb_step_guard(struct lmdb_log *lmdb, const struct log_batch *batches, uint32_t count,
+                                       struct error *error);
+/* One transaction: all that is pending in the journal, then these batches. On OK `lmdb` says what is durable
+ * now. After anything else it is as before, and must not be written again (F1). */
 MUST_CHECK enum status lmdb_step_write(struct lmdb_log *lmdb, const struct log_batch *batches, uint32_t count,
                                        struct error *error);
 /* T6, at open: throws the damaged copy away, so that the log is replayed or a snapshot installed. */

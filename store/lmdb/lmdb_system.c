@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { FORMAT = 2, CRC_SIZE = 4 };
+enum { FORMAT = 3, FORMAT_WITHOUT_JOURNAL = 2, CRC_SIZE = 4 };
 
 enum log_copy_state lmdb_system_copy_state(const struct lmdb_system *system)
 {
@@ -72,6 +72,9 @@ void lmdb_system_pack(const struct lmdb_system *system, uint8_t data[LMDB_SYSTEM
     pack_u64(&writer, system->retired_id);
     pack_bytes(&writer, system->doubt_reason, sizeof system->doubt_reason);
     pack_u64(&writer, system->transaction);
+    pack_u64(&writer, system->journal);
+    pack_u64(&writer, system->journal_sequence);
+    pack_u64(&writer, system->journal_at);
     CHECK(writer.left == 0);
     seal(data, LMDB_SYSTEM_SIZE);
 }
@@ -89,7 +92,8 @@ enum status lmdb_system_unpack(const void *data, size_t size, struct lmdb_system
     enum status status = unseal(data, size, "sys", &reader, error);
     if (status != STATUS_OK) return status;
     uint32_t format = unpack_u32(&reader);
-    if (format != FORMAT) return error_set(error, STATUS_VERSION_MISMATCH, "the store has format %u", format);
+    if (format != FORMAT && format != FORMAT_WITHOUT_JOURNAL)
+        return error_set(error, STATUS_VERSION_MISMATCH, "the store has format %u", format);
     out_system->identity.cluster_id = unpack_u64(&reader);
     out_system->identity.replica_id = unpack_u64(&reader);
     out_system->base = unpack_position(&reader);
@@ -103,6 +107,9 @@ enum status lmdb_system_unpack(const void *data, size_t size, struct lmdb_system
     unpack_array(&reader, out_system->doubt_reason, sizeof out_system->doubt_reason);
     out_system->doubt_reason[sizeof out_system->doubt_reason - 1] = '\0';
     out_system->transaction = unpack_u64(&reader);
+    out_system->journal = format == FORMAT ? unpack_u64(&reader) : 0;
+    out_system->journal_sequence = format == FORMAT ? unpack_u64(&reader) : 0;
+    out_system->journal_at = format == FORMAT ? unpack_u64(&reader) : 0;
     if (out_system->generation >= LMDB_GENERATIONS) {
         return error_set(error, STATUS_CORRUPT, "sys names generation %u", out_system->generation);
     }

@@ -191,6 +191,23 @@ static void refresh(struct log_memory *memory)
     live->receiving = disk->receiving;
 }
 
+/* As with a journal: entries alone leave something to be settled, whatever else is written settles it. Here
+ * that changes nothing but when the log writer thinks it is time to write the copy. */
+static void count_unsettled(struct log_live *live, const struct log_batch *batches, uint32_t count)
+{
+    bool settles = false;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct log_batch *batch = &batches[i];
+        live->unsettled_entries += batch->entry_count;
+        live->unsettled = live->unsettled || batch->hard != NULL || batch->entry_count > 0;
+        settles = settles || batch->has_copy || batch->chunk != NULL || batch->install != NULL ||
+                  batch->clear_inactive || batch->compact_to != 0;
+    }
+    if (!settles) return;
+    live->unsettled = false;
+    live->unsettled_entries = 0;
+}
+
 /* What a crash leaves where planted bugs cut one transaction in two (D3, N2). */
 static void write_half(struct log_memory_disk *disk, const struct log_batch *batch)
 {
@@ -239,9 +256,18 @@ static enum status memory_write(struct log *log, const struct log_batch *batches
     disk->writes++;
     write_until(disk, fault, batches, count);
     refresh(memory);
+    count_unsettled(&memory->log.live, batches, count);
     if (fault == LOG_MEMORY_NO_FAULT) return STATUS_OK;
     memory->dead = true;
     return error_set(error, STATUS_IO, "the disk failed, as planned");
+}
+
+static enum status memory_settle(struct log *log, struct error *error)
+{
+    if (memory_of(log)->dead) return error_set(error, STATUS_IO, "the disk has failed before");
+    log->live.unsettled = false;
+    log->live.unsettled_entries = 0;
+    return STATUS_OK;
 }
 
 /* --- reading -------------------------------------------------------------------------------------------- */
@@ -335,6 +361,7 @@ static void memory_close(struct log *log)
 
 static const struct log_ops memory_ops = {
     .write = memory_write,
+    .settle = memory_settle,
     .read = memory_read,
     .read_configurations = memory_read_configurations,
     .read_copy = memory_read_copy,

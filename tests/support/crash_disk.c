@@ -97,6 +97,7 @@ enum loss { LOSE_ALL, LOSE_NONE, LOSE_SOME, KEEP_FIRST, KEEP_ONE, LOSE_ONE, LOSS
 struct drawing {
     struct crash_image *image;
     enum loss loss;
+    size_t sector;
     uint64_t seed;
     uint32_t chosen; /* Of KEEP_FIRST, KEEP_ONE, LOSE_ONE. */
 };
@@ -132,7 +133,7 @@ static void put_pending(struct drawing *drawing, const struct crash_event *event
     size_t done = 0;
     while (done < event->size) {
         uint64_t at = event->offset + done;
-        size_t piece = CRASH_SECTOR - (size_t)(at % CRASH_SECTOR);
+        size_t piece = drawing->sector - (size_t)(at % drawing->sector);
         if (piece > event->size - done) piece = event->size - done;
         if (is_kept(drawing)) put(drawing->image, event->file, at, event->data + done, piece);
         done += piece;
@@ -173,9 +174,12 @@ struct crash_image crash_disk_image(const struct crash_disk *disk, uint32_t poin
     bool during = seed % 2 == 0;
     bool *durable = find_durable(disk, point, during);
     uint32_t pending = count_pending(disk, point, durable);
-    struct drawing drawing = { &image, (enum loss)((seed >> 8) % LOSS_COUNT), seed, 0 };
+    struct drawing drawing = { &image, (enum loss)((seed >> 8) % LOSS_COUNT), CRASH_SECTOR, seed, 0 };
+    if ((seed >> 40) % 3 == 0) drawing.sector = CRASH_SECTOR_LARGE;
+    pending = pending * CRASH_SECTOR / (uint32_t)drawing.sector;
     if (pending > 0) drawing.chosen = (uint32_t)((seed >> 16) % pending);
     for (uint32_t file = 0; file < CRASH_FILES; file++) {
+        if (disk->first[file] == NULL) continue;
         image.data[file] = copy_of(disk->first[file], disk->first_size[file]);
         image.size[file] = disk->first_size[file];
     }

@@ -36,6 +36,17 @@ const struct random log_fixture_random = { .fill = fill_random };
 
 /* --- its life ------------------------------------------------------------------------------------------- */
 
+static enum status make_journal(struct log *log, struct error *error)
+{
+    struct log_space space;
+    enum status status = STATUS_OK;
+    log->ops->space(log, &space);
+    while (log->live.preparing && status == STATUS_OK) {
+        status = log->ops->settle(log, error);
+    }
+    return status;
+}
+
 enum status log_fixture_try_open(struct log_fixture *fixture, struct error *error)
 {
     if (fixture->disk != NULL) {
@@ -43,8 +54,10 @@ enum status log_fixture_try_open(struct log_fixture *fixture, struct error *erro
     }
     struct lmdb_log_options options = { .directory = fixture->directory,
                                         .random = &log_fixture_random,
-                                        .map_bytes = (size_t)64 * 1024 * 1024 };
-    return lmdb_log_open(&options, &fixture->log, error);
+                                        .map_bytes = (size_t)64 * 1024 * 1024,
+                                        .segment_bytes = fixture->journal ? LOG_FIXTURE_SEGMENT_BYTES : 0 };
+    enum status status = lmdb_log_open(&options, &fixture->log, error);
+    return status == STATUS_OK && fixture->journal ? make_journal(fixture->log, error) : status;
 }
 
 void log_fixture_open(struct log_fixture *fixture)
@@ -75,15 +88,26 @@ int log_fixture_memory(void **state)
     return 0;
 }
 
-int log_fixture_lmdb(void **state)
+static int set_up_lmdb(void **state, bool journal)
 {
     struct log_fixture *fixture = memory_zalloc(sizeof *fixture);
+    fixture->journal = journal;
     (void)snprintf(fixture->directory, sizeof fixture->directory, "%s/aether_log_XXXXXX",
                    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(fixture->directory));
     log_fixture_open(fixture);
     *state = fixture;
     return 0;
+}
+
+int log_fixture_lmdb(void **state)
+{
+    return set_up_lmdb(state, false);
+}
+
+int log_fixture_journal(void **state)
+{
+    return set_up_lmdb(state, true);
 }
 
 static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)

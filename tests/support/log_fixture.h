@@ -8,7 +8,8 @@
 #include "store/memory/log_memory.h"
 #include "store/record.h"
 
-#define LOG_FIXTURE_COPY_MAX 64
+#define LOG_FIXTURE_COPY_MAX      64
+#define LOG_FIXTURE_SEGMENT_BYTES ((size_t)64 * 1024)
 
 /* Another state than the log's own: what a snapshot brings. */
 struct log_fixture_state {
@@ -25,6 +26,7 @@ struct log_fixture_state {
 struct log_fixture {
     struct log_memory_disk *disk; /* NULL: on LMDB. */
     char directory[64];
+    bool journal; /* On LMDB: with one in front, made by the first open. */
     struct log *log;
     uint64_t chain; /* Of the last entry made. */
     struct log_fixture_state state;
@@ -36,6 +38,7 @@ extern const struct random log_fixture_random;
 /* For cmocka: a fixture with its log open; LMDB's lies in memory where there is such a place. */
 int log_fixture_memory(void **state);
 int log_fixture_lmdb(void **state);
+int log_fixture_journal(void **state); /* LMDB, with a journal of LOG_FIXTURE_SEGMENT_BYTES a segment. */
 int log_fixture_free(void **state);
 
 enum status log_fixture_try_open(struct log_fixture *fixture, struct error *error);

@@ -1,9 +1,11 @@
-/* Goal: whatever part of the last writes reaches the disk before the power goes, the real LMDB file and guard
- * open again with every acknowledged batch, and as exactly one of the states that were written (K3, K5, S16;
- * FLT9, consensus.md 14.3). No such image is doubted: a power cut is no damage. Method: the writes and syncs
- * of seeded runs are recorded on their way to the kernel (this program stands in for libc's pwrite and
- * fdatasync, for LMDB too), and images are drawn from them: what was synced, and any subset of the 512-byte
- * sectors of the rest. Each is opened by our own open path. AETHER_IMAGES says how many. */
+/* Goal: whatever part of the last writes reaches the disk before the power goes, the real LMDB file, journal
+ * and guard open again with every acknowledged batch, and as exactly one of the states that were written (K3,
+ * K5, S16; FLT9, consensus.md 14.3). No such image is doubted: a power cut is no damage. And a write or sync
+ * that fails ends the log, once and for all (F1, FLT13). Method: the writes and syncs of seeded runs are
+ * recorded on their way to the kernel (this program stands in for libc's pwrite and fdatasync, for LMDB too),
+ * and images are drawn from them: what was synced, and any subset of the sectors of the rest (of 512 bytes,
+ * or of 4 KiB), of all files alike. Each is opened by our own open path; one run in four has no journal.
+ * AETHER_IMAGES says how many. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +19,7 @@
 #include "tests/support/log_fixture.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +28,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { STEPS = 40, IMAGES_PER_RUN = 250, WRITE_AFTER_EACH = 10 };
+enum { STEPS = 60, IMAGES_PER_RUN = 250, WRITE_AFTER_EACH = 10 };
 #ifdef __SANITIZE_ADDRESS__
 enum { IMAGES_DEFAULT = 200 }; /* Each open forks, which is dear in a process with ASan's shadow. */
 #else
@@ -34,10 +37,12 @@ enum { IMAGES_DEFAULT = 5000 };
 
 /* --- standing in for libc ------------------------------------------------------------------------------- */
 
-static const char *const names[CRASH_FILES] = { "store/data.mdb", "store/guard" };
+static const char *const names[CRASH_FILES] = { "store/data.mdb", "store/guard", "store/journal" };
 static struct crash_disk *recording; /* NULL: nobody listens. */
 static ino_t recorded[CRASH_FILES];
-static bool disk_lies; /* Its syncs do nothing. */
+static bool disk_lies;         /* Its syncs do nothing. */
+static int write_to_fail = -1; /* The recorded file of which the next write or sync fails. */
+static uint32_t failed_calls;
 
 static bool is_recorded(int fd, uint32_t *out_file)
 {
@@ -58,6 +63,16 @@ static void note_write(int fd, const void *data, size_t size, off_t offset)
     crash_disk_write(recording, file, (uint64_t)offset, data, size, through);
 }
 
+/* EIO, or what a disk without room says. */
+static bool fails(int fd)
+{
+    uint32_t file;
+    if (write_to_fail < 0 || !is_recorded(fd, &file) || file != (uint32_t)write_to_fail) return false;
+    failed_calls++;
+    errno = EIO;
+    return true;
+}
+
 /* POSIX has dlsym give functions as objects; ISO C wants them carried over like this. */
 #define REAL(name, ...)                                                                                      \
     static ssize_t (*real)(__VA_ARGS__);                                                                     \
@@ -66,6 +81,7 @@ static void note_write(int fd, const void *data, size_t size, off_t offset)
 ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
 {
     REAL("pwrite", int, const void *, size_t, off_t);
+    if (fails(fd)) return -1;
     note_write(fd, data, size, offset);
     return real(fd, data, size, offset);
 }
@@ -85,6 +101,7 @@ int fdatasync(int fd)
 {
     REAL("fdatasync", int);
     uint32_t file;
+    if (fails(fd)) return -1;
     if (is_recorded(fd, &file) && !disk_lies) crash_disk_sync(recording, file);
     return (int)real(fd);
 }
@@ -233,12 +250,25 @@ static void add_install(struct run *run, struct log_batch *batch)
     fixture->state.change_count = 0;
 }
 
+/* What was written comes to where it belongs; nothing else changes. */
+static void settle(struct run *run)
+{
+    struct error error;
+    struct log *log = run->fixture->log;
+    if (log->live.unsettled) assert_int_equal(log->ops->settle(log, &error), STATUS_OK);
+    note_state(run);
+}
+
 static void take_step(struct run *run)
 {
     const struct log_live *live = &run->fixture->log->live;
     struct log_batch batch = { .truncate_from = 0 };
     log_index from = live->last + 1;
-    uint64_t kind = draw(run, 8);
+    uint64_t kind = draw(run, 14);
+    if (kind == 7) {
+        settle(run);
+        return;
+    }
     if (draw(run, 3) == 0) {
         run->hard = (struct hard_state){ run->hard.term + 1, draw(run, 2) };
         batch.hard = &run->hard;
@@ -249,7 +279,7 @@ static void take_step(struct run *run)
     if (kind == 4 || kind == 5) add_chunk(run, &batch);
     if (kind == 6) batch.compact_to = live->applied.index;
     struct raft_entry *entries = NULL;
-    if (batch.install == NULL && draw(run, 3) > 0) entries = add_entries(run, &batch, from);
+    if (batch.install == NULL && (kind > 7 || draw(run, 3) > 0)) entries = add_entries(run, &batch, from);
     log_fixture_write_ok(run->fixture, &batch);
     for (uint32_t i = 0; i < batch.entry_count; i++) {
         bytes_unref(&entries[i].payload);
@@ -281,7 +311,9 @@ static struct crash_disk *record(struct run *run)
     run->hard = (struct hard_state){ 1, 0 };
     log_fixture_write_ok(run->fixture, &(struct log_batch){ .hard = &run->hard });
     for (uint32_t i = 0; i < CRASH_FILES; i++) {
-        read_whole(log_fixture_path(run->fixture, names[i]), disk, i);
+        const char *path = log_fixture_path(run->fixture, names[i]);
+        if (access(path, F_OK) == 0) read_whole(path, disk, i);
+        else recorded[i] = 0;
     }
     note_state(run);
     recording = disk;
@@ -376,7 +408,7 @@ static void open_image(struct run *run, const struct crash_disk *disk, uint32_t 
 {
     struct crash_image image = crash_disk_image(disk, point, seed);
     for (uint32_t i = 0; i < CRASH_FILES; i++) {
-        put_file(run->fixture, names[i], image.data[i], image.size[i]);
+        if (image.data[i] != NULL) put_file(run->fixture, names[i], image.data[i], image.size[i]);
     }
     log_fixture_open(run->fixture);
     bool good = judge(run, image.steps);
@@ -394,7 +426,7 @@ static void open_image(struct run *run, const struct crash_disk *disk, uint32_t 
 static void try_run(uint64_t seed, uint32_t images, struct tally *tally)
 {
     void *fixture = NULL;
-    (void)log_fixture_lmdb(&fixture);
+    (void)(seed % 4 == 0 ? log_fixture_lmdb(&fixture) : log_fixture_journal(&fixture));
     struct run *run = memory_zalloc(sizeof *run);
     run->fixture = fixture;
     run->seed = seed;
@@ -441,9 +473,66 @@ static void a_disk_that_lies_is_found_out(void **state) /* The check bites. */
     assert_true(tally.wrong > 20);
 }
 
+/* --- calls that fail ------------------------------------------------------------------------------------ */
+
+static void listen_to(struct log_fixture *fixture, struct crash_disk *disk)
+{
+    for (uint32_t i = 0; i < CRASH_FILES; i++) {
+        read_whole(log_fixture_path(fixture, names[i]), disk, i);
+    }
+    recording = disk;
+}
+
+/* The first call that fails is the last one that is made: a sync that is tried again may say OK and have lost
+ * what it was for. */
+static void fail_once(struct log_fixture *fixture, int file, const struct log_batch *batch)
+{
+    struct error error;
+    struct crash_disk *disk = crash_disk_create();
+    listen_to(fixture, disk);
+    write_to_fail = file;
+    failed_calls = 0;
+    assert_int_equal(log_fixture_write(fixture, batch, &error), STATUS_IO);
+    assert_int_equal(failed_calls, 1);
+    write_to_fail = -1;
+    uint32_t points = crash_disk_points(disk);
+    assert_int_equal(log_fixture_write(fixture, batch, &error), STATUS_IO); /* For ever. */
+    assert_int_equal(fixture->log->ops->settle(fixture->log, &error), STATUS_IO);
+    assert_int_equal(crash_disk_points(disk), points); /* And nothing was tried. */
+    recording = NULL;
+    crash_disk_destroy(&disk);
+}
+
+static void a_failed_write_is_the_last_one(void **state) /* F1, FLT13, mutant 53 */
+{
+    (void)state;
+    for (int file = 0; file < CRASH_FILES; file++) {
+        void *context = NULL;
+        (void)log_fixture_journal(&context);
+        struct log_fixture *fixture = context;
+        struct hard_state hard = { 1, 2 };
+        struct hard_state later = { 2, 3 };
+        log_fixture_write_ok(fixture, &(struct log_batch){ .hard = &hard });
+        log_fixture_append(fixture, 1, 5, 1);
+        uint64_t chain = fixture->chain;
+        struct raft_entry entry = log_fixture_entry(fixture, 6, 2, ENTRY_COMMAND, "never acknowledged");
+        struct log_batch batch = { .hard = &later, .entries = &entry, .entry_count = 1 };
+        if (file == 0) batch.copy_damaged = true; /* That takes a transaction. */
+        fail_once(fixture, file, &batch);
+        bytes_unref(&entry.payload);
+        log_fixture_reopen(fixture); /* What the process's restart finds. */
+        assert_string_equal(fixture->log->boot.doubt_reason, "");
+        assert_int_equal(fixture->log->boot.last.index, 5);
+        assert_int_equal(fixture->log->boot.last.chain, chain);
+        assert_int_equal(fixture->log->boot.hard.term, file == 1 ? 1 : 2); /* D5: the guard goes first. */
+        (void)log_fixture_free(&context);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_failed_write_is_the_last_one),
         cmocka_unit_test(every_image_opens_with_what_was_acknowledged),
         cmocka_unit_test(a_disk_that_lies_is_found_out),
     };

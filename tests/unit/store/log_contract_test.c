@@ -657,29 +657,30 @@ static void a_full_disk_fails_and_takes_again_what_was_freed(void **state) /* F2
 int main(int argc, char **argv)
 {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
-#define MEMORY(name) cmocka_unit_test_setup_teardown(name, log_fixture_memory, log_fixture_free)
-#define LMDB(name)   cmocka_unit_test_setup_teardown(name, log_fixture_lmdb, log_fixture_free)
-#define BOTH(name)   MEMORY(name), LMDB(name)
+#define MEMORY(name)  cmocka_unit_test_setup_teardown(name, log_fixture_memory, log_fixture_free)
+#define LMDB(name)    cmocka_unit_test_setup_teardown(name, log_fixture_lmdb, log_fixture_free)
+#define JOURNAL(name) cmocka_unit_test_setup_teardown(name, log_fixture_journal, log_fixture_free)
+#define EACH(name)    MEMORY(name), LMDB(name), JOURNAL(name)
     const struct CMUnitTest tests[] = {
-        BOTH(an_empty_log_has_a_replica_id_for_good),
-        BOTH(entries_are_there_after_a_reopen),
-        BOTH(reads_are_bounded_but_give_at_least_one),
-        BOTH(truncation_goes_before_the_append),
-        BOTH(the_newest_configuration_is_found),
-        BOTH(term_and_vote_change_as_one),
-        BOTH(batches_are_joined_in_order),
-        BOTH(the_copy_is_kept_with_its_position),
-        BOTH(a_copy_that_does_not_continue_is_dropped),
-        BOTH(the_prefix_goes_up_to_the_durable_copy),
-        BOTH(all_of_a_log_may_be_compacted),
-        BOTH(compaction_takes_bounded_steps),
-        BOTH(a_snapshot_comes_in_steps_that_survive),
-        BOTH(the_flip_is_one_step),
-        BOTH(the_log_goes_on_after_a_flip),
-        BOTH(a_snapshot_may_keep_the_log),
-        BOTH(a_snapshot_begins_in_an_empty_generation),
-        BOTH(a_lost_replica_is_retired_at_the_next_open),
-        BOTH(a_copy_marked_damaged_takes_a_snapshot),
+        EACH(an_empty_log_has_a_replica_id_for_good),
+        EACH(entries_are_there_after_a_reopen),
+        EACH(reads_are_bounded_but_give_at_least_one),
+        EACH(truncation_goes_before_the_append),
+        EACH(the_newest_configuration_is_found),
+        EACH(term_and_vote_change_as_one),
+        EACH(batches_are_joined_in_order),
+        EACH(the_copy_is_kept_with_its_position),
+        EACH(a_copy_that_does_not_continue_is_dropped),
+        EACH(the_prefix_goes_up_to_the_durable_copy),
+        EACH(all_of_a_log_may_be_compacted),
+        EACH(compaction_takes_bounded_steps),
+        EACH(a_snapshot_comes_in_steps_that_survive),
+        EACH(the_flip_is_one_step),
+        EACH(the_log_goes_on_after_a_flip),
+        EACH(a_snapshot_may_keep_the_log),
+        EACH(a_snapshot_begins_in_an_empty_generation),
+        EACH(a_lost_replica_is_retired_at_the_next_open),
+        EACH(a_copy_marked_damaged_takes_a_snapshot),
         MEMORY(a_fault_leaves_what_it_says),
         MEMORY(damage_of_log_or_guard_is_doubt),
         MEMORY(damage_of_the_copy_keeps_the_id),

@@ -1,0 +1,239 @@
+/* lmdb_journal: see the header. */
+#include "store/lmdb/lmdb_journal.h"
+
+#include "runtime/base/check.h"
+#include "runtime/base/failpoint.h"
+#include "runtime/base/mark.h"
+#include "runtime/base/memory.h"
+#include "store/lmdb/lmdb_state.h"
+#include "store/lmdb/lmdb_step.h"
+
+#include <string.h>
+
+/* More than that in one write is no small thing anyway: the tables take it. */
+static const size_t batch_bytes_max = (size_t)1024 * 1024;
+static const size_t buffer_bytes_kept = (size_t)64 * 1024;
+
+/* --- a start -------------------------------------------------------------------------------------------- */
+
+static log_index floor_of(const struct lmdb_system *system)
+{
+    return system->committed > system->base.index ? system->committed : system->base.index;
+}
+
+enum status lmdb_journal_examine(const struct journal_file *file, const struct lmdb_system *system,
+                                 log_index tables_last, struct lmdb_pending *pending,
+                                 struct journal_scan *out_scan, struct error *error)
+{
+    uint8_t *segments = NULL;
+    struct journal_point tables = { system->journal_sequence, system->journal_at };
+    lmdb_pending_begin(pending, tables_last, floor_of(system));
+    enum status status = journal_file_read(file, &segments, error);
+    if (status != STATUS_OK) return status;
+    struct journal_image image = { segments, file->segment_size, file->journal };
+    status = journal_scan(&image, &tables, pending, out_scan, error);
+    memory_free(segments);
+    if (status != STATUS_OK) lmdb_pending_clear(pending);
+    return status;
+}
+
+/* What was found is durable before the tables rely on it: who wrote it may not have come to that. */
+static enum status replay(struct lmdb_log *lmdb, bool *out_replayed, struct error *error)
+{
+    struct lmdb_journal *journal = &lmdb->journal;
+    struct journal_scan scan;
+    enum status status = journal_file_sync(&journal->file, error);
+    if (status == STATUS_OK) {
+        status =
+            lmdb_journal_examine(&journal->file, &lmdb->system, lmdb->last, &journal->pending, &scan, error);
+    }
+    if (status != STATUS_OK) return status;
+    if (scan.torn) MARK("lmdb.journal_torn_at_open");
+    journal->end = (struct journal_point){ scan.newest, scan.end.at };
+    journal->settled = lmdb->system.journal_sequence;
+    *out_replayed = scan.newest != journal->settled;
+    if (!*out_replayed) return STATUS_OK;
+    MARK("lmdb.journal_replayed");
+    FAILPOINT("replay.before");
+    status = lmdb_step_write(lmdb, NULL, 0, error);
+    FAILPOINT("replay.committed");
+    return status;
+}
+
+enum status lmdb_journal_open(struct lmdb_log *lmdb, bool *out_replayed, struct error *error)
+{
+    struct lmdb_journal *journal = &lmdb->journal;
+    *out_replayed = false;
+    lmdb_pending_begin(&journal->pending, lmdb->last, floor_of(&lmdb->system));
+    if (lmdb->system.journal == 0) return STATUS_OK;
+    journal->file = (struct journal_file){ -1, lmdb->system.journal, lmdb->system.identity.replica_id, 0 };
+    enum status status = journal_file_open(lmdb->store, true, &journal->file, error);
+    return status == STATUS_OK ? replay(lmdb, out_replayed, error) : status;
+}
+
+void lmdb_journal_close(struct lmdb_journal *journal, const char *store)
+{
+    journal_file_give_up(store, &journal->making);
+    journal_file_close(&journal->file);
+    lmdb_pending_clear(&journal->pending);
+    memory_free(journal->buffer);
+    journal->buffer = NULL;
+}
+
+/* --- writing -------------------------------------------------------------------------------------------- */
+
+static size_t segment_of(const struct lmdb_journal *journal, uint64_t at)
+{
+    return (size_t)(at / journal->file.segment_size);
+}
+
+/* Where a batch of that size goes: on, or to the start of the other segment. */
+static uint64_t place_for(const struct lmdb_journal *journal, size_t size)
+{
+    size_t segment = segment_of(journal, journal->end.at);
+    uint64_t left = (segment + 1) * journal->file.segment_size - journal->end.at;
+    if (size <= left) return journal->end.at;
+    return (segment + 1) % JOURNAL_SEGMENTS * journal->file.segment_size;
+}
+
+static bool begins_segment(const struct lmdb_journal *journal, uint64_t at)
+{
+    return at % journal->file.segment_size == 0;
+}
+
+bool lmdb_journal_takes(const struct lmdb_log *lmdb, const struct log_batch *batches, uint32_t count)
+{
+    const struct lmdb_journal *journal = &lmdb->journal;
+    if (journal->file.fd < 0) return false;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t cluster_id = batches[i].cluster_id;
+        bool joins = cluster_id != 0 && cluster_id != lmdb->system.identity.cluster_id;
+        if (joins || !journal_batch_fits(&batches[i])) return false;
+    }
+    size_t size = journal_batch_disk_size(journal_batch_stream_size(batches, count));
+    if (size > batch_bytes_max || size > journal->file.segment_size) return false;
+    uint64_t at = place_for(journal, size);
+    if (size == 0 || !begins_segment(journal, at)) return true;
+    return journal->segment_last[segment_of(journal, at)] <= journal->settled;
+}
+
+static void make_buffer(struct lmdb_journal *journal, size_t size)
+{
+    if (journal->buffer_size >= size) return;
+    memory_free(journal->buffer);
+    journal->buffer_size = size < buffer_bytes_kept ? buffer_bytes_kept : size;
+    journal->buffer = journal_file_buffer(journal->buffer_size);
+}
+
+static void clean_buffer(struct lmdb_journal *journal, size_t used)
+{
+    memset(journal->buffer, 0, used);
+    if (journal->buffer_size <= buffer_bytes_kept) return;
+    memory_free(journal->buffer);
+    journal->buffer = NULL;
+    journal->buffer_size = 0;
+}
+
+/* The leader sends nothing that does not continue the log: what a stranger's bytes answer CORRUPT for, this
+ * would be a bug for. */
+static void keep(struct lmdb_pending *pending, const struct log_batch *batch)
+{
+    enum status status = STATUS_OK;
+    if (batch->hard != NULL) status = lmdb_pending_set_hard(pending, batch->hard, NULL);
+    CHECK(status == STATUS_OK);
+    if (batch->truncate_from != 0) status = lmdb_pending_truncate(pending, batch->truncate_from, NULL);
+    CHECK(status == STATUS_OK); /* R3 */
+    for (uint32_t i = 0; i < batch->entry_count; i++) {
+        status = lmdb_pending_append(pending, &batch->entries[i], NULL);
+        CHECK(status == STATUS_OK);
+    }
+}
+
+static void refresh_live(struct lmdb_log *lmdb, size_t bytes)
+{
+    const struct lmdb_pending *pending = &lmdb->journal.pending;
+    struct log_live *live = &lmdb->log.live;
+    live->last = lmdb_pending_last(pending);
+    live->entry_bytes += bytes;
+    live->unsettled_entries = pending->entry_count;
+    live->unsettled_bytes = pending->bytes;
+    live->unsettled = !lmdb_pending_is_empty(pending);
+}
+
+static enum status append(struct lmdb_journal *journal, const struct log_batch *batches, uint32_t count,
+                          size_t size, struct error *error)
+{
+    uint64_t at = place_for(journal, size);
+    uint64_t sequence = journal->end.sequence + 1;
+    if (begins_segment(journal, at)) FAILPOINT("journal.switch");
+    make_buffer(journal, size);
+    journal_batch_pack(journal->file.journal, sequence, batches, count, journal->buffer);
+    FAILPOINT("journal.before");
+    enum status status = journal_file_write(&journal->file, at, journal->buffer, size, error);
+    FAILPOINT("journal.written");
+    clean_buffer(journal, size);
+    if (status != STATUS_OK) return status;
+    journal->segment_last[segment_of(journal, at)] = sequence;
+    uint64_t whole = JOURNAL_SEGMENTS * (uint64_t)journal->file.segment_size;
+    journal->end = (struct journal_point){ sequence, (at + size) % whole };
+    return STATUS_OK;
+}
+
+enum status lmdb_journal_write(struct lmdb_log *lmdb, const struct log_batch *batches, uint32_t count,
+                               struct error *error)
+{
+    struct lmdb_journal *journal = &lmdb->journal;
+    size_t size = journal_batch_disk_size(journal_batch_stream_size(batches, count));
+    enum status status = size == 0 ? STATUS_OK : append(journal, batches, count, size, error);
+    if (status != STATUS_OK) return status;
+    for (uint32_t i = 0; i < count; i++) {
+        keep(&journal->pending, &batches[i]);
+    }
+    refresh_live(lmdb, size);
+    return STATUS_OK;
+}
+
+void lmdb_journal_settled(struct lmdb_log *lmdb)
+{
+    struct lmdb_journal *journal = &lmdb->journal;
+    lmdb_pending_clear(&journal->pending);
+    lmdb_pending_begin(&journal->pending, lmdb->last, floor_of(&lmdb->system));
+    journal->settled = journal->end.sequence;
+}
+
+/* --- making one ----------------------------------------------------------------------------------------- */
+
+void lmdb_journal_consider(struct lmdb_log *lmdb, uint64_t spare_bytes)
+{
+    struct lmdb_journal *journal = &lmdb->journal;
+    bool wanted = journal->segment_size > 0 && journal->file.fd < 0 && journal->making.fd < 0;
+    if (!wanted || spare_bytes < 2 * JOURNAL_SEGMENTS * journal->segment_size) return;
+    struct journal_file *file = &journal->file;
+    file->segment_size = journal->segment_size;
+    file->replica = lmdb->system.identity.replica_id;
+    /* Failing is fine: it is tried again at the next look. */
+    lmdb->log.live.preparing = journal_file_make(lmdb->store, file, &journal->making, NULL) == STATUS_OK;
+}
+
+/* From now on writes go there. One that has its name and is not in `sys` is nobody's: it is made again. */
+static enum status begin_using(struct lmdb_log *lmdb, struct error *error)
+{
+    struct lmdb_journal *journal = &lmdb->journal;
+    enum status status = journal_file_open(lmdb->store, true, &journal->file, error);
+    if (status != STATUS_OK) return status;
+    journal->end = (struct journal_point){ 0, 0 };
+    lmdb->system.journal = journal->file.journal;
+    status = lmdb_step_write(lmdb, NULL, 0, error);
+    FAILPOINT("journal.known");
+    return status;
+}
+
+enum status lmdb_journal_prepare(struct lmdb_log *lmdb, struct error *error)
+{
+    struct lmdb_journal *journal = &lmdb->journal;
+    bool done = false;
+    if (journal->making.fd < 0) return STATUS_OK;
+    enum status status = journal_file_make_more(lmdb->store, &journal->file, &journal->making, &done, NULL);
+    lmdb->log.live.preparing = status == STATUS_OK && !done;
+    return done && status == STATUS_OK ? begin_using(lmdb, error) : STATUS_OK;
+}
