@@ -20,13 +20,14 @@
 
 #include <string.h>
 
-enum { GROUP_ENTRIES_MAX = 1024, BATCHES_MAX = 1024, SETTLE_ENTRIES = 1024 };
+enum { GROUP_ENTRIES_MAX = 1024, BATCHES_MAX = 1024, SETTLE_ENTRIES = 4096 };
 static const size_t group_bytes_max = (size_t)4 * 1024 * 1024;
 static const size_t page_bytes_max = (size_t)1024 * 1024; /* D6 */
-static const size_t settle_bytes = (size_t)1024 * 1024;
-static const int64_t settle_age_ns = MILLISECONDS(500); /* As long may something be unsettled. */
-static const int64_t step_idle_ns = MILLISECONDS(20);   /* Between steps when nothing else is written. */
-static const int64_t slice_idle_ns = MILLISECONDS(10);  /* Between slices of what the log prepares. */
+static const size_t settle_bytes = (size_t)4 * 1024 * 1024;
+static const int64_t settle_idle_ns = MILLISECONDS(500); /* Without a write: the time to settle. */
+static const int64_t settle_age_ns = SECONDS(4);         /* As long may something be unsettled. */
+static const int64_t step_idle_ns = MILLISECONDS(20);    /* Between steps when nothing else is written. */
+static const int64_t slice_idle_ns = MILLISECONDS(10);   /* Between slices of what the log prepares. */
 static const int64_t space_age_ns = SECONDS(1);
 
 struct log_writer {
@@ -37,7 +38,9 @@ struct log_writer {
     uint32_t entry_count;
     size_t bytes;
     struct message *copy; /* A LOG_COPY that waits to be settled. */
-    bool settle_due;      /* The timer for it runs. */
+    bool settle_due;      /* The timer for it runs; */
+    bool written;         /* since it was set, there was a write, */
+    int64_t unsettled_ns; /* and since then there is something to settle. */
     struct timer_id settle_timer;
     struct actor_id leader; /* Who sent the last PERSIST. */
 
@@ -243,7 +246,19 @@ static void settle_later(struct actor *self, struct log_writer *writer)
 {
     if (writer->settle_due) return;
     writer->settle_due = true;
-    writer->settle_timer = actor_after(self, settle_age_ns, KIND_LOG_IDLE, 0);
+    writer->written = false;
+    writer->unsettled_ns = actor_now_ns(self);
+    writer->settle_timer = actor_after(self, settle_idle_ns, KIND_LOG_IDLE, 0);
+}
+
+/* Its transaction makes the disk slow for everybody on it, and for longer the more often it comes: not while
+ * others write, if that can wait. */
+static bool waits_for_quiet(struct actor *self, struct log_writer *writer)
+{
+    if (!writer->written || actor_now_ns(self) - writer->unsettled_ns >= settle_age_ns) return false;
+    writer->written = false;
+    writer->settle_timer = actor_after(self, settle_idle_ns, KIND_LOG_IDLE, 0);
+    return true;
 }
 
 /* What nobody waits for: the copy and the steps, and with them what the log has yet to settle. */
@@ -294,6 +309,7 @@ static bool commit(struct actor *self, struct log_writer *writer)
     const struct log_live *live = &writer->log->live;
     if (writer->batch_count == 0 || holds(self, writer)) return true;
     if (has_thorough(writer)) add_leisurely(self, writer);
+    writer->written = true;
     if (!write_all(self, writer)) return false;
     bool much = live->unsettled_entries >= SETTLE_ENTRIES || live->unsettled_bytes >= settle_bytes;
     if (much) return settle(self, writer);
@@ -357,6 +373,7 @@ static void on_idle(struct actor *self, void *state, const struct message *messa
 {
     (void)message;
     struct log_writer *writer = state;
+    if (waits_for_quiet(self, writer)) return; /* turn_end writes what this turn brought. */
     writer->settle_due = false;
     if (commit(self, writer)) (void)settle(self, writer);
 }

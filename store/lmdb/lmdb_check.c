@@ -367,7 +367,7 @@ static enum status check_cluster(const struct lmdb_check_options *options, const
 }
 
 /* The journal, and whether the guard is as new as both. To be the sole voter, one has to be it in what the
- * tables have and in what is pending. */
+ * tables have, if anything, and in what is pending. */
 static enum status check_terms(const struct lmdb_tables *tables, MDB_txn *txn,
                                const struct lmdb_check_options *options, struct lmdb_check *check,
                                struct configuration *newest, struct error *error)
@@ -375,7 +375,7 @@ static enum status check_terms(const struct lmdb_tables *tables, MDB_txn *txn,
     struct lmdb_pending pending;
     struct lmdb_guard guard = { .fd = -1 };
     replica_id self = check->system.identity.replica_id;
-    bool sole_voter = is_sole_voter(newest, self);
+    bool sole_voter = check->configuration_index == 0 || is_sole_voter(newest, self);
     enum status status = check_journal(tables, txn, options, check, &pending, newest, error);
     if (status == STATUS_OK) status = read_guard(options->store, &guard, error);
     if (status == STATUS_OK) {

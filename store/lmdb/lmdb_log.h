@@ -11,7 +11,7 @@
 #include "runtime/port/random.h"
 #include "store/log.h"
 
-enum { LMDB_LOG_RESERVE_BYTES = 32 * 1024 * 1024, LMDB_LOG_SEGMENT_BYTES = 8 * 1024 * 1024 };
+enum { LMDB_LOG_RESERVE_BYTES = 32 * 1024 * 1024, LMDB_LOG_SEGMENT_BYTES = 16 * 1024 * 1024 };
 
 struct lmdb_log_options {
     const char *directory;       /* DATA; made if only its last part is missing. */

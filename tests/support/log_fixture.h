@@ -9,7 +9,7 @@
 #include "store/record.h"
 
 #define LOG_FIXTURE_COPY_MAX      64
-#define LOG_FIXTURE_SEGMENT_BYTES ((size_t)64 * 1024)
+#define LOG_FIXTURE_SEGMENT_BYTES ((size_t)64 * 1024) /* Small: it is changed often. */
 
 /* Another state than the log's own: what a snapshot brings. */
 struct log_fixture_state {

@@ -46,32 +46,38 @@ static void write_file(const char *path, const uint8_t *data, size_t size)
 }
 
 /* What is there of a store, to put it back after an experiment. */
+enum { BACKED_UP = 3 };
+static const char *const backed_up[BACKED_UP] = { "store/data.mdb", "store/guard", "store/journal" };
+enum { DATA, GUARD }; /* Of these. */
 struct backup {
-    uint8_t *data;
-    size_t data_size;
-    uint8_t *guard;
-    size_t guard_size;
+    uint8_t *data[BACKED_UP]; /* NULL: it isn't there. */
+    size_t size[BACKED_UP];
 };
 
 static struct backup back_up(struct log_fixture *fixture)
 {
-    struct backup backup;
-    backup.data_size = read_file(log_fixture_path(fixture, "store/data.mdb"), &backup.data);
-    backup.guard_size = read_file(log_fixture_path(fixture, "store/guard"), &backup.guard);
+    struct backup backup = { { NULL }, { 0 } };
+    for (int i = 0; i < BACKED_UP; i++) {
+        const char *path = log_fixture_path(fixture, backed_up[i]);
+        if (access(path, F_OK) == 0) backup.size[i] = read_file(path, &backup.data[i]);
+    }
     return backup;
 }
 
 static void put_back(struct log_fixture *fixture, const struct backup *backup)
 {
     (void)unlink(log_fixture_path(fixture, "retired"));
-    write_file(log_fixture_path(fixture, "store/data.mdb"), backup->data, backup->data_size);
-    write_file(log_fixture_path(fixture, "store/guard"), backup->guard, backup->guard_size);
+    for (int i = 0; i < BACKED_UP; i++) {
+        const char *path = log_fixture_path(fixture, backed_up[i]);
+        if (backup->data[i] != NULL) write_file(path, backup->data[i], backup->size[i]);
+    }
 }
 
 static void free_backup(struct backup *backup)
 {
-    memory_free(backup->data);
-    memory_free(backup->guard);
+    for (int i = 0; i < BACKED_UP; i++) {
+        memory_free(backup->data[i]);
+    }
 }
 
 static bool is_there(struct log_fixture *fixture, const char *name)
@@ -218,7 +224,7 @@ static void a_flipped_bit_in_an_entry_is_doubt(void **state) /* FLT15, D8 */
     replica_id former = fixture->log->boot.identity.replica_id;
     log_fixture_close(fixture);
     struct backup backup = back_up(fixture);
-    flip(backup.data, backup.data_size, "only payload");
+    flip(backup.data[DATA], backup.size[DATA], "only payload");
     put_back(fixture, &backup);
     free_backup(&backup);
     assert_doubted(fixture, former, "checksum of entry 1");
@@ -234,9 +240,9 @@ static void a_damaged_meta_page_is_doubt(void **state) /* FLT15: LMDB itself wou
     for (size_t page = 0; page < 2; page++) {
         for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
             put_back(fixture, &backup);
-            uint8_t *damaged = arena_memdup(&fixture->arena, backup.data, backup.data_size);
+            uint8_t *damaged = arena_memdup(&fixture->arena, backup.data[DATA], backup.size[DATA]);
             damaged[page * 4096 + places[i]] ^= 0xFF;
-            write_file(log_fixture_path(fixture, "store/data.mdb"), damaged, backup.data_size);
+            write_file(log_fixture_path(fixture, "store/data.mdb"), damaged, backup.size[DATA]);
             assert_doubted(fixture, former, "meta page");
         }
     }
@@ -249,7 +255,7 @@ static void a_record_of_the_copy_damaged_is_t6(void **state) /* T6: no vote or e
     replica_id id = fill(fixture);
     log_fixture_close(fixture);
     struct backup backup = back_up(fixture);
-    flip(backup.data, backup.data_size, "value of a record");
+    flip(backup.data[DATA], backup.size[DATA], "value of a record");
     put_back(fixture, &backup);
     free_backup(&backup);
     log_fixture_open(fixture);
@@ -284,12 +290,12 @@ static void no_page_kills_who_opens_it(void **state) /* FLT15, T2 */
     uint64_t seed = 7;
     for (int i = 0; i < 160; i++) {
         put_back(fixture, &backup);
-        uint8_t *damaged = arena_memdup(&fixture->arena, backup.data, backup.data_size);
+        uint8_t *damaged = arena_memdup(&fixture->arena, backup.data[DATA], backup.size[DATA]);
         seed = hash64_mix(seed, (uint64_t)i);
-        size_t page = 4096 * (2 + seed % (backup.data_size / 4096 - 2));
+        size_t page = 4096 * (2 + seed % (backup.size[DATA] / 4096 - 2));
         if (i % 4 == 0) memset(damaged + page, 0, 4096);
         else damaged[page + place_in_page(seed >> 20)] ^= (uint8_t)(1u << (seed >> 40) % 8);
-        write_file(log_fixture_path(fixture, "store/data.mdb"), damaged, backup.data_size);
+        write_file(log_fixture_path(fixture, "store/data.mdb"), damaged, backup.size[DATA]);
         log_fixture_open(fixture);
         const struct log_boot *boot = &fixture->log->boot;
         if (boot->doubt_reason[0] != '\0') doubted++;
@@ -353,7 +359,7 @@ static void a_lost_or_old_guard_is_doubt(void **state) /* T1, FLT17 */
     uint32_t sound = 0;
     for (size_t i = 0; i < size; i += 512) { /* One torn slot is survived when it is the older one. */
         put_back(fixture, &backup);
-        uint8_t *torn = arena_memdup(&fixture->arena, backup.guard, size);
+        uint8_t *torn = arena_memdup(&fixture->arena, backup.data[GUARD], size);
         torn[i + 20] ^= 1;
         write_file(guard, torn, size);
         log_fixture_open(fixture);
@@ -479,24 +485,26 @@ static void what_was_acknowledged_survives_kill(void **state) /* K3, FLT7 */
 int main(int argc, char **argv)
 {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
-#define LMDB(name) cmocka_unit_test_setup_teardown(name, log_fixture_lmdb, log_fixture_free)
+#define LMDB(name)    cmocka_unit_test_setup_teardown(name, log_fixture_lmdb, log_fixture_free)
+#define JOURNAL(name) cmocka_unit_test_setup_teardown(name, log_fixture_journal, log_fixture_free)
+#define BOTH(name)    LMDB(name), JOURNAL(name)
     const struct CMUnitTest tests[] = {
-        LMDB(a_directory_has_one_opener),
-        LMDB(the_member_file_follows_the_first_entry),
-        LMDB(another_clusters_store_is_refused_and_kept),
+        BOTH(a_directory_has_one_opener),
+        BOTH(the_member_file_follows_the_first_entry),
+        BOTH(another_clusters_store_is_refused_and_kept),
         LMDB(what_a_cut_short_founding_left_is_no_store),
-        LMDB(a_temporary_failure_keeps_everything),
+        BOTH(a_temporary_failure_keeps_everything),
         LMDB(a_flipped_bit_in_an_entry_is_doubt),
         LMDB(a_damaged_meta_page_is_doubt),
-        LMDB(a_record_of_the_copy_damaged_is_t6),
-        LMDB(no_page_kills_who_opens_it),
-        LMDB(a_cut_file_is_doubt),
-        LMDB(an_older_environment_is_doubt),
-        LMDB(a_lost_or_old_guard_is_doubt),
-        LMDB(a_sole_voter_makes_its_guard_anew),
+        BOTH(a_record_of_the_copy_damaged_is_t6),
+        BOTH(no_page_kills_who_opens_it),
+        BOTH(a_cut_file_is_doubt),
+        BOTH(an_older_environment_is_doubt),
+        BOTH(a_lost_or_old_guard_is_doubt),
+        BOTH(a_sole_voter_makes_its_guard_anew),
         LMDB(a_guard_ahead_of_the_environment_counts),
-        LMDB(a_retirement_is_told_whatever_comes_between),
-        LMDB(what_was_acknowledged_survives_kill),
+        BOTH(a_retirement_is_told_whatever_comes_between),
+        BOTH(what_was_acknowledged_survives_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
