@@ -36,6 +36,12 @@
 
 enum { STOP_TIMEOUT_S = 10, FAREWELL_TIMEOUT_S = 1 };
 
+#if AETHER_FAILPOINTS /* So that a test's node comes to the end of one. */
+static const size_t segment_bytes = (size_t)128 * 1024;
+#else
+static const size_t segment_bytes = LMDB_LOG_SEGMENT_BYTES;
+#endif
+
 /* Everything that one node as a process holds; what options point to lives here. */
 struct daemon {
     const struct config *config;
@@ -355,7 +361,7 @@ int daemon_run(const struct config *config)
                                     .random = &random_os,
                                     .map_bytes = (size_t)config->limits_map_bytes,
                                     .reserve_bytes = LMDB_LOG_RESERVE_BYTES,
-                                    .segment_bytes = LMDB_LOG_SEGMENT_BYTES };
+                                    .segment_bytes = segment_bytes };
     failpoints_arm();
     enum status status = open_directory(config->node_data, &error);
     if (status == STATUS_OK) status = lmdb_log_open(&log, &daemon.log, &error);

@@ -183,13 +183,14 @@ enum status lmdb_journal_write(struct lmdb_log *lmdb, const struct log_batch *ba
                                struct error *error)
 {
     struct lmdb_journal *journal = &lmdb->journal;
-    size_t size = journal_batch_disk_size(journal_batch_stream_size(batches, count));
-    enum status status = size == 0 ? STATUS_OK : append(journal, batches, count, size, error);
+    size_t bytes = journal_batch_stream_size(batches, count);
+    enum status status = STATUS_OK;
+    if (bytes > 0) status = append(journal, batches, count, journal_batch_disk_size(bytes), error);
     if (status != STATUS_OK) return status;
     for (uint32_t i = 0; i < count; i++) {
         keep(&journal->pending, &batches[i]);
     }
-    refresh_live(lmdb, size);
+    refresh_live(lmdb, bytes);
     return STATUS_OK;
 }
 

@@ -51,7 +51,7 @@ static void decode_system(const uint8_t *data, size_t size)
     struct lmdb_system system = { .history_first = 0 };
     uint8_t packed[LMDB_SYSTEM_SIZE];
     if (lmdb_system_unpack(data, size, &system, NULL) != STATUS_OK) return;
-    CHECK(size == sizeof packed);
+    CHECK(size <= sizeof packed); /* Less: of the format before the journal. */
     CHECK(system.generation < LMDB_GENERATIONS);
     CHECK(strlen(system.doubt_reason) < LOG_DOUBT_REASON_MAX);
     lmdb_system_pack(&system, packed);

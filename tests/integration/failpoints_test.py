@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """failpoints_test: a node of three dies (SIGKILL of itself) at each named step of persistence, under load: founding, guard,
-entries, copy, compaction, snapshot, flip, doubt (consensus.md 14.6; sections 2, 3, 4, 6, 9). Each time it comes back, the
-cluster has gone on, and everything that the clients were told is linearizable: no acknowledged write is lost (K1, K3; FLT7).
+journal, its replay, entries, copy, compaction, snapshot, flip, doubt (consensus.md 14.6; sections 2, 3, 4, 6, 9). Each time
+it comes back, the cluster has gone on, and everything that the clients were told is linearizable: no acknowledged write is
+lost (K1, K3; FLT7).
 
     tests/integration/failpoints_test.py [NAME...]        only these points
 
@@ -24,8 +25,11 @@ AWAY_S = 12
 RECORD_HEADER = 4 + 4 * 8 + 3  # Of a record in the state copy, between its key and its value (store/record.c).
 
 FOUNDING = ["found.guard", "found.before_rename", "found.renamed", "member.before", "member.written"]
-WRITING = ["entries.before:3", "entries.committed:3", "writer.before_reply:5", "copy.before", "copy.committed",
+WRITING = ["entries.before", "entries.committed", "writer.before_reply:5", "copy.before", "copy.committed",
            "compact.before", "compact.committed"]
+JOURNAL = ["journal.before:20", "journal.written:20", "settle.before:2", "settle.committed:2", "journal.switch:2"]
+MAKING = ["journal.made", "journal.known"]
+REPLAYING = ["replay.before", "replay.committed"]
 TERMS = ["guard.before", "guard.written"]
 RECEIVING = ["chunk.before", "chunk.committed", "install.before", "install.committed"]
 CLEARING = ["clear.before", "clear.committed"]  # What was there before a snapshot goes before the next one comes.
@@ -120,6 +124,24 @@ def die_writing(cluster, load, point):
     await_back(cluster, victim)
 
 
+def die_replaying(cluster, load, point):
+    """What it had in its journal when it died is on its way to the tables when it dies again."""
+    victim, _ = follower(cluster)
+    for _ in range(5):  # Once in a while a transaction has just taken everything.
+        load.await_writes(20)
+        victim.kill()
+        start_at(victim, point)
+        try:
+            victim.process.wait(5)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    await_death(victim, point)
+    load.await_writes(20)
+    start_sound(victim)
+    await_back(cluster, victim)
+
+
 def die_in_a_new_term(cluster, load, point):
     """The lead moves: the victim's term changes."""
     victim, leader = follower(cluster)
@@ -201,7 +223,7 @@ def die_mending(cluster, load, point):
     cluster.ask("kv", "delete", "damaged", node=leader)
 
 
-GROUPS = [(WRITING, die_writing), (TERMS, die_in_a_new_term), (DOUBT, die_doubting), (COPY_DAMAGE, die_mending)]
+GROUPS = [(WRITING, die_writing), (JOURNAL, die_writing), (REPLAYING, die_replaying), (TERMS, die_in_a_new_term), (DOUBT, die_doubting), (COPY_DAMAGE, die_mending)]
 
 
 def main():
@@ -211,7 +233,7 @@ def main():
         return [p for p in points if not wanted or p.split(":")[0] in wanted]
 
     done = 0
-    for point in chosen(FOUNDING):
+    for point in chosen(FOUNDING + MAKING):
         die_founding(point)
         done += 1
         print(f"{point}: founded all the same", flush=True)

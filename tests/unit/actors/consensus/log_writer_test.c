@@ -1,7 +1,7 @@
-/* Goal: the log writer answers only what is durable, holds everything on a full disk and loses nothing of it
- * (F2), drops the log's start as far as it may (D7), and takes a snapshot's chunks, its flip and marks in
- * order with the rest (N2, F4). Method: the actor on the stepper, over a log in memory; a stand-in is the
- * leader. */
+/* Goal: the log writer answers only what is durable, and does what nobody waits for when it is quiet, or has
+ * become much or old; holds everything on a full disk and loses nothing of it (F2), drops the log's start as
+ * far as it may (D7), and takes a snapshot's chunks, its flip and marks in order with the rest (N2, F4).
+ * Method: the actor on the stepper, over a log in memory; a stand-in is the leader. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -154,6 +154,60 @@ static void copy_up_to(struct world *world, log_index index)
     message_destroy(&result.message);
 }
 
+/* Nobody waits for it. */
+static void send_copy(struct world *world, log_index index)
+{
+    struct message *message = messages_create(KIND_LOG_COPY, sizeof(struct kv_copy));
+    *(struct kv_copy *)message->body = (struct kv_copy){ .from = world->fixture->log->live.applied.index,
+                                                         .to = log_fixture_position(world->fixture, index),
+                                                         .history_first = 1 };
+    probe_tell(world->runtime, world->writer, &message);
+}
+
+static void what_nobody_waits_for_waits_for_quiet(void **state)
+{
+    struct world *world = *state;
+    const struct log_live *live = &world->fixture->log->live;
+    persist_entries(world, 1, 1, 1);
+    assert_true(probe_await(world->stepper, first_persisted, world, MILLISECONDS(10)));
+    assert_true(live->unsettled);
+    send_copy(world, 1);
+    let_pass(world, MILLISECONDS(300));
+    assert_int_equal(live->applied.index, 0);
+    let_pass(world, MILLISECONDS(400)); /* Nothing else came. */
+    assert_int_equal(live->applied.index, 1);
+    assert_false(live->unsettled);
+}
+
+static void it_does_not_wait_for_ever(void **state)
+{
+    struct world *world = *state;
+    const struct log_live *live = &world->fixture->log->live;
+    log_index at_2s = 0;
+    for (log_index index = 1; index <= 60; index++) {
+        persist_entries(world, index, index, 1);
+        let_pass(world, MILLISECONDS(100));
+        assert_int_equal(world->persisted, index);
+        if (index == 1) send_copy(world, 1);
+        if (index == 20) at_2s = live->applied.index;
+    }
+    assert_int_equal(at_2s, 0);
+    assert_int_equal(live->applied.index, 1);
+}
+
+static void much_is_settled_at_once(void **state)
+{
+    struct world *world = *state;
+    uint64_t most = 0;
+    for (log_index i = 0; i < 80; i++) {
+        persist_entries(world, i + 1, i * 100 + 1, 100);
+        let_pass(world, MILLISECONDS(1));
+        if (world->fixture->log->live.unsettled_entries > most)
+            most = world->fixture->log->live.unsettled_entries;
+    }
+    assert_in_range(most, 2000, 4200);
+}
+
 static void compact(struct world *world, log_index needed_from)
 {
     struct message *message = messages_create(KIND_LOG_COMPACT, sizeof(struct log_compact));
@@ -290,6 +344,9 @@ int main(int argc, char **argv)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_full_disk_holds_and_loses_nothing),
+        TEST(what_nobody_waits_for_waits_for_quiet),
+        TEST(it_does_not_wait_for_ever),
+        TEST(much_is_settled_at_once),
         TEST(the_start_of_the_log_goes_as_far_as_it_may),
         TEST(the_bounds_of_what_stays),
         TEST(a_snapshot_goes_through_the_writer),
