@@ -190,18 +190,24 @@ def die_doubting(cluster, load, point):
         raise Failure(f"{victim.name} moved nothing aside: {victim.log_tail()}")
 
 
-def damage_record(file, key, value):
-    """Flips a bit of the record in the state copy; the log's entry of the same value stays."""
-    data = bytearray(file.read_bytes())
-    at, flipped = data.find(value), 0
+def places_of_record(data, key, value):
+    """Where its value stands in the state copy; the log's entry of the same value has another head."""
+    at = data.find(value)
     while at >= 0:
         start = at - RECORD_HEADER
         if data[start - len(key):start] == key:
-            data[at] ^= 1
-            flipped += 1
+            yield at
         at = data.find(value, at + 1)
-    if flipped == 0:
+
+
+def damage_record(file, key, value):
+    """Flips a bit of it, wherever it is."""
+    data = bytearray(file.read_bytes())
+    places = list(places_of_record(bytes(data), key, value))
+    if not places:
         raise Failure("the record is not in the state copy")
+    for at in places:
+        data[at] ^= 1
     file.write_bytes(data)
 
 
@@ -210,9 +216,10 @@ def die_mending(cluster, load, point):
     victim, leader = follower(cluster)
     cluster.ask("kv", "put", "damaged", "a value that is nowhere else", node=leader)
     cluster.ask("kv", "get", "damaged", node=victim)
-    load.await_writes(200)  # The copy follows beside later writes.
+    file, value = victim.data / "store" / "data.mdb", b'"a value that is nowhere else"'
+    await_true("the copy follows", lambda: any(places_of_record(file.read_bytes(), b"damaged", value)), 30)
     victim.stop()
-    damage_record(victim.data / "store" / "data.mdb", b"damaged", b'"a value that is nowhere else"')
+    damage_record(file, b"damaged", value)
     start_at(victim, point)
     await_death(victim, point)
     start_sound(victim)
