@@ -4,6 +4,7 @@
 #include "cli/render.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
+#include "runtime/os/clock.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -150,7 +151,8 @@ static void show_record(struct dev_view *view, const struct value *record, const
     memcpy(node, at, length);
     node[length] = '\0';
     const char *artifact = at + length + 1;
-    int64_t now_ms = value_get_integer(value, "timestamp", 0);
+    /* A record that is gone has no time of its own. */
+    int64_t now_ms = value_get_integer(value, "timestamp", clock_os.wall_ms(clock_os.context));
     for (size_t i = 0; i < value_size(instances); i++) {
         const struct value *instance = value_at(instances, i);
         show_state(view, value_get_integer(instance, "timestamp", now_ms), artifact, node, instance,
