@@ -41,7 +41,7 @@ static Pb__EndpointView *view_of(struct message *reply, const struct endpoint *e
     view->artifact = wire_string(reply, endpoint->artifact);
     view->entry = wire_string(reply, endpoint->entry);
     view->instance = endpoint->instance;
-    view->node = wire_string(reply, endpoint->node);
+    view->node = wire_string(reply, endpoint->node->name);
     view->state = wire_string(reply, slice_state_name(SLICE_ACTIVE));
     return view;
 }

@@ -1,29 +1,51 @@
-/* endpoint_table: see the header. A group holds all versions of one name; exact versions are filtered by the
- * caller's coordinates, for there are few. */
+/* endpoint_table: see the header. Each endpoint stands in two groups, that of its exact target and that of
+ * any version. */
 #include "actors/slice/endpoint_table.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/hash.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_SIZE = COORDINATES_TEXT_MAX + COORDINATES_ARTIFACT_MAX, REPEATABLE_MAX = 4096 };
+enum { TARGET_SIZE = COORDINATES_TEXT_MAX + COORDINATES_ARTIFACT_MAX };
 
-struct endpoint_group {
-    struct endpoint **endpoints; /* In key order. */
-    uint32_t count;
-    uint32_t capacity;
-};
+/* --- targets ------------------------------------------------------------------------------------------- */
 
-/* group:artifact/entry */
-static void write_name(char *name, const char *artifact, const char *entry)
+/* group:artifact/entry, or group:artifact:version/entry */
+static void write_target(char *target, const struct endpoint *endpoint, bool exact)
 {
-    const char *first = strchr(artifact, ':');
-    CHECK(first != NULL); /* Exact coordinates. */
-    int length = (int)(first - artifact) + 1 + (int)strcspn(first + 1, ":");
-    (void)snprintf(name, NAME_SIZE, "%.*s/%s", length, artifact, entry);
+    const char *artifact = endpoint->artifact;
+    const char *version = strrchr(artifact, ':');
+    CHECK(version != NULL); /* Exact coordinates. */
+    int length = exact ? (int)strlen(artifact) : (int)(version - artifact);
+    (void)snprintf(target, TARGET_SIZE, "%.*s/%s", length, artifact, endpoint->entry);
+}
+
+static struct endpoint_group *group_of(struct endpoint_table *table, const struct endpoint *endpoint,
+                                       bool exact)
+{
+    char target[TARGET_SIZE];
+    write_target(target, endpoint, exact);
+    struct endpoint_group *group = map_get(&table->by_target, target);
+    if (group != NULL) return group;
+    group = memory_zalloc(sizeof(*group));
+    group->target = memory_strdup(target);
+    (void)map_put(&table->by_target, target, group);
+    return group;
+}
+
+static void release_group(struct endpoint_table *table, struct endpoint_group *group)
+{
+    CHECK(group->holders > 0);
+    if (--group->holders > 0) return;
+    CHECK(group->count == 0); /* Live ones hold it. */
+    (void)map_remove(&table->by_target, group->target);
+    memory_free(group->target);
+    memory_free(group->endpoints);
+    memory_free(group);
 }
 
 static int compare(const struct endpoint *a, const struct endpoint *b)
@@ -33,15 +55,8 @@ static int compare(const struct endpoint *a, const struct endpoint *b)
     return a->instance < b->instance ? -1 : a->instance > b->instance;
 }
 
-static void group_add(struct endpoint_table *table, struct endpoint *endpoint)
+static void group_add(struct endpoint_group *group, struct endpoint *endpoint)
 {
-    char name[NAME_SIZE];
-    write_name(name, endpoint->artifact, endpoint->entry);
-    struct endpoint_group *group = map_get(&table->by_name, name);
-    if (group == NULL) {
-        group = memory_zalloc(sizeof(*group));
-        (void)map_put(&table->by_name, name, group);
-    }
     if (group->count == group->capacity) {
         group->capacity = group->capacity == 0 ? 4 : group->capacity * 2;
         group->endpoints = memory_realloc(group->endpoints, group->capacity * sizeof(struct endpoint *));
@@ -52,30 +67,61 @@ static void group_add(struct endpoint_table *table, struct endpoint *endpoint)
     group->endpoints[at] = endpoint;
 }
 
-static void group_remove(struct endpoint_table *table, const struct endpoint *endpoint)
+static void group_remove(struct endpoint_group *group, const struct endpoint *endpoint)
 {
-    char name[NAME_SIZE];
-    write_name(name, endpoint->artifact, endpoint->entry);
-    struct endpoint_group *group = map_get(&table->by_name, name);
-    CHECK(group != NULL);
     uint32_t at = 0;
     while (at < group->count && group->endpoints[at] != endpoint)
         at++;
     CHECK(at < group->count);
     for (group->count--; at < group->count; at++)
         group->endpoints[at] = group->endpoints[at + 1];
-    if (group->count > 0) return;
-    (void)map_remove(&table->by_name, name);
-    memory_free(group->endpoints);
-    memory_free(group);
+}
+
+/* --- endpoints ----------------------------------------------------------------------------------------- */
+
+struct endpoint *endpoint_table_acquire(struct endpoint *endpoint)
+{
+    endpoint->holders++;
+    return endpoint;
+}
+
+void endpoint_table_release(struct endpoint_table *table, struct endpoint **endpoint)
+{
+    struct endpoint *held = *endpoint;
+    if (held == NULL) return;
+    *endpoint = NULL;
+    CHECK(held->holders > 0);
+    if (--held->holders > 0) return;
+    CHECK(held->gone);
+    release_group(table, held->exact);
+    memory_free(held);
+}
+
+static void add(struct endpoint_table *table, const char *key, const struct endpoint *read)
+{
+    struct endpoint *endpoint = memory_alloc(sizeof(*endpoint));
+    *endpoint = *read;
+    endpoint->holders = 1;
+    endpoint->weight = hash64(endpoint->artifact, strlen(endpoint->artifact), endpoint->instance);
+    endpoint->exact = group_of(table, endpoint, true);
+    struct endpoint_group *any = group_of(table, endpoint, false);
+    endpoint->exact->holders++;
+    any->holders++;
+    group_add(endpoint->exact, endpoint);
+    group_add(any, endpoint);
+    (void)tree_put(&table->by_key, key, endpoint);
 }
 
 static void remove_key(struct endpoint_table *table, const char *key)
 {
     struct endpoint *endpoint = tree_remove(&table->by_key, key);
     if (endpoint == NULL) return;
-    group_remove(table, endpoint);
-    memory_free(endpoint);
+    struct endpoint_group *any = group_of(table, endpoint, false);
+    group_remove(endpoint->exact, endpoint);
+    group_remove(any, endpoint);
+    release_group(table, any);
+    endpoint->gone = true;
+    endpoint_table_release(table, &endpoint);
 }
 
 void endpoint_table_clear(struct endpoint_table *table)
@@ -91,15 +137,19 @@ void endpoint_table_clear(struct endpoint_table *table)
 
 void endpoint_table_fini(struct endpoint_table *table)
 {
+    const char *name = NULL;
+    void *node = NULL;
     endpoint_table_clear(table);
+    CHECK(table->by_target.count == 0); /* Calls hold nothing any more. */
+    for (size_t i = 0; map_next(&table->nodes, &i, &name, &node);)
+        memory_free(node);
     tree_fini(&table->by_key);
-    map_fini(&table->by_name);
-    map_fini(&table->presence);
-    map_fini(&table->links);
-    map_fini(&table->repeatable);
+    map_fini(&table->by_target);
+    map_fini(&table->nodes);
 }
 
-static bool read_endpoint(const char *key, const void *value, size_t size, struct endpoint *out_endpoint)
+static bool read_endpoint(struct endpoint_table *table, const char *key, const void *value, size_t size,
+                          struct endpoint *out_endpoint)
 {
     struct coordinates parsed;
     struct slice_endpoint record;
@@ -108,8 +158,9 @@ static bool read_endpoint(const char *key, const void *value, size_t size, struc
     if (coordinates_parse(endpoint.artifact, COORDINATES_EXACT, &parsed, NULL) != STATUS_OK) return false;
     struct arena arena = { 0 };
     bool good = slice_endpoint_read(&arena, value, size, &record, NULL) == STATUS_OK &&
-                record.state == SLICE_ACTIVE && text_copy(endpoint.node, sizeof(endpoint.node), record.node);
+                record.state == SLICE_ACTIVE && strlen(record.node) < SLICE_NODE_MAX;
     if (good) endpoint.timestamp = record.timestamp;
+    if (good) endpoint.node = endpoint_table_node(table, record.node);
     arena_fini(&arena);
     if (good) *out_endpoint = endpoint;
     return good;
@@ -119,65 +170,13 @@ void endpoint_table_set(struct endpoint_table *table, const char *key, const voi
 {
     struct endpoint read;
     remove_key(table, key);
-    if (value == NULL || !read_endpoint(key, value, size, &read)) return;
-    struct endpoint *endpoint = memory_alloc(sizeof(*endpoint));
-    *endpoint = read;
-    (void)tree_put(&table->by_key, key, endpoint);
-    group_add(table, endpoint);
+    if (value != NULL && read_endpoint(table, key, value, size, &read)) add(table, key, &read);
 }
 
-/* The map keeps pointers only: one constant for each standing that a record can give. */
-static char good_word[] = "UP";
-static char doubted_word[] = "SUSPECT";
-static char avoided_word[] = "LOST";
-
-void endpoint_table_set_node(struct endpoint_table *table, const char *node, const void *value, size_t size)
+const struct endpoint_group *endpoint_table_find(const struct endpoint_table *table, const char *target)
 {
-    struct slice_node record;
-    struct arena arena = { 0 };
-    if (value == NULL) {
-        (void)map_remove(&table->presence, node);
-    } else if (slice_node_read(&arena, value, size, &record, NULL) == STATUS_OK) {
-        char *word = strcmp(record.presence, good_word) == 0      ? good_word
-                     : strcmp(record.presence, avoided_word) == 0 ? avoided_word
-                                                                  : doubted_word;
-        (void)map_put(&table->presence, node, word);
-    }
-    arena_fini(&arena);
-}
-
-void endpoint_table_set_connected(struct endpoint_table *table, const char *node, bool connected)
-{
-    (void)map_put(&table->links, node, connected ? good_word : avoided_word);
-}
-
-enum endpoint_standing endpoint_table_standing(const struct endpoint_table *table, const char *node)
-{
-    const char *presence = map_get(&table->presence, node);
-    if (presence == NULL || presence == avoided_word) return ENDPOINT_AVOIDED;
-    const char *link = map_get(&table->links, node);
-    if (link == avoided_word) return ENDPOINT_AVOIDED;
-    /* After our own start the state still speaks of nodes that we have no connection to yet. */
-    return presence == good_word && link == good_word ? ENDPOINT_GOOD : ENDPOINT_DOUBTED;
-}
-
-struct endpoint *const *endpoint_table_find(const struct endpoint_table *table,
-                                            const struct coordinates *wanted, const char *entry,
-                                            uint32_t *out_count)
-{
-    char name[NAME_SIZE];
-    (void)snprintf(name, sizeof(name), "%s:%s/%s", wanted->group, wanted->artifact, entry);
-    const struct endpoint_group *group = map_get(&table->by_name, name);
-    *out_count = group == NULL ? 0 : group->count;
-    return group == NULL ? NULL : group->endpoints;
-}
-
-struct endpoint *endpoint_table_get(const struct endpoint_table *table, const char *artifact,
-                                    const char *entry, uint32_t instance)
-{
-    char key[SLICE_KEY_MAX];
-    slice_key_endpoint(key, artifact, entry, instance);
-    return tree_get(&table->by_key, key);
+    const struct endpoint_group *group = map_get(&table->by_target, target);
+    return group == NULL || group->count == 0 ? NULL : group;
 }
 
 struct endpoint *endpoint_table_next(const struct endpoint_table *table, const char **key)
@@ -186,16 +185,45 @@ struct endpoint *endpoint_table_next(const struct endpoint_table *table, const c
     return tree_after(&table->by_key, *key, key, &endpoint) ? endpoint : NULL;
 }
 
-void endpoint_table_learn_repeatable(struct endpoint_table *table, const char *artifact, const char *entry)
+/* --- nodes --------------------------------------------------------------------------------------------- */
+
+struct endpoint_node *endpoint_table_node(struct endpoint_table *table, const char *name)
 {
-    char name[NAME_SIZE];
-    (void)snprintf(name, sizeof(name), "%s/%s", artifact, entry);
-    if (table->repeatable.count < REPEATABLE_MAX) (void)map_put(&table->repeatable, name, good_word);
+    struct endpoint_node *node = map_get(&table->nodes, name);
+    if (node != NULL) return node;
+    node = memory_zalloc(sizeof(*node));
+    bool fits = text_copy(node->name, sizeof(node->name), name);
+    CHECK(fits); /* Of a key or a record that was checked. */
+    node->link = ENDPOINT_DOUBTED;
+    (void)map_put(&table->nodes, name, node);
+    return node;
 }
 
-bool endpoint_table_is_repeatable(const struct endpoint_table *table, const char *artifact, const char *entry)
+void endpoint_table_set_node(struct endpoint_table *table, const char *node, const void *value, size_t size)
 {
-    char name[NAME_SIZE];
-    (void)snprintf(name, sizeof(name), "%s/%s", artifact, entry);
-    return map_get(&table->repeatable, name) != NULL;
+    struct slice_node record;
+    struct arena arena = { 0 };
+    if (strlen(node) >= SLICE_NODE_MAX) return;
+    if (value == NULL) {
+        endpoint_table_node(table, node)->presence = ENDPOINT_AVOIDED;
+    } else if (slice_node_read(&arena, value, size, &record, NULL) == STATUS_OK) {
+        endpoint_table_node(table, node)->presence = strcmp(record.presence, "UP") == 0 ? ENDPOINT_GOOD
+                                                     : strcmp(record.presence, "LOST") == 0
+                                                         ? ENDPOINT_AVOIDED
+                                                         : ENDPOINT_DOUBTED;
+    }
+    arena_fini(&arena);
+}
+
+void endpoint_table_set_connected(struct endpoint_table *table, const char *node, bool connected)
+{
+    if (strlen(node) >= SLICE_NODE_MAX) return;
+    endpoint_table_node(table, node)->link = connected ? ENDPOINT_GOOD : ENDPOINT_AVOIDED;
+}
+
+/* The worse of the two. After our own start the state still speaks of nodes that we have no connection to
+ * yet. */
+enum endpoint_standing endpoint_table_standing(const struct endpoint_node *node)
+{
+    return node->link < node->presence ? node->link : node->presence;
 }

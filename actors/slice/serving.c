@@ -41,6 +41,7 @@ void serving_add(struct serving *serving, const struct instance_serving *announc
     if (before != NULL) serving_remove(serving, before);
     struct serving_instance *instance = memory_zalloc(sizeof(*instance));
     instance->number = ++serving->number_last;
+    serving->changes++;
     instance->key = announced->key;
     instance->actor = announced->actor;
     instance->last = &instance->first;
@@ -65,6 +66,7 @@ void serving_remove(struct serving *serving, struct serving_instance *instance)
 {
     char key[KEY_SIZE];
     CHECK(instance->first == NULL);
+    serving->changes++;
     write_key(key, instance->key.artifact, instance->key.instance);
     (void)map_remove(&serving->by_key, key);
     (void)map_remove_number(&serving->by_number, instance->number);
@@ -87,29 +89,42 @@ void serving_fini(struct serving *serving)
     map_fini(&serving->by_number);
 }
 
-bool serving_begin(struct serving_entry *entry)
+bool serving_begin(struct serving_instance *instance, struct serving_entry *entry)
 {
     if (entry->in_flight >= entry->concurrency_max) return false;
     entry->in_flight++;
+    instance->in_flight++;
     return true;
 }
 
-void serving_end(struct serving_entry *entry)
+void serving_end(struct serving_instance *instance, struct serving_entry *entry)
 {
     CHECK(entry->in_flight > 0);
+    CHECK(instance->in_flight > 0);
     entry->in_flight--;
+    instance->in_flight--;
 }
 
-bool serving_wait(struct serving_instance *instance, struct serving_entry *entry,
-                  struct serving_waiter *waiter)
+static uint32_t waiting_of(const struct serving_instance *instance, uint64_t caller)
+{
+    uint32_t count = 0;
+    for (const struct serving_waiter *waiter = instance->first; waiter != NULL; waiter = waiter->next)
+        count += waiter->caller == caller ? 1 : 0;
+    return count;
+}
+
+enum serving_room serving_wait(struct serving_instance *instance, struct serving_entry *entry,
+                               struct serving_waiter *waiter, uint64_t caller)
 {
     CHECK(!waiter->waits);
-    if (instance->waiting == SERVING_WAITING_MAX) return false;
-    *waiter = (struct serving_waiter){ .entry = entry, .waits = true };
+    if (instance->waiting == SERVING_WAITING_MAX) return SERVING_FULL;
+    if (instance->waiting >= SERVING_CALLER_MAX && waiting_of(instance, caller) >= SERVING_CALLER_MAX)
+        return SERVING_SHARE_FULL;
+    *waiter = (struct serving_waiter){ .entry = entry, .caller = caller, .waits = true };
     *instance->last = waiter;
     instance->last = &waiter->next;
     instance->waiting++;
-    return true;
+    return SERVING_WAITS;
 }
 
 static void unlink_waiter(struct serving_instance *instance, struct serving_waiter **link)

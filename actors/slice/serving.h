@@ -1,14 +1,17 @@
 /* serving: the ACTIVE instances of this node, as the slice store announces them, and how many calls each may
- * handle at once. What exceeds that waits in a bounded queue, or is refused at once; never silently. Pure. */
+ * handle at once. What exceeds that waits in a bounded queue, of which each caller has a share, or is refused
+ * at once; never silently. And how their calls went. Pure. */
 #ifndef AETHER_ACTORS_SLICE_SERVING_H
 #define AETHER_ACTORS_SLICE_SERVING_H
 
 #include "actors/slice/messages.h"
+#include "runtime/base/histogram.h"
 #include "runtime/base/map.h"
 
 enum {
     SERVING_CONCURRENCY_DEFAULT = 64, /* Calls at once, where the entry point doesn't say. */
-    SERVING_WAITING_MAX = 256,        /* Calls that wait for one instance. */
+    SERVING_WAITING_MAX = 256,        /* Calls that wait for one instance, */
+    SERVING_CALLER_MAX = 64,          /* and those of one caller among them. */
 };
 
 struct serving_entry {
@@ -23,6 +26,7 @@ struct serving_entry {
 struct serving_waiter {
     struct serving_waiter *next;
     struct serving_entry *entry;
+    uint64_t caller; /* Whose share of the queue it takes. */
     bool waits;
 };
 
@@ -35,12 +39,16 @@ struct serving_instance {
     struct serving_waiter *first; /* Oldest. */
     struct serving_waiter **last;
     uint32_t waiting;
+    uint32_t in_flight;    /* Of all its entry points. */
+    struct histogram took; /* Nanoseconds of each call that it answered, its wait included. */
+    uint64_t failed;       /* Of them: those that ended otherwise than OK. */
 };
 
 struct serving {
     struct map by_key;    /* artifact#instance -> struct serving_instance * */
     struct map by_number; /* The same. */
     uint64_t number_last;
+    uint64_t changes; /* Counts what was added and removed: pointers found under another count are stale. */
 };
 
 void serving_fini(struct serving *serving);
@@ -53,10 +61,11 @@ void serving_add(struct serving *serving, const struct instance_serving *announc
 void serving_remove(struct serving *serving, struct serving_instance *instance);
 
 /* Takes a place for one call; false: all are taken. */
-bool serving_begin(struct serving_entry *entry);
-void serving_end(struct serving_entry *entry);
-bool serving_wait(struct serving_instance *instance, struct serving_entry *entry,
-                  struct serving_waiter *waiter); /* false: the queue is full. */
+bool serving_begin(struct serving_instance *instance, struct serving_entry *entry);
+void serving_end(struct serving_instance *instance, struct serving_entry *entry);
+enum serving_room { SERVING_WAITS, SERVING_FULL, SERVING_SHARE_FULL /* Only this caller's part is. */ };
+enum serving_room serving_wait(struct serving_instance *instance, struct serving_entry *entry,
+                               struct serving_waiter *waiter, uint64_t caller);
 void serving_stop_waiting(struct serving_instance *instance, struct serving_waiter *waiter);
 /* The oldest waiter whose entry point has a place, or with `any` the oldest of all; NULL: none. Removed. */
 struct serving_waiter *serving_next_waiter(struct serving_instance *instance, bool any);
