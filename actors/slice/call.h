@@ -39,16 +39,16 @@ enum call_verdict {
     VERDICT_NONE, /* The question did not come up. */
     VERDICT_AGAIN_UNSTARTED,
     VERDICT_AGAIN_HARMLESS,
-    VERDICT_FINAL,   /* Its outcome's class. */
-    VERDICT_UNSAFE,  /* It may have run, and nobody says that twice is harmless. */
-    VERDICT_NOBODY,  /* Nothing serves the target; waiting for that is the caller's choice. */
-    VERDICT_BUDGET,  /* The retry budget is exhausted. */
-    VERDICT_ENOUGH,  /* CALL_ATTEMPTS_MAX */
+    VERDICT_FINAL,  /* Its outcome's class. */
+    VERDICT_UNSAFE, /* It may have run, and nobody says that twice is harmless. */
+    VERDICT_NOBODY, /* Nothing serves the target; waiting for that is the caller's choice. */
+    VERDICT_BUDGET, /* The retry budget is exhausted. */
+    VERDICT_ENOUGH, /* CALL_ATTEMPTS_MAX */
     VERDICT_NO_TIME,
     VERDICT_NOT_OURS, /* FROM_NODE, FROM_KEY: whoever asked decides. */
 };
 
-struct call_try { /* One attempt, for --explain. */
+struct call_try {              /* One attempt, for --explain. */
     struct endpoint *endpoint; /* Held; NULL: nobody could be asked. */
     int64_t began_ns;
     int64_t ended_ns;
@@ -90,8 +90,8 @@ struct call {
     struct call_try tries[CALL_ATTEMPTS_MAX];
     uint32_t try_count;
     /* Keyed calls. */
-    struct call *run;  /* JOINED: the call FROM_KEY. */
-    struct call *joined; /* FROM_KEY: the first of those that await it, */
+    struct call *run;         /* JOINED: the call FROM_KEY. */
+    struct call *joined;      /* FROM_KEY: the first of those that await it, */
     struct call *joined_next; /* and the next. */
     struct kept_reply *kept;  /* FROM_KEY: where its answer goes; NULL: it is spent. */
     struct arena arena;

@@ -1,5 +1,5 @@
-/* call_attempt: see the header. A call costs one message to an instance of this node, and one frame to another
- * node, whose slice_call alone queues it. */
+/* call_attempt: see the header. A call costs one message to an instance of this node, and one frame to
+ * another node, whose slice_call alone queues it. */
 #include "actors/slice/call_attempt.h"
 
 #include "actors/slice/call_choice.h"
@@ -267,7 +267,8 @@ static void take_remote_answer(struct actor *self, struct slice_call *calls, str
     if (result->status == STATUS_CANCELLED) { /* Nobody withdrew it: the node stops. */
         call_attempt_failed_with(self, calls, call, STATUS_NODE_LOST, "node %s is stopping",
                                  endpoint->node->name);
-    } else if (result->status == STATUS_NOT_FOUND) { /* Its slice_call isn't there (yet): nothing has started. */
+    } else if (result->status ==
+               STATUS_NOT_FOUND) { /* Its slice_call isn't there (yet): nothing has started. */
         call_attempt_failed_with(self, calls, call, STATUS_NO_ENDPOINT, "node %s is starting",
                                  endpoint->node->name);
     } else if (result->status != STATUS_OK) {

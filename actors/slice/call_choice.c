@@ -1,6 +1,7 @@
-/* call_choice: see the header. Among those in the best standing: with a key (of affinity, else of idempotency)
- * the one with the highest weight; else an instance of this node unless its queue is long; else the less loaded
- * of two drawn at random (Mitzenmacher 2001), by what we have on the way there and what it last said. */
+/* call_choice: see the header. Among those in the best standing: with a key (of affinity, else of
+ * idempotency) the one with the highest weight; else an instance of this node unless its queue is long; else
+ * the less loaded of two drawn at random (Mitzenmacher 2001), by what we have on the way there and what it
+ * last said. */
 #include "actors/slice/call_choice.h"
 
 #include "runtime/base/check.h"
@@ -115,7 +116,8 @@ static void consider(struct choice *choice, struct endpoint *endpoint)
     else consider_here(choice, endpoint);
 }
 
-static struct endpoint *candidate(const struct choice *choice, const struct endpoint_group *group, uint32_t at)
+static struct endpoint *candidate(const struct choice *choice, const struct endpoint_group *group,
+                                  uint32_t at)
 {
     for (uint32_t i = 0; i < group->count; i++) {
         if (rank_of(choice, group->endpoints[i]) == choice->rank && at-- == 0) return group->endpoints[i];

@@ -39,7 +39,8 @@ void call_end_note_try(struct actor *self, struct call *call, const struct error
     struct call_try *last = &call->tries[call->try_count - 1];
     last->ended_ns = actor_now_ns(self);
     last->status = error == NULL ? STATUS_OK : error->status;
-    if (error != NULL && call->explains && last->message == NULL) last->message = memory_strdup(error->message);
+    if (error != NULL && call->explains && last->message == NULL)
+        last->message = memory_strdup(error->message);
 }
 
 /* --- explanations -------------------------------------------------------------------------------------- */
@@ -49,12 +50,14 @@ static const char *why(const struct call *call)
     switch (call->verdict) {
     case VERDICT_AGAIN_UNSTARTED: return "it was tried again, because it surely had not started";
     case VERDICT_AGAIN_HARMLESS:
-        return "it was tried again, because twice is harmless: by the entry point's flags or an idempotency key";
+        return "it was tried again, because twice is harmless: by the entry point's flags or an idempotency "
+               "key";
     case VERDICT_UNSAFE:
         return "not tried again: it may have run, and neither the entry point (READONLY, IDEMPOTENT) nor an "
                "idempotency key says that twice is harmless";
-    case VERDICT_NOBODY: return "not tried again: nothing serves the target, and waiting for that is the caller's "
-                                "choice";
+    case VERDICT_NOBODY:
+        return "not tried again: nothing serves the target, and waiting for that is the caller's "
+               "choice";
     case VERDICT_BUDGET: return "not tried again: the retry budget is exhausted";
     case VERDICT_ENOUGH: return "not tried again: five attempts were made";
     case VERDICT_NO_TIME: return "not tried again: its deadline leaves no time";
@@ -65,7 +68,8 @@ static const char *why(const struct call *call)
     return "not tried again: such an outcome never is";
 }
 
-static Pb__CallAttempt *explain_try(struct message *reply, const struct call *call, const struct call_try *made)
+static Pb__CallAttempt *explain_try(struct message *reply, const struct call *call,
+                                    const struct call_try *made)
 {
     Pb__CallAttempt *attempt = arena_alloc(&reply->arena, sizeof(*attempt));
     pb__call_attempt__init(attempt);
@@ -77,7 +81,8 @@ static Pb__CallAttempt *explain_try(struct message *reply, const struct call *ca
     attempt->outcome = wire_string(reply, status_name(outcome_of(made->status)));
     attempt->message = wire_string(reply, made->message);
     attempt->after_us = (uint64_t)(made->began_ns - call->began_ns) / 1000;
-    attempt->took_us = made->ended_ns > made->began_ns ? (uint64_t)(made->ended_ns - made->began_ns) / 1000 : 0;
+    attempt->took_us =
+        made->ended_ns > made->began_ns ? (uint64_t)(made->ended_ns - made->began_ns) / 1000 : 0;
     return attempt;
 }
 
@@ -94,7 +99,8 @@ static void explain(struct message *reply, Pb__CallReply *body, const struct cal
     said->may_have_run = outcome->may_have_run;
     said->message = wire_string(reply, error == NULL ? "" : error->message);
     said->retried = call->try_count > 1;
-    said->why = wire_string(reply, answered ? "there was no need: the first attempt was answered" : why(call));
+    said->why =
+        wire_string(reply, answered ? "there was no need: the first attempt was answered" : why(call));
     said->next = wire_string(reply, error != NULL && error->hint[0] != '\0' ? error->hint : outcome->next);
     said->attempts = arena_array(&reply->arena, call->try_count + 1, sizeof(Pb__CallAttempt *));
     for (uint32_t i = 0; i < call->try_count; i++)
@@ -134,7 +140,8 @@ static bool is_repeatable(const struct call *call)
     return call->serving_number != 0 && call->serving_entry->repeatable;
 }
 
-static void fill_invoke_reply(struct actor *self, const struct call *call, Pb__InvokeReply *body, uint32_t load)
+static void fill_invoke_reply(struct actor *self, const struct call *call, Pb__InvokeReply *body,
+                              uint32_t load)
 {
     body->handled_us = (uint64_t)(actor_now_ns(self) - call->began_ns) / 1000;
     body->repeatable = is_repeatable(call);
@@ -205,14 +212,15 @@ static void refuse(struct actor *self, struct slice_call *calls, const struct ca
 {
     struct error said = told(call, error);
     actor_set_request_id(self, call->request_id);
-    log_debug(self, "call.refused", "target=%s outcome=%s caller=%s: %s", call->target, status_name(said.status),
-              call->caller, said.message);
+    log_debug(self, "call.refused", "target=%s outcome=%s caller=%s: %s", call->target,
+              status_name(said.status), call->caller, said.message);
     note_outcome(self, calls, call, said.status);
     if (call->explains) reply_to_client(self, calls, call, NULL, &said);
     else actor_refuse_error(self, call->request, &said);
 }
 
-void call_end_failed(struct actor *self, struct slice_call *calls, struct call *call, const struct error *error)
+void call_end_failed(struct actor *self, struct slice_call *calls, struct call *call,
+                     const struct error *error)
 {
     call_end_note_try(self, call, error);
     refuse(self, calls, call, error);

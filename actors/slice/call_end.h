@@ -12,7 +12,8 @@ void call_end_ok(struct actor *self, struct slice_call *calls, struct call *call
 void call_end_with_reply(struct actor *self, struct slice_call *calls, struct call *call,
                          const struct message *reply, uint32_t load);
 /* With its outcome (wire/outcome.h), whatever status `error` has. */
-void call_end_failed(struct actor *self, struct slice_call *calls, struct call *call, const struct error *error);
+void call_end_failed(struct actor *self, struct slice_call *calls, struct call *call,
+                     const struct error *error);
 /* Without an answer: it was given before, or is nobody's. */
 void call_end_silently(struct actor *self, struct slice_call *calls, struct call *call);
 

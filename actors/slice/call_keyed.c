@@ -107,7 +107,8 @@ static void settle(struct actor *self, struct slice_call *calls, struct call *ru
     struct kept_reply *kept = run->kept;
     run->kept = NULL;
     if (kept == NULL) return; /* It was withdrawn. */
-    if (is_kept(run, error->status)) reply_cache_keep(&calls->replies, kept, error, payload, actor_now_ns(self));
+    if (is_kept(run, error->status))
+        reply_cache_keep(&calls->replies, kept, error, payload, actor_now_ns(self));
     else reply_cache_forget(&calls->replies, kept);
 }
 

@@ -12,8 +12,8 @@ void call_keyed_join(struct actor *self, struct slice_call *calls, struct call *
 /* A call FROM_KEY has ended: `error` NULL is OK with `payload`. It is gone afterwards. */
 void call_keyed_end(struct actor *self, struct slice_call *calls, struct call *run, const struct error *error,
                     const struct bytes *payload, uint32_t load);
-/* A joined call awaits no longer (its own deadline, or it was withdrawn). Returns the call FROM_KEY where that
- * is now awaited by nobody. */
+/* A joined call awaits no longer (its own deadline, or it was withdrawn). Returns the call FROM_KEY where
+ * that is now awaited by nobody. */
 struct call *call_keyed_leave(struct call *call);
 /* A call FROM_KEY was withdrawn: CANCELLED is what its key hears from now on, if it had started. */
 void call_keyed_withdrawn(struct actor *self, struct slice_call *calls, struct call *run);

@@ -4,10 +4,9 @@
  * Learns  endpoints and nodes from the state's changes, connections from the transport, and this node's own
  *         instances from the slice store.
  * Owns    the calls under way, the queues of this node's instances, the answers kept for idempotency keys. A
- *         call costs one hop to an instance of this node and one frame to another node, whose slice_call alone
- *         queues it.
- * Limits  CALLS_MAX calls under way, CALL_DEPTH_MAX calls in each other; per instance serving.h; per key
- *         reply_cache.h. More is refused at once. */
+ *         call costs one hop to an instance of this node and one frame to another node, whose slice_call
+ * alone queues it. Limits  CALLS_MAX calls under way, CALL_DEPTH_MAX calls in each other; per instance
+ * serving.h; per key reply_cache.h. More is refused at once. */
 #include "actors/slice/slice_call.h"
 
 #include "actors/slice/call.h"
@@ -98,20 +97,17 @@ static void start(struct actor *self, struct slice_call *calls, struct call *cal
     else call_attempt_begin(self, calls, call);
 }
 
-static bool read_request_id(const Pb__CallRequest *request, struct request_id *out_id, struct error *error)
+static enum status read_request_id(const Pb__CallRequest *request, struct request_id *out_id,
+                                   struct error *error)
 {
-    const char *trace = request->traceparent;
-    const char *given = trace[0] != '\0' ? trace : request->request_id;
-    if (given[0] == '\0') return true;
-    bool good = trace_context_read(given, out_id);
-    if (good && trace[0] != '\0' && strlen(trace) < TRACE_CONTEXT_TEXT_SIZE) good = false; /* A bare id. */
-    if (good && trace[0] != '\0' && request->request_id[0] != '\0')
-        return error_set(error, STATUS_INVALID, "both a request id and a traceparent") == STATUS_OK;
-    if (good) return true;
-    (void)error_set(error, STATUS_INVALID, "the %s",
-                    trace[0] != '\0' ? "traceparent is not one of W3C Trace Context"
-                                     : "request id is neither 32 hex digits nor a traceparent");
-    return false;
+    bool traced = request->traceparent[0] != '\0';
+    const char *given = traced ? request->traceparent : request->request_id;
+    if (traced && request->request_id[0] != '\0')
+        return error_set(error, STATUS_INVALID, "a request id and a traceparent: which of them?");
+    if (traced && strchr(given, '-') == NULL)
+        return error_set(error, STATUS_INVALID, "the traceparent is none of W3C Trace Context");
+    if (given[0] == '\0' || trace_context_read(given, out_id)) return STATUS_OK;
+    return error_set(error, STATUS_INVALID, "the request id is neither 32 hex digits nor a traceparent");
 }
 
 static void on_call(struct actor *self, void *state, const struct message *message)
@@ -127,10 +123,10 @@ static void on_call(struct actor *self, void *state, const struct message *messa
     call->affinity = request->affinity;
     call->key = request->idempotency_key;
     /* The client's connection is the upper half of the tag (wire/zmq/client_socket.c). */
-    call->caller = arena_printf(&call->request->arena, "client-%08x@%s", (unsigned)(call->tag >> 32),
-                                calls->node->name);
+    call->caller =
+        arena_printf(&call->request->arena, "client-%08x@%s", (unsigned)(call->tag >> 32), calls->node->name);
     if (call->explains) call->deadline_ns -= (call->deadline_ns - call->began_ns) / 16; /* To tell it in. */
-    if (!read_request_id(request, &call->request_id, &error)) {
+    if (read_request_id(request, &call->request_id, &error) != STATUS_OK) {
         refuse(self, calls, call, &error);
         return;
     }
@@ -391,12 +387,18 @@ static void slice_call_fini(void *state)
 }
 
 static const struct behavior_row rows[] = {
-    { KIND_CALL_REQUEST, on_call },     { KIND_SLICE_OUTBOUND, on_outbound },
-    { KIND_INVOKE_REQUEST, on_invoke }, { KIND_INSTANCE_SERVING, on_serving },
-    { KIND_INSTANCE_GONE, on_gone },    { KIND_STATE_CHANGED, on_changed },
-    { KIND_PEER_UP, on_peer },          { KIND_PEER_DOWN, on_peer },
-    { KIND_NODE_FENCED, on_fenced },    { KIND_SLICE_CALL_TIMER, on_timer },
-    { KIND_CALL_WITHDRAWN, on_withdrawn }, { KIND_INVOKE_WITHDRAW, on_invoke_withdraw },
+    { KIND_CALL_REQUEST, on_call },
+    { KIND_SLICE_OUTBOUND, on_outbound },
+    { KIND_INVOKE_REQUEST, on_invoke },
+    { KIND_INSTANCE_SERVING, on_serving },
+    { KIND_INSTANCE_GONE, on_gone },
+    { KIND_STATE_CHANGED, on_changed },
+    { KIND_PEER_UP, on_peer },
+    { KIND_PEER_DOWN, on_peer },
+    { KIND_NODE_FENCED, on_fenced },
+    { KIND_SLICE_CALL_TIMER, on_timer },
+    { KIND_CALL_WITHDRAWN, on_withdrawn },
+    { KIND_INVOKE_WITHDRAW, on_invoke_withdraw },
     { KIND_INSTANCE_FIGURES, on_figures },
 };
 const struct behavior slice_call_behavior = {

@@ -7,10 +7,12 @@
 #include "actors/slice/slice_desk.h"
 
 #include "runtime/base/check.h"
+#include "runtime/base/hash.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "store/kv.h"
 #include "wire/kinds.h"
+#include "wire/outcome.h"
 #include "wire/proto/cluster.pb-c.h"
 #include "wire/proto/slice.pb-c.h"
 
@@ -27,6 +29,9 @@ static const int64_t BUDGET_MAX_NS = SECONDS(3600);
 struct open_call {
     struct message *request; /* Kept; owed one answer. */
     int64_t deadline_ns;
+    uint64_t number;
+    uint32_t depth;
+    uint32_t nested; /* Calls under way on its behalf: they end with it. */
 };
 
 void slice_desk_init(struct slice_desk *desk, const struct slice_instance_options *options,
@@ -37,6 +42,9 @@ void slice_desk_init(struct slice_desk *desk, const struct slice_instance_option
     desk->path = memory_strdup(options->path);
     desk->config = memory_strdup(options->config);
     desk->node = memory_strdup(options->adapters->node);
+    struct text caller = { 0 };
+    text_printf(&caller, "%s#%u@%s", desk->key.artifact, desk->key.instance, desk->node);
+    desk->caller = text_take(&caller);
     desk->probe = options->probe;
     desk->limits = "none";
 }
@@ -58,6 +66,7 @@ void slice_desk_fini(struct slice_desk *desk)
     memory_free(desk->path);
     memory_free(desk->config);
     memory_free(desk->node);
+    memory_free(desk->caller);
 }
 
 static void keep_line(struct actor *self, const struct slice_desk *desk, enum slice_line_level level,
@@ -346,8 +355,29 @@ uint32_t slice_desk_calls(const struct slice_desk *desk)
     return (uint32_t)desk->calls.count;
 }
 
-static void end_call(struct open_call **call)
+/* By which TO_SLICE_CALL knows what a wish asked of it: nobody else's tag. */
+static uint64_t wish_tag(const struct actor *self, uint64_t wish)
 {
+    struct actor_id id = actor_self(self);
+    return hash64_mix((uint64_t)id.generation << 32 | id.index, wish);
+}
+
+/* The calls made on behalf of `parent`, or all (0), complete CANCELLED. */
+static void withdraw_wishes(struct actor *self, struct slice_desk *desk, uint64_t parent)
+{
+    for (uint32_t i = 0; i < AETHER_OUTBOUND_MAX; i++) {
+        const struct slice_desk_wish *wish = &desk->wishes[i];
+        if (!wish->used || wish->type != SLICE_FRAME_INVOKE) continue;
+        if (parent != 0 && wish->parent != parent) continue;
+        struct message *message = message_create(KIND_CALL_WITHDRAWN, sizeof(struct call_withdrawn));
+        ((struct call_withdrawn *)message->body)->tag = wish_tag(self, wish->id);
+        actor_tell_name(self, TO_SLICE_CALL, &message);
+    }
+}
+
+static void end_call(struct actor *self, struct slice_desk *desk, struct open_call **call)
+{
+    if ((*call)->nested > 0) withdraw_wishes(self, desk, (*call)->number); /* Its end is theirs. */
     message_destroy(&(*call)->request);
     memory_free(*call);
     *call = NULL;
@@ -367,6 +397,8 @@ void slice_desk_on_invoke(struct actor *self, struct slice_desk *desk, const str
     call->deadline_ns = deadline_of(message, actor_now_ns(self));
     call->request = actor_keep(self);
     uint64_t number = ++desk->call_number;
+    call->number = number;
+    call->depth = request->depth;
     (void)map_put_number(&desk->calls, number, call);
     sweep_later(self, desk);
     struct slice_frame frame = {
@@ -384,7 +416,7 @@ void slice_desk_on_invoke(struct actor *self, struct slice_desk *desk, const str
     (void)error_set(&error, STATUS_OVERLOADED, "%s#%u has its queue full", desk->key.artifact,
                     desk->key.instance);
     actor_refuse_error(self, call->request, &error);
-    end_call(&call);
+    end_call(self, desk, &call);
 }
 
 /* A text that the slice gave, made fit for an error. */
@@ -395,8 +427,10 @@ static void set_slice_error(struct error *error, int32_t status, const void *tex
     if (length > 0) memcpy(line, text, length);
     line[length] = '\0';
     struct text clean = { 0 };
+    enum status said = status_from_number(status);
+    enum status known = outcome_of_slice(said);
+    if (known != said) text_printf(&clean, "%s%s", status_name(said), length > 0 ? ": " : "");
     text_add_utf8(&clean, line);
-    enum status known = status_from_number(status);
     (void)error_set(error, known, "%s", clean.size > 0 ? text_string(&clean) : status_text(known));
     text_fini(&clean);
 }
@@ -419,9 +453,38 @@ static enum status on_reply(struct actor *self, struct slice_desk *desk, const s
         set_slice_error(&refusal, frame->status, frame->payload, frame->payload_size);
         actor_refuse_error(self, call->request, &refusal);
     }
-    end_call(&call);
+    end_call(self, desk, &call);
     stop_if_drained(self, desk);
     return STATUS_OK;
+}
+
+/* The slice may learn it (host->is_cancelled); its answer goes nowhere. */
+static void give_up(struct actor *self, struct slice_desk *desk, struct open_call *call,
+                    const struct error *error)
+{
+    uint64_t number = call->number;
+    (void)take_call(desk, number);
+    actor_refuse_error(self, call->request, error);
+    end_call(self, desk, &call);
+    (void)desk->send(self, desk, &(struct slice_frame){ .type = SLICE_FRAME_CANCEL, .id = number });
+}
+
+void slice_desk_on_withdrawn(struct actor *self, struct slice_desk *desk, const struct message *message)
+{
+    const struct invoke_withdrawn *withdrawn = message->body;
+    size_t at = 0;
+    uint64_t number;
+    void *value;
+    struct error error;
+    (void)error_set(&error, STATUS_CANCELLED, "its caller withdrew it");
+    while (map_next_number(&desk->calls, &at, &number, &value)) {
+        struct open_call *call = value;
+        if (call->request->tag != withdrawn->tag || !actor_id_equal(call->request->sender, message->sender))
+            continue;
+        give_up(self, desk, call, &error);
+        break;
+    }
+    stop_if_drained(self, desk);
 }
 
 void slice_desk_on_sweep(struct actor *self, struct slice_desk *desk)
@@ -436,10 +499,12 @@ void slice_desk_on_sweep(struct actor *self, struct slice_desk *desk)
         struct open_call *call = value;
         bool late = now_ns >= call->deadline_ns;
         if (!late && !cut) continue;
-        (void)take_call(desk, number);
-        actor_refuse(self, call->request, late ? STATUS_DEADLINE : STATUS_CANCELLED);
-        end_call(&call);
-        (void)desk->send(self, desk, &(struct slice_frame){ .type = SLICE_FRAME_CANCEL, .id = number });
+        struct error error;
+        if (late) (void)error_set(&error, STATUS_DEADLINE, "%s", status_text(STATUS_DEADLINE));
+        else
+            (void)error_set(&error, STATUS_CANCELLED, "%s",
+                            "the instance stops, and its time to drain is over");
+        give_up(self, desk, call, &error);
     }
     stop_if_drained(self, desk);
     if (desk->calls.count > 0) sweep_later(self, desk);
@@ -457,7 +522,7 @@ static struct slice_desk_wish *wish_begin(struct slice_desk *desk, const struct 
         (void)error_set(error, STATUS_INVALID, "it wishes under a number that is in use");
         return NULL;
     }
-    *wish = (struct slice_desk_wish){ desk, frame->id, true, frame->type };
+    *wish = (struct slice_desk_wish){ .desk = desk, .id = frame->id, .used = true, .type = frame->type };
     return wish;
 }
 
@@ -482,11 +547,21 @@ static void answer_wish(struct actor *self, struct slice_desk_wish *wish, enum s
                                             .payload_size = size });
 }
 
+/* The call on whose behalf it was asked for has one less to wait for. */
+static void leave_parent(struct slice_desk *desk, const struct slice_desk_wish *wish)
+{
+    struct open_call *parent = wish->parent == 0 ? NULL : map_get_number(&desk->calls, wish->parent);
+    if (parent == NULL) return; /* It ended first. */
+    CHECK(parent->nested > 0);
+    parent->nested--;
+}
+
 static void on_wish_granted(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     (void)state;
     struct slice_desk_wish *wish = context;
     const struct message *message = result->message;
+    leave_parent(wish->desk, wish);
     if (result->status == STATUS_NOT_FOUND && wish->type == SLICE_FRAME_KV_GET) {
         answer_wish(self, wish, STATUS_OK, 0, NULL, 0); /* An absent record is an answer, too. */
         return;
@@ -511,21 +586,41 @@ static void on_wish_granted(struct actor *self, void *state, void *context, cons
                 payload != NULL ? payload->size : 0);
 }
 
+static struct message *outbound_message(const struct slice_desk *desk, const struct slice_frame *frame,
+                                        uint32_t depth)
+{
+    struct message *message = message_create(KIND_SLICE_OUTBOUND, sizeof(struct slice_outbound));
+    struct slice_outbound *outbound = message->body;
+    *outbound = (struct slice_outbound){
+        .target = arena_strdup(&message->arena, frame->words[0]),
+        .affinity = arena_strdup(&message->arena, frame->words[1]),
+        .idempotency_key = arena_strdup(&message->arena, frame->words[2]),
+        .caller = arena_strdup(&message->arena, desk->caller),
+        .depth = depth,
+        .deadline_named = frame->status != 0,
+    };
+    struct bytes *payload = bytes_copy(frame->payload, frame->payload_size);
+    message_attach(message, &payload);
+    return message;
+}
+
 static enum status on_invoke_wish(struct actor *self, struct slice_desk *desk,
                                   const struct slice_frame *frame, struct error *error)
 {
+    static const char ended[] = "the call on whose behalf it was made has ended";
     struct slice_desk_wish *wish = wish_begin(desk, frame, error);
     if (wish == NULL) return STATUS_INVALID;
+    struct open_call *parent = frame->number == 0 ? NULL : map_get_number(&desk->calls, frame->number);
+    if (frame->number != 0 && parent == NULL) {
+        answer_wish(self, wish, STATUS_CANCELLED, 0, ended, sizeof ended - 1);
+        return STATUS_OK;
+    }
+    if (parent != NULL) parent->nested++;
+    wish->parent = frame->number;
     bool inherited = frame->request_id.high != 0 || frame->request_id.low != 0;
     actor_set_request_id(self, inherited ? frame->request_id : actor_request_id_new(self));
-    struct message *message = message_create(KIND_SLICE_OUTBOUND, sizeof(struct slice_outbound));
-    struct slice_outbound *outbound = message->body;
-    outbound->target = arena_strdup(&message->arena, frame->words[0]);
-    outbound->affinity = arena_strdup(&message->arena, frame->words[1]);
-    outbound->caller =
-        arena_printf(&message->arena, "%s#%u@%s", desk->key.artifact, desk->key.instance, desk->node);
-    struct bytes *payload = bytes_copy(frame->payload, frame->payload_size);
-    message_attach(message, &payload);
+    struct message *message = outbound_message(desk, frame, parent == NULL ? 0 : parent->depth + 1);
+    message->tag = wish_tag(self, wish->id);
     int64_t budget_ns = frame->budget_ns;
     if (budget_ns <= 0) budget_ns = MILLISECONDS(1);
     if (budget_ns > BUDGET_MAX_NS) budget_ns = BUDGET_MAX_NS;
@@ -674,8 +769,9 @@ static void refuse_calls(struct actor *self, struct slice_desk *desk, const char
     while (map_next_number(&desk->calls, &at, &number, &value)) {
         struct open_call *call = take_call(desk, number);
         actor_refuse_error(self, call->request, &error);
-        end_call(&call);
+        end_call(self, desk, &call);
     }
+    withdraw_wishes(self, desk, 0); /* Nobody hears them answered. */
 }
 
 void slice_desk_close(struct actor *self, struct slice_desk *desk)

@@ -22,7 +22,8 @@ struct slice_desk_wish { /* One of the instance's open wishes. */
     struct slice_desk *desk;
     uint64_t id;
     bool used;
-    uint32_t type; /* enum slice_frame_type */
+    uint32_t type;   /* enum slice_frame_type */
+    uint64_t parent; /* The call on whose behalf it is; 0 = none. */
 };
 
 struct slice_desk { /* Private, but for `send`, `key` and `phase`. */
@@ -31,6 +32,7 @@ struct slice_desk { /* Private, but for `send`, `key` and `phase`. */
     char *path;
     char *config;
     char *node;
+    char *caller; /* What those that it calls are told of it. */
     bool probe;
     int32_t pid;        /* 0 = inline. */
     const char *limits; /* What holds its limits; constant. */
@@ -66,6 +68,7 @@ uint32_t slice_desk_calls(const struct slice_desk *desk); /* How many the instan
 /* Handlers of the embedding actor's rows. */
 void slice_desk_on_step(struct actor *self, struct slice_desk *desk, const struct message *message);
 void slice_desk_on_invoke(struct actor *self, struct slice_desk *desk, const struct message *message);
+void slice_desk_on_withdrawn(struct actor *self, struct slice_desk *desk, const struct message *message);
 void slice_desk_on_sweep(struct actor *self, struct slice_desk *desk);  /* KIND_SLICE_SWEEP */
 void slice_desk_on_health(struct actor *self, struct slice_desk *desk); /* KIND_SLICE_HEALTH */
 

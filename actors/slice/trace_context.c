@@ -6,7 +6,11 @@
 #include <string.h>
 
 enum { ID_DIGITS = 32, PARENT_DIGITS = 16, VERSION_DIGITS = 2, FLAG_DIGITS = 2 };
-enum { ID_AT = VERSION_DIGITS + 1, PARENT_AT = ID_AT + ID_DIGITS + 1, FLAGS_AT = PARENT_AT + PARENT_DIGITS + 1 };
+enum {
+    ID_AT = VERSION_DIGITS + 1,
+    PARENT_AT = ID_AT + ID_DIGITS + 1,
+    FLAGS_AT = PARENT_AT + PARENT_DIGITS + 1
+};
 enum { TRACEPARENT_SIZE = FLAGS_AT + FLAG_DIGITS };
 
 /* Lower case only, as the specification has it. */

@@ -197,6 +197,25 @@ static void end_call(struct actor *self, struct model *model, struct message *ca
     if (model->draining && model->calls.count == 0) begin_step(self, model);
 }
 
+static void on_withdrawn(struct actor *self, void *state, const struct message *message)
+{
+    struct model *model = state;
+    const struct invoke_withdrawn *withdrawn = message->body;
+    size_t at = 0;
+    uint64_t tag;
+    void *value;
+    while (map_next_number(&model->calls, &at, &tag, &value)) {
+        struct message *call = value;
+        if (call->tag != withdrawn->tag || !actor_id_equal(call->sender, message->sender)) continue;
+        (void)map_remove_number(&model->calls, tag);
+        actor_refuse(self, call, STATUS_CANCELLED);
+        message_destroy(&call);
+        model->slices->withdrawn++;
+        break;
+    }
+    if (model->draining && model->calls.count == 0) begin_step(self, model);
+}
+
 static void cut_calls(struct actor *self, struct model *model)
 {
     size_t at = 0;
@@ -267,6 +286,7 @@ static void model_fini(void *state)
 static const struct behavior_row model_rows[] = {
     { KIND_SLICE_STEP, on_step },
     { KIND_INVOKE_REQUEST, on_invoke },
+    { KIND_INVOKE_WITHDRAWN, on_withdrawn },
     { KIND_SLICE_TIMER, on_timer },
 };
 static const struct behavior sim_slice_behavior = {

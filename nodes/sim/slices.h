@@ -29,6 +29,7 @@ struct sim_slices { /* One for a node, or for all: they run on one thread. Outli
     uint32_t alive;          /* Counted for checkers: instances between a loaded LOAD and their end. */
     uint64_t crashes;
     struct map executions; /* By the number in its payload: how often a call's code began to run. */
+    uint64_t withdrawn; /* Calls whose callers withdrew them while a model had them in hand. */
 };
 
 /* The payload of the call of that number, and back; 0: it is none. */

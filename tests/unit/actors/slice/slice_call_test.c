@@ -249,7 +249,7 @@ static void local_instance_comes_first(void **state)
         assert_outcome(call(world, 1, "org.example:tax/quote", SECONDS(5)), STATUS_OK);
     assert_int_equal(world->instances[1].handled, 20);
     assert_string_equal(world->instances[1].payload, "{\"sku\":\"A1\"}");
-    assert_string_equal(world->instances[1].caller, "client");
+    assert_string_equal(world->instances[1].caller, "client-00000000@node-2");
 }
 
 static void other_nodes_are_reached(void **state)
@@ -443,9 +443,11 @@ static void fenced_node_refuses_those_outside(void **state) /* A8 */
     assert_outcome(probe_ask_name(runtime, TO_SLICE_CALL, &message, SECONDS(5)), STATUS_NODE_LOST);
     assert_outcome(call(world, 0, "org.example:tax/quote", SECONDS(5)), STATUS_OK); /* Local ones go on. */
     message = message_create(KIND_SLICE_OUTBOUND, sizeof(struct slice_outbound));
-    *(struct slice_outbound *)message->body = (struct slice_outbound){ .target = "org.example:tax/quote",
-                                                                       .caller = "org.example:orders:1#1",
-                                                                       .affinity = "" };
+    *(struct slice_outbound *)message->body =
+        (struct slice_outbound){ .target = "org.example:tax/quote",
+                                 .caller = "org.example:orders:1#1@node-1",
+                                 .affinity = "",
+                                 .idempotency_key = "" };
     struct bytes *payload = bytes_copy("1", 1);
     message_attach(message, &payload);
     assert_outcome(probe_ask_name(runtime, TO_SLICE_CALL, &message, SECONDS(5)), STATUS_OK);
