@@ -5,6 +5,7 @@
 #include "cli/backup.h"
 #include "cli/connection.h"
 #include "cli/content.h"
+#include "cli/explain.h"
 #include "cli/interrupt.h"
 #include "cli/logs.h"
 #include "cli/progress.h"
@@ -65,6 +66,7 @@ static int fail(const struct argv *argv, const struct error *error, bool unreach
         .what = argv->command->name,
         .unreachable = unreachable,
         .harmless = (argv->command->flags & (COMMAND_CHANGES | COMMAND_CALLS)) == 0,
+        .is_call = (argv->command->flags & COMMAND_CALLS) != 0,
     };
     return command_fail(argv, &failure);
 }
@@ -101,6 +103,7 @@ static struct connection_terms terms_of(const struct argv *argv, struct progress
         .waits = (flags & COMMAND_WAITS) != 0,
         .repeats = (flags & COMMAND_IDEMPOTENT) != 0 || (flags & (COMMAND_CHANGES | COMMAND_CALLS)) == 0,
         .changes = (flags & COMMAND_CHANGES) != 0,
+        .withdraws = (flags & COMMAND_CALLS) != 0,
         .pause_ns = progress_ns,
         .on_wait = on_wait,
         .context = progress,
@@ -137,9 +140,40 @@ static int tell_unfinished(const struct argv *argv, struct value *document)
     return command_fail(argv, &failure);
 }
 
+/* How the call went: talk, so it goes where talk goes; as JSON it is in the document. */
+static void tell_explanation(const struct argv *argv, const struct value *explanation)
+{
+    struct text out = { 0 };
+    if (argv->output == OUTPUT_JSON || argv->output == OUTPUT_YAML || explanation == NULL) return;
+    explain_words(&out, explanation);
+    (void)fputs(text_string(&out), stderr);
+    text_fini(&out);
+}
+
+/* A reply that tells a failure, in all that it says. */
+static int tell_failure(const struct argv *argv, const struct error *error, const struct value *details)
+{
+    struct value *copy = value_clone(details);
+    struct failure failure = {
+        .error = *error, .what = argv->command->name, .details = copy, .is_call = true
+    };
+    int code = command_fail(argv, &failure);
+    tell_explanation(argv, details);
+    value_free(&copy);
+    return code;
+}
+
 static int tell_reply(const struct argv *argv, const struct message *reply)
 {
     struct value *document = document_from_reply(argv->command, reply->body);
+    const struct value *details = NULL;
+    struct error error;
+    if (document_is_failure(argv->command, document, &error, &details)) {
+        int failed = tell_failure(argv, &error, details);
+        value_free(&document);
+        return failed;
+    }
+    if (argv->command->verdict != NULL) tell_explanation(argv, value_get(document, argv->command->verdict));
     int code = is_unfinished(argv, reply) ? tell_unfinished(argv, document) : print_document(argv, document);
     bool tells =
         argv->output == OUTPUT_TABLE || argv->output == OUTPUT_NAME; /* Else `more` is in the document. */
@@ -156,12 +190,22 @@ static int tell_reply(const struct argv *argv, const struct message *reply)
     return code;
 }
 
+/* A call of a slice: an interrupt withdraws it, and who names no deadline leaves it to the entry point. */
+static void prepare_call(const struct argv *argv, struct message *request, struct connection_terms *terms)
+{
+    Pb__CallRequest *call = request->body;
+    call->deadline_named = argv->timeout_ns > 0;
+    terms->repeats = call->idempotency_key[0] != '\0';
+    interrupt_catch();
+}
+
 static int ask_once(const struct argv *argv, struct connection *connection, struct message **request)
 {
     struct message *reply = NULL;
     struct error error;
     struct progress *progress = progress_begin(argv);
     struct connection_terms terms = terms_of(argv, progress);
+    if ((*request)->kind == KIND_CALL_REQUEST) prepare_call(argv, *request, &terms);
     enum status status = connection_ask(connection, request, &terms, &reply, &error);
     if (status == STATUS_OK) progress_show(progress);
     progress_end(&progress);

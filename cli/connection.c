@@ -19,6 +19,7 @@ static const int64_t silence_ns = MILLISECONDS(CONNECTION_SILENCE_MS);
 static const int64_t retry_pause_ns = MILLISECONDS(20); /* After every endpoint was tried in vain. */
 static const int64_t grace_ns = MILLISECONDS(1000); /* The node, told the time, says best why it is over. */
 static const int64_t session_ns = SECONDS(5);
+static const int64_t farewell_ns = MILLISECONDS(500); /* For the word of a node on what was withdrawn. */
 
 struct connection {
     struct client *client; /* NULL: the node was lost, and none is found yet. */
@@ -96,6 +97,7 @@ struct asking {
     bool repeats;
     bool maybe;     /* An attempt ended without saying what became of it. */
     bool timed_out; /* Nobody answered to the last one. */
+    bool withdrawn; /* The node said what became of what was withdrawn. */
     size_t unsure;  /* How many nodes said UNKNOWN. */
     int64_t end_ns;
     int64_t called_ns; /* `on_wait` was, last. */
@@ -157,6 +159,21 @@ static enum status watch_silence(struct connection *connection, struct silence *
     return STATUS_OK;
 }
 
+/* The asker has had enough. What the node says to that is the end; without a word it is ours. */
+static enum status withdraw(struct asking *asking, struct message **out_reply, struct error *error)
+{
+    struct client *client = asking->connection->client;
+    int64_t until_ns = now_ns() + farewell_ns;
+    enum status status = asking->terms->withdraws ? client_withdraw(client, error) : STATUS_NODE_LOST;
+    for (int64_t left_ns = farewell_ns; status == STATUS_OK && left_ns > 0; left_ns = until_ns - now_ns()) {
+        (void)client_wait(client, -1, left_ns);
+        status = client_receive(client, out_reply, error);
+        asking->withdrawn = status != STATUS_OK || *out_reply != NULL;
+        if (asking->withdrawn) return status;
+    }
+    return error_set(error, STATUS_CANCELLED, "interrupted");
+}
+
 /* NODE_LOST: this node went, or is silent. Else the reply, or its refusal. */
 static enum status await(struct asking *asking, struct message **out_reply, struct error *error)
 {
@@ -183,7 +200,7 @@ static enum status await(struct asking *asking, struct message **out_reply, stru
         if (events.lost)
             return error_set(error, STATUS_NODE_LOST, "the node at %s went away",
                              connection_endpoint(connection));
-        if (!keep_waiting(asking)) return error_set(error, STATUS_CANCELLED, "interrupted");
+        if (!keep_waiting(asking)) return withdraw(asking, out_reply, error);
     }
 }
 
@@ -215,7 +232,7 @@ static enum status conclude(const struct asking *asking, enum status status, str
 {
     bool told = status != STATUS_NODE_LOST && status != STATUS_NO_LEADER && status != STATUS_NOT_READY &&
                 status != STATUS_NOT_LEADER && status != STATUS_CANCELLED && !asking->timed_out;
-    if (told || !asking->maybe || asking->terms->repeats) return status;
+    if (told || asking->withdrawn || !asking->maybe || asking->terms->repeats) return status;
     struct error before = *error;
     if (asking->terms->changes && status != STATUS_CANCELLED) status = STATUS_UNKNOWN;
     return error_set(error, status, "%.400s; it may have happened", before.message);

@@ -25,6 +25,7 @@ struct connection_terms {
     bool waits;       /* For an outcome: NOT_READY is one, and no reason to ask again. */
     bool repeats;     /* Sent twice, it does no harm: a read, or what is idempotent by itself. */
     bool changes;     /* What may have happened ends as UNKNOWN. */
+    bool withdraws;   /* A call: when `on_wait` says enough, the node is told, and its word awaited. */
     int64_t pause_ns; /* While it waits, `on_wait` is called this often; 0: never. */
     bool (*on_wait)(void *context); /* false: enough; the request ends as CANCELLED. */
     void *context;

@@ -3,6 +3,7 @@
 
 #include "cli/render.h"
 #include "wire/command/document.h"
+#include "wire/outcome.h"
 
 enum { EXIT_UNREACHABLE = 3 };
 
@@ -16,6 +17,8 @@ static const char *hint_of(const struct failure *failure)
 {
     if (failure->error.hint[0] != '\0') return failure->error.hint;
     if (failure->unreachable) return "start a node, or name one with --endpoint ADDR";
+    const struct outcome *outcome = failure->is_call ? outcome_find(failure->error.status) : NULL;
+    if (outcome != NULL && outcome->next[0] != '\0') return outcome->next;
     switch (failure->error.status) {
     case STATUS_INVALID: return "aether help";
     case STATUS_NO_LEADER:
@@ -46,12 +49,23 @@ struct value *failure_document(const struct failure *failure)
     return document;
 }
 
+/* The outcome's class, in the words of the one table. */
+static void call_words(struct text *out, enum status status)
+{
+    const struct outcome *outcome = outcome_find(status);
+    text_printf(out, "%s, %s", status_name(status), outcome == NULL ? status_text(status) : outcome->meaning);
+    if (outcome == NULL) return;
+    if (outcome->retry == RETRY_ALWAYS) text_add(out, "; it did not run");
+    if (outcome->retry == RETRY_IF_HARMLESS) text_add(out, "; it may have run");
+}
+
 void failure_words(struct text *out, const struct failure *failure)
 {
     text_add(out, "error: ");
     if (failure->what != NULL) text_printf(out, "%s: ", failure->what);
     if (failure->unreachable) text_add(out, "no node can be reached");
     else if (failure->what == NULL && failure->error.status == STATUS_INVALID) text_add(out, "wrong usage");
+    else if (failure->is_call) call_words(out, failure->error.status);
     else text_printf(out, "%s, %s", status_name(failure->error.status), status_text(failure->error.status));
     text_add(out, "\n");
     render_line(out, failure->error.message[0] != '\0' ? failure->error.message

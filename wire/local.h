@@ -20,8 +20,9 @@ struct role_changed {
 
 /* KIND_READ_BARRIER (ask TO_STATE; no body: all zero) -> KIND_READ_BARRIER_REPLY: a Q1 round that began after
  * the request arrived was confirmed (a stale one asks for none), and the applied state is at least that fresh
- * and has revision `after`. NO_LEADER, DEADLINE otherwise. What the state told its watchers before left before
- * this reply, so whoever then asks a watcher on this node is answered from a view that is at least as fresh. */
+ * and has revision `after`. NO_LEADER, DEADLINE otherwise. What the state told its watchers before left
+ * before this reply, so whoever then asks a watcher on this node is answered from a view that is at least as
+ * fresh. */
 struct read_barrier {
     uint64_t after; /* 0: none. */
     bool stale;
@@ -36,6 +37,13 @@ struct read_barrier_reply {
  * say (a notification, a cancelled request), and a REQ client is sent an empty frame so that it can go on. */
 struct mcp_request {
     uint64_t client; /* The same for all requests of one connection: a hash of its routing id; 0 = none. */
+};
+
+/* KIND_CALL_WITHDRAWN (tell TO_SLICE_CALL): whoever asked for a call (KIND_CALL_REQUEST, KIND_SLICE_OUTBOUND)
+ * under a message tag that nobody else uses withdraws it by that tag. The call ends CANCELLED at once, and
+ * what it started is told. Unknown tags are fine: it may have ended. */
+struct call_withdrawn {
+    uint64_t tag;
 };
 
 /* KIND_CONSENSUS_STATUS (ask TO_LEADER, no body) -> KIND_CONSENSUS_STATUS_REPLY: this replica's own view, at

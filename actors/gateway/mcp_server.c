@@ -50,6 +50,7 @@ struct call {
     const struct command *command;
     struct message *command_request; /* Ours until it is sent. */
     bool cancelled;
+    uint64_t tag; /* Of a call of a slice: by which it is withdrawn. */
 };
 
 struct mcp_server {
@@ -114,7 +115,15 @@ static void on_command_done(struct actor *self, void *state, void *context, cons
         fail_call(self, call, result->error);
         return;
     }
-    end_call(self, call, document_from_reply(call->command, result->message->body), false);
+    struct value *document = document_from_reply(call->command, result->message->body);
+    const struct value *details = NULL;
+    struct error error;
+    if (!document_is_failure(call->command, document, &error, &details)) {
+        end_call(self, call, document, false);
+        return;
+    }
+    end_call(self, call, document_from_failure(&error, details), true);
+    value_free(&document);
 }
 
 static const char *principal_of(const struct call *call)
@@ -133,6 +142,7 @@ static void run_command(struct actor *self, struct call *call)
     codec_pack(body, forward->request.data);
     forward->principal = wire_string(message, principal_of(call));
     bool waits = (call->command->flags & COMMAND_WAITS) != 0;
+    message->tag = call->tag;
     actor_ask_name(self, TO_COMMAND_GATEWAY, &message, waits ? long_call_ns : call_ns, on_command_done, call);
 }
 
@@ -233,6 +243,7 @@ static void on_call(struct actor *self, struct mcp_server *server, const struct 
     call->server = server;
     call->client = from->client;
     call->command = command;
+    call->tag = (command->flags & COMMAND_CALLS) == 0 ? 0 : actor_random(self) | 1;
     call->step = *step;
     *step = (struct mcp_step){ 0 };
     call->request = actor_keep(self);
@@ -247,11 +258,21 @@ static void on_call(struct actor *self, struct mcp_server *server, const struct 
     fail_call(self, call, &error);
 }
 
-/* Cancellation frees the caller, not the cluster: what was asked may still happen. */
-static void on_cancel(struct mcp_server *server, uint64_t client, const struct value *id)
+static void withdraw(struct actor *self, const struct call *call)
+{
+    struct message *message = message_create(KIND_CALL_WITHDRAWN, sizeof(struct call_withdrawn));
+    ((struct call_withdrawn *)message->body)->tag = call->tag;
+    actor_tell_name(self, TO_SLICE_CALL, &message);
+}
+
+/* Cancellation frees the caller, not the cluster: a change that was asked for may still happen. The call of a
+ * slice is withdrawn. */
+static void on_cancel(struct actor *self, struct mcp_server *server, uint64_t client, const struct value *id)
 {
     for (struct call *call = server->calls; call != NULL; call = call->next) {
-        if (call->client == client && value_equal(call->step.request.id, id)) call->cancelled = true;
+        if (call->cancelled || call->client != client || !value_equal(call->step.request.id, id)) continue;
+        call->cancelled = true;
+        if (call->tag != 0) withdraw(self, call);
     }
 }
 
@@ -281,7 +302,7 @@ static void on_mcp_request(struct actor *self, void *state, const struct message
              text == NULL ? 0 : text->size, &step);
     switch (step.action) {
     case MCP_CALL: on_call(self, server, message, &step); return;
-    case MCP_CANCEL: on_cancel(server, from->client, step.cancelled); break;
+    case MCP_CANCEL: on_cancel(self, server, from->client, step.cancelled); break;
     case MCP_ANSWER:
     case MCP_SILENT: break;
     }

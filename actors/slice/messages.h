@@ -151,7 +151,8 @@ struct slice_state_take { /* KIND_SLICE_STATE_TAKE */
 };
 
 /* An instance's actor asks TO_SLICE_CALL on behalf of its slice. Payload = attachment. Answered
- * KIND_INVOKE_REPLY (payload = attachment) or refused with an outcome of product.md section 6. */
+ * KIND_INVOKE_REPLY (payload = attachment) or refused with an outcome of product.md section 6. Withdrawn by
+ * its tag with KIND_CALL_WITHDRAWN (wire/local.h). */
 struct slice_outbound {          /* KIND_SLICE_OUTBOUND */
     const char *target;          /* group:artifact[:version]/entry */
     const char *caller;          /* group:artifact:version#instance@node */
@@ -161,12 +162,6 @@ struct slice_outbound {          /* KIND_SLICE_OUTBOUND */
     bool deadline_named; /* The slice chose the deadline; else the entry point's own may end it sooner. */
 };
 
-/* Whoever asked TO_SLICE_CALL for a call (KIND_CALL_REQUEST, KIND_SLICE_OUTBOUND), and gave the message a tag
- * of its own choice that nobody else uses, withdraws it by that tag: the call ends CANCELLED at once, and
- * what it started is told. Unknown tags are fine: it may have ended. */
-struct call_withdrawn { /* KIND_CALL_WITHDRAWN */
-    uint64_t tag;
-};
 /* TO_SLICE_CALL tells an instance's actor that nobody awaits the INVOKE_REQUEST with this tag any more: it is
  * refused CANCELLED, and the instance may learn it. */
 struct invoke_withdrawn { /* KIND_INVOKE_WITHDRAWN */

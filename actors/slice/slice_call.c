@@ -21,6 +21,7 @@
 #include "runtime/base/text.h"
 #include "runtime/port/transport.h"
 #include "wire/kinds.h"
+#include "wire/local.h"
 #include "wire/proto/cluster.pb-c.h"
 #include "wire/proto/slice.pb-c.h"
 #include "wire/proto/store.pb-c.h"

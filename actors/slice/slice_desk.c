@@ -12,6 +12,7 @@
 #include "runtime/base/text.h"
 #include "store/kv.h"
 #include "wire/kinds.h"
+#include "wire/local.h"
 #include "wire/outcome.h"
 #include "wire/proto/cluster.pb-c.h"
 #include "wire/proto/slice.pb-c.h"

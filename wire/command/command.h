@@ -116,6 +116,9 @@ struct command {
     const char *identity;           /* What `-o name` prints: a field of the list or of the record. */
     const char *const *omit_empty;  /* Fields, at any depth, that are left out where they are empty. */
     const char *const *json_fields; /* String fields, at any depth, that hold JSON text. */
+    /* This member, where the reply has it, says how it went: with another `outcome` than OK the reply is a
+     * failure, of which it is the details (its `message`, `next`); NULL: replies are successes. */
+    const char *verdict;
 };
 
 extern const struct command cluster_commands[]; /* Each ends with name == NULL. */

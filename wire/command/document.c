@@ -168,3 +168,24 @@ struct value *document_from_error(const struct error *error)
     value_set(document, "error", inner);
     return document;
 }
+
+bool document_is_failure(const struct command *command, const struct value *document, struct error *out_error,
+                         const struct value **out_details)
+{
+    const struct value *verdict = command->verdict == NULL ? NULL : value_get(document, command->verdict);
+    if (verdict == NULL || value_type(verdict) != VALUE_OBJECT) return false;
+    enum status status = status_from_name(value_get_string(verdict, "outcome", ""));
+    if (status == STATUS_OK) return false;
+    (void)error_set(out_error, status == STATUS_COUNT ? STATUS_UNKNOWN : status, "%s",
+                    value_get_string(verdict, "message", ""));
+    error_hint(out_error, "%s", value_get_string(verdict, "next", ""));
+    *out_details = verdict;
+    return true;
+}
+
+struct value *document_from_failure(const struct error *error, const struct value *details)
+{
+    struct value *document = document_from_error(error);
+    value_set(value_edit(document, "error"), "details", value_clone(details));
+    return document;
+}

@@ -22,4 +22,11 @@ struct value *document_from_reply(const struct command *command, const void *rep
 /* {"error":{"code","message","hint","details":{}}} */
 struct value *document_from_error(const struct error *error);
 
+/* A reply's document that tells a failure (the row's `verdict`): its error, and in `*out_details` what more
+ * it says, borrowed. false: it doesn't. */
+bool document_is_failure(const struct command *command, const struct value *document, struct error *out_error,
+                         const struct value **out_details);
+/* The same document as every surface tells it: that of the error, with the details. The caller's. */
+struct value *document_from_failure(const struct error *error, const struct value *details);
+
 #endif

@@ -223,8 +223,15 @@ const struct command slice_commands[] = {
     {
         .name = "call",
         .help = "Call an entry point of a slice",
-        .details = "Prints what the slice answered. At most one instance handles the call.",
-        .example = "aether call org.example:pricing/quote '{\"sku\":\"A1\",\"quantity\":2}'",
+        .details =
+            "Prints what the slice answered. Each call ends with one outcome (docs/reference/outcomes.md); "
+            "at "
+            "most one instance handles it, unless its entry point is READONLY or IDEMPOTENT or the call has "
+            "an "
+            "idempotency key: then it is tried again where it may have failed. An interrupt withdraws it. "
+            "With "
+            "--explain it is told how the call went, its failure too: every attempt, and what to do next.",
+        .example = "aether call org.example:pricing/quote '{\"sku\":\"A1\",\"quantity\":2}' --explain",
         .http = "POST /api/v1/call/{target}",
         .request = KIND_CALL_REQUEST,
         .reply = KIND_CALL_REPLY,
@@ -234,17 +241,28 @@ const struct command slice_commands[] = {
         .arguments = ARGUMENTS(
             { .field = "target", .help = "group:artifact[:version]/entry", .positional = true },
             { .field = "payload",
-              .help = "what the entry point gets, JSON; @FILE or - on the command line; default: null",
+              .help =
+                  "what the entry point gets, JSON, at most 1 MiB; @FILE or - on the command line; default: "
+                  "null",
               .metavar = "JSON",
               .positional = true,
               .optional = true,
               .form = FORM_JSON,
               .source = SOURCE_WORD_OR_FILE },
             { .field = "affinity", .help = "the same key goes to the same instance", .metavar = "KEY" },
-            { .field = "request_id", .help = "32 hex digits, or a W3C traceparent", .metavar = "ID" }),
+            { .field = "idempotency_key",
+              .help = "calls with the same key and payload run once, and hear one answer",
+              .metavar = "KEY" },
+            { .field = "explain", .help = "say how the call went: attempts, outcome, what to do next" },
+            { .field = "request_id", .help = "32 hex digits, or a W3C traceparent", .metavar = "ID" },
+            { .field = "traceparent",
+              .help = "of W3C Trace Context: its trace id becomes the request id",
+              .metavar = "TRACEPARENT" }),
         .plain = "payload",
         .identity = "request_id",
         .json_fields = FIELDS("payload"),
+        .omit_empty = FIELDS("explanation"),
+        .verdict = "explanation",
     },
     { 0 },
 };

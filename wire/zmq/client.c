@@ -6,6 +6,7 @@
 #include "runtime/base/memory.h"
 #include "wire/frame.h"
 #include "wire/kinds.h"
+#include "wire/proto/slice.pb-c.h"
 #include "wire/zmq/socket_io.h"
 
 #include <errno.h>
@@ -213,6 +214,13 @@ enum status client_send(struct client *client, struct message **request, int64_t
     read_events(client);
     client->lost = false;
     return send_request(client, request, ++client->correlation, timeout_ns, error);
+}
+
+enum status client_withdraw(struct client *client, struct error *error)
+{
+    struct message *withdraw = wire_message_create(KIND_CALL_WITHDRAW);
+    ((Pb__CallWithdraw *)withdraw->body)->correlation = client->correlation;
+    return send_request(client, &withdraw, 0, SECONDS(1), error); /* It has no reply of its own. */
 }
 
 enum status client_ping(struct client *client, struct error *error)

@@ -29,6 +29,9 @@ MUST_CHECK enum status client_send(struct client *client, struct message **reque
                                    struct error *error);
 MUST_CHECK enum status client_receive(struct client *client, struct message **out_reply, struct error *error);
 
+/* No answer is wanted any more to the call that was sent last: it is answered CANCELLED instead. */
+MUST_CHECK enum status client_withdraw(struct client *client, struct error *error);
+
 /* Asks the node for a sign of life; the sign is any input at all. client_heard: since the last look, was
  * there any? (A node that stopped answers nothing, and its connection stays: only its silence shows.) */
 MUST_CHECK enum status client_ping(struct client *client, struct error *error);

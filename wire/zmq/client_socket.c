@@ -13,6 +13,7 @@
 #include "wire/kinds.h"
 #include "wire/local.h"
 #include "wire/mcp/jsonrpc.h"
+#include "wire/proto/slice.pb-c.h"
 
 #include <string.h>
 
@@ -29,6 +30,8 @@ enum {
 static const int64_t patience_default_ns = SECONDS(30);
 static const int64_t patience_max_ns = SECONDS(600);
 static const int64_t log_period_ns = SECONDS(1);
+static const int64_t probe_period_ns = MILLISECONDS(500); /* Of clients whose calls are under way. */
+#define PROBE_CORRELATION UINT64_MAX /* Of no request: what it comes back with is for nobody. */
 
 struct requester { /* Who asked, and what its answer must carry. */
     struct socket_identity client;
@@ -45,6 +48,7 @@ struct open_ask {
     struct requester requester;
     struct bytes *text; /* Of JSON-RPC: for the id in it, should we have to answer ourselves. Else NULL. */
     size_t size;
+    uint64_t tag; /* Not 0: a call, which is withdrawn by it (wire/local.h). */
 };
 
 struct client_socket {
@@ -58,6 +62,7 @@ struct client_socket {
     uint64_t dropped;
     uint64_t dropped_logged;
     int64_t logged_ns;
+    int64_t probed_ns;
 };
 
 /* --- life ----------------------------------------------------------------------------------------------- */
@@ -273,6 +278,52 @@ static uint32_t gateway_for(const struct actor *self, uint32_t kind)
                                                                             : TO_COMMAND_GATEWAY;
 }
 
+/* --- withdrawn calls ------------------------------------------------------------------------------------ */
+
+/* Nobody else's: the connection in the upper half (slice_call tells its clients apart by it), the request in
+ * the lower one. */
+static uint64_t tag_of(const struct requester *requester, uint64_t correlation)
+{
+    uint64_t connection = requester->client_hash >> 32 | 1; /* Never 0. */
+    return connection << 32 | (correlation & UINT32_MAX);
+}
+
+static void withdraw(struct actor *self, uint64_t tag)
+{
+    struct message *message = message_create(KIND_CALL_WITHDRAWN, sizeof(struct call_withdrawn));
+    ((struct call_withdrawn *)message->body)->tag = tag;
+    actor_tell_name(self, TO_SLICE_CALL, &message);
+}
+
+/* Is the client still there? A router that is told to be strict says so when it is sent something. */
+static bool is_there(struct client_socket *clients, const struct requester *requester)
+{
+    struct bytes *frame = NULL;
+    struct message *pong = wire_message_create(KIND_PONG);
+    enum status status = frame_pack(pong, &frame, NULL);
+    CHECK(status == STATUS_OK); /* It is empty. */
+    message_destroy(&pong);
+    frame_seal(frame, &(struct frame_header){
+                          .protocol = PROTOCOL_MAX, .flags = FRAME_REPLY, .correlation = PROBE_CORRELATION });
+    status = socket_io_send(clients->router, &requester->client, false, &frame, &clients->answers);
+    bytes_unref(&frame);
+    return status != STATUS_NODE_LOST;
+}
+
+/* A REQ takes one message for its answer, whatever it is: those are left in peace. */
+void client_socket_on_tick(struct client_socket *clients, struct actor *self)
+{
+    if (clients->open_count == 0 || actor_now_ns(self) - clients->probed_ns < probe_period_ns) return;
+    clients->probed_ns = actor_now_ns(self);
+    for (struct open_ask *ask = clients->open.next; ask != &clients->open; ask = ask->next) {
+        if (ask->tag == 0 || ask->requester.delimiter || is_there(clients, &ask->requester)) continue;
+        withdraw(self, ask->tag);
+        ask->tag = 0;
+    }
+}
+
+/* --- requests ------------------------------------------------------------------------------------------- */
+
 static void on_frame(struct client_socket *clients, struct actor *self, struct requester *requester,
                      const uint8_t *data, size_t size)
 {
@@ -289,9 +340,15 @@ static void on_frame(struct client_socket *clients, struct actor *self, struct r
         return;
     }
     message->from_replica = 0; /* Clients are no replicas, whatever they say. */
-    uint32_t gateway = gateway_for(self, header.kind);
-    actor_ask_name(self, gateway, &message, patience_ns(header.budget_ms), on_answered,
-                   open_create(clients, requester, size));
+    if (header.kind == KIND_CALL_WITHDRAW) {
+        withdraw(self, tag_of(requester, ((const Pb__CallWithdraw *)message->body)->correlation));
+        message_destroy(&message);
+        return;
+    }
+    struct open_ask *ask = open_create(clients, requester, size);
+    if (header.kind == KIND_CALL_REQUEST) message->tag = ask->tag = tag_of(requester, header.correlation);
+    actor_ask_name(self, gateway_for(self, header.kind), &message, patience_ns(header.budget_ms), on_answered,
+                   ask);
 }
 
 static void on_text_answered(struct actor *self, void *state, void *context, const struct ask_result *result)

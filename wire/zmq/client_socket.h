@@ -23,5 +23,8 @@ void client_socket_destroy(struct client_socket **clients);
 void *client_socket_handle(const struct client_socket *clients); /* To poll for input. */
 /* Handles what waits, up to a bound; what is left shows at the next poll. */
 void client_socket_on_input(struct client_socket *clients, struct actor *self);
+/* Looks whether the clients whose calls are under way are still there, and withdraws the calls of those that
+ * left. */
+void client_socket_on_tick(struct client_socket *clients, struct actor *self);
 
 #endif

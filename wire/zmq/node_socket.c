@@ -651,6 +651,7 @@ static void on_tick(struct actor *self, void *state, const struct message *messa
             read_connection(sockets, self, entry, (enum transport_channel)channel);
     read_router(sockets, self);
     greet_all(sockets, false);
+    client_socket_on_tick(sockets->clients, self);
 }
 
 /* --- life ----------------------------------------------------------------------------------------------- */
