@@ -298,7 +298,9 @@ static void synopses(void **unused)
                         "aether kv put KEY VALUE [--if-rev N] [--lease NAME] [--fence N] [--force]");
     text_fini(&out);
     usage_synopsis(&out, command_find("call"));
-    assert_string_equal(text_string(&out), "aether call TARGET [JSON] [--affinity KEY] [--request-id ID]");
+    assert_string_equal(text_string(&out),
+                        "aether call TARGET [JSON] [--affinity KEY] [--idempotency-key KEY] [--explain] "
+                        "[--request-id ID] [--traceparent TRACEPARENT]");
     text_fini(&out);
     assert_false(usage_noun(&out, "kvv"));
     assert_true(usage_noun(&out, "call"));
