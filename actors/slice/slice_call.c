@@ -330,28 +330,44 @@ static void on_timer(struct actor *self, void *state, const struct message *mess
 
 /* --- figures ------------------------------------------------------------------------------------------ */
 
-static void on_figures(struct actor *self, void *state, const struct message *message)
+static Pb__InstanceCalls *figures_of(struct message *reply, const struct serving_instance *instance)
+{
+    Pb__InstanceCalls *figures = arena_alloc(&reply->arena, sizeof(*figures));
+    pb__instance_calls__init(figures);
+    figures->artifact = wire_string(reply, instance->key.artifact);
+    figures->instance = instance->key.instance;
+    figures->calls = instance->took.total;
+    figures->failed = instance->failed;
+    figures->in_flight = instance->in_flight;
+    figures->waiting = instance->waiting;
+    figures->p50_us = histogram_quantile(&instance->took, 500) / 1000;
+    figures->p99_us = histogram_quantile(&instance->took, 990) / 1000;
+    figures->max_us = instance->took.max / 1000;
+    return figures;
+}
+
+static void on_stats(struct actor *self, void *state, const struct message *message)
 {
     const struct slice_call *calls = state;
-    const struct instance_ask *ask = message->body;
-    struct message *reply = message_create(KIND_INSTANCE_FIGURES_DONE, sizeof(struct instance_figures));
-    struct instance_figures *figures = reply->body;
-    struct instance_figure *list =
-        arena_array(&reply->arena, calls->serving.by_key.count + 1, sizeof(struct instance_figure));
-    const char *key = NULL;
-    void *value = NULL;
-    for (size_t i = 0; map_next(&calls->serving.by_key, &i, &key, &value);) {
-        const struct serving_instance *instance = value;
-        if (strcmp(instance->key.artifact, ask->artifact) != 0) continue;
-        list[figures->count++] = (struct instance_figure){
-            .instance = instance->key.instance,
-            .calls = instance->took.total,
-            .failed = instance->failed,
-            .p50_us = histogram_quantile(&instance->took, 500) / 1000,
-            .p99_us = histogram_quantile(&instance->took, 990) / 1000,
-        };
+    const Pb__CallStatsRequest *request = message->body;
+    struct coordinates wanted = { 0 };
+    struct error error = { 0 };
+    bool all = request->artifact[0] == '\0';
+    if (!all && coordinates_parse(request->artifact, COORDINATES_ANY, &wanted, &error) != STATUS_OK) {
+        actor_refuse_error(self, message, &error);
+        return;
     }
-    figures->figures = list;
+    struct message *reply = wire_message_create(KIND_CALL_STATS_REPLY);
+    Pb__CallStatsReply *stats = reply->body;
+    const char *key = NULL;
+    void *instance = NULL;
+    stats->instances =
+        arena_array(&reply->arena, calls->serving.by_key.count + 1, sizeof(Pb__InstanceCalls *));
+    for (size_t i = 0; map_next(&calls->serving.by_key, &i, &key, &instance);) {
+        const struct serving_instance *serving = instance;
+        if (all || coordinates_match(&wanted, serving->key.artifact))
+            stats->instances[stats->n_instances++] = figures_of(reply, serving);
+    }
     actor_reply(self, message, &reply);
 }
 
@@ -400,7 +416,7 @@ static const struct behavior_row rows[] = {
     { KIND_SLICE_CALL_TIMER, on_timer },
     { KIND_CALL_WITHDRAWN, on_withdrawn },
     { KIND_INVOKE_WITHDRAW, on_invoke_withdraw },
-    { KIND_INSTANCE_FIGURES, on_figures },
+    { KIND_CALL_STATS_REQUEST, on_stats },
 };
 const struct behavior slice_call_behavior = {
     .name = "slice_call",
