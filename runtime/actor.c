@@ -56,6 +56,11 @@ void actor_set_request_id(struct actor *self, struct request_id id)
     self->turn->request_id = id;
 }
 
+void actor_set_deadline(struct actor *self, int64_t deadline_ns)
+{
+    self->turn->deadline_ns = deadline_ns;
+}
+
 void actor_register(struct actor *self, uint32_t name)
 {
     names_set(self->runtime, name, actor_self(self));

@@ -105,6 +105,9 @@ uint64_t actor_random(struct actor *self);
 struct request_id actor_request_id_new(struct actor *self); /* Time-ordered, as UUIDv7 (RFC 9562). */
 /* The request id that messages created from here on carry (the current message's, unless set here). */
 void actor_set_request_id(struct actor *self, struct request_id id);
+/* The deadline that bounds what is asked from here on (0 = none), instead of the current message's: for those
+ * who go on with other work in the same turn, as a queue does when an answer makes room in it. */
+void actor_set_deadline(struct actor *self, int64_t deadline_ns);
 static inline bool actor_id_is_set(struct actor_id id)
 {
     return id.generation != 0;

@@ -99,6 +99,7 @@ void call_attempt_failed_with(struct actor *self, struct slice_call *calls, stru
 static struct message *invoke_message(struct actor *self, const struct call *call)
 {
     actor_set_request_id(self, call->request_id);
+    actor_set_deadline(self, call->deadline_ns); /* The turn may be another call's, whose end made room. */
     struct message *message = wire_message_create(KIND_INVOKE_REQUEST);
     Pb__InvokeRequest *invoke = message->body;
     int64_t left_ns = call->deadline_ns - actor_now_ns(self);
