@@ -1,7 +1,7 @@
 /* tables: a small SQL database, to show how an ordinary C library becomes a slice. SQLite keeps it in the
- * instance's memory: a scratch pad for questions, not a store. `snapshot` and `restore` carry it over a restart
- * in order; after a crash, or a move that starts the successor first, it is empty. (What must survive goes
- * through host->kv_put.) So run one instance of it, and load it again when it has no tables.
+ * instance's memory: a scratch pad for questions, not a store. `snapshot` and `restore` carry it over a
+ * restart in order; after a crash, or a move that starts the successor first, it is empty. (What must survive
+ * goes through host->kv_put.) So run one instance of it, and load it again when it has no tables.
  *
  *     query    {"sql": "select name from item where price < ?", "arguments": [20]}
  *           -> {"columns":["name"],"rows":[["lamp"]]}          (reads only)
