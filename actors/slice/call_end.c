@@ -110,6 +110,17 @@ static void explain(struct message *reply, Pb__CallReply *body, const struct cal
 
 /* --- answers ------------------------------------------------------------------------------------------- */
 
+/* What `aether dev` shows. Once for each call: a call from another node is told there. */
+static void log_end(struct actor *self, const struct slice_call *calls, const struct call *call,
+                    enum status status, const char *why)
+{
+    if (call->source == FROM_NODE) return;
+    log_debug(self, "call.ended", "%s %s in %lld us, on %s#%u, for %s%s%s", call->target, status_name(status),
+              (long long)(actor_now_ns(self) - call->began_ns) / 1000,
+              call->instance == 0 ? "nobody" : call_node(calls, call), call->instance, call->caller,
+              why[0] == '\0' ? "" : ": ", why);
+}
+
 /* A string field holds UTF-8 without zeros, whatever the slice answered. */
 static char *text_of(struct message *reply, const struct bytes *payload)
 {
@@ -152,6 +163,7 @@ void call_end_ok(struct actor *self, struct slice_call *calls, struct call *call
                  uint32_t load)
 {
     call_end_note_try(self, call, NULL);
+    log_end(self, calls, call, STATUS_OK, "");
     if (call->source == FROM_CLIENT) {
         reply_to_client(self, calls, call, payload, NULL);
     } else {
@@ -172,6 +184,7 @@ void call_end_with_reply(struct actor *self, struct slice_call *calls, struct ca
         return;
     }
     call_end_note_try(self, call, NULL);
+    log_end(self, calls, call, STATUS_OK, "");
     struct message *kept = actor_keep(self);
     CHECK(kept == reply);
     fill_invoke_reply(self, call, kept->body, load);
@@ -212,8 +225,7 @@ static void refuse(struct actor *self, struct slice_call *calls, const struct ca
 {
     struct error said = told(call, error);
     actor_set_request_id(self, call->request_id);
-    log_debug(self, "call.refused", "target=%s outcome=%s caller=%s: %s", call->target,
-              status_name(said.status), call->caller, said.message);
+    log_end(self, calls, call, said.status, said.message);
     note_outcome(self, calls, call, said.status);
     if (call->explains) reply_to_client(self, calls, call, NULL, &said);
     else actor_refuse_error(self, call->request, &said);

@@ -103,6 +103,7 @@ def a_project_is_reloaded(folder):
         endpoints = ",".join(f"tcp://127.0.0.1:{base + 1 + 10 * k}" for k in range(3))
         check(f"AETHER_ENDPOINT={endpoints}" in "".join(dev.said), dev.said)
         check(run("-e", endpoints, "call", "org.example:hello/greet", '"Ada"')["payload"] == "hi, Ada", "the first answer")
+        dev.await_event("call", "org.example:hello/greet OK in")
         change(project, '"%s, %.*s"', '"%s and %.*s"')
         dev.await_said("the blueprint is carried out", 2)
         reply = run("-e", endpoints, "call", "org.example:hello/greet", '"Ada"')
