@@ -326,6 +326,7 @@ enum kind_flag {
     LOCAL(1457, DOORBELL_OUTPUT)                                                                             \
     LOCAL(1458, DOORBELL_ENDED)                                                                              \
     LOCAL(1459, SLICE_ROUTE)                                                                                 \
+    LOCAL(1460, SLICE_ROUTE_USED)                                                                            \
     /* 1500-1599 local: gateway (wire/local.h) */                                                            \
     LOCAL(1500, GATEWAY_TICK)                                                                                \
     LOCAL(1501, MCP_REQUEST)                                                                                 \

@@ -142,6 +142,7 @@ static void tell_route(struct actor *self, const struct call *call, const struct
                                    .entry = arena_strdup(&message->arena, call->entry),
                                    .instance = call->instance,
                                    .actor = instance->actor,
+                                   .deadline_ms = call->serving_entry->deadline_ms,
                                    .repeatable = call->serving_entry->repeatable };
     actor_tell(self, call->request->sender, &message);
 }

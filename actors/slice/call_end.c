@@ -203,6 +203,18 @@ static void note_outcome(struct actor *self, struct slice_call *calls, const str
     calls->outcomes_timer = actor_after(self, SECONDS(1), KIND_SLICE_CALL_TIMER, CALL_TAG_OUTCOMES);
 }
 
+void call_end_note_direct(struct actor *self, struct slice_call *calls, const struct slice_route_used *used,
+                          enum status status)
+{
+    char request_id[TRACE_CONTEXT_TEXT_SIZE];
+    if (!call_outcomes_matter(status)) return;
+    trace_context_text(used->first_failure, request_id);
+    for (uint32_t i = 0; i < used->failed[status]; i++)
+        call_outcomes_note(&calls->outcomes, status, used->target, calls->node->name, request_id);
+    if (calls->outcomes_timer.value != 0) return;
+    calls->outcomes_timer = actor_after(self, SECONDS(1), KIND_SLICE_CALL_TIMER, CALL_TAG_OUTCOMES);
+}
+
 /* The error as every surface tells it: one of the thirteen words, and what to do. */
 static struct error told(const struct call *call, const struct error *error)
 {

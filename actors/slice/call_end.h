@@ -25,4 +25,8 @@ void call_end_note_try(struct actor *self, struct call *call, const struct error
 
 void call_end_destroy(struct slice_call *calls, struct call *call); /* Its memory only. */
 
+/* Calls that slices made by a route ended so: for the events. */
+void call_end_note_direct(struct actor *self, struct slice_call *calls, const struct slice_route_used *used,
+                          enum status status);
+
 #endif

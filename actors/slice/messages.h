@@ -3,7 +3,9 @@
 #ifndef AETHER_ACTORS_SLICE_MESSAGES_H
 #define AETHER_ACTORS_SLICE_MESSAGES_H
 
+#include "actors/slice/call_outcomes.h"
 #include "runtime/actor.h"
+#include "runtime/base/histogram.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -180,7 +182,18 @@ struct slice_route {    /* KIND_SLICE_ROUTE */
     const char *entry;
     uint32_t instance;
     struct actor_id actor;
-    bool repeatable; /* READONLY or IDEMPOTENT. */
+    uint32_t deadline_ms; /* The entry point's own; 0 = the system's. */
+    bool repeatable;      /* READONLY or IDEMPOTENT. */
+};
+
+/* An instance's actor tells TO_SLICE_CALL, now and then, how the calls went that it made by a route: they are
+ * the instance's figures and the cluster's events as all others are. */
+struct slice_route_used { /* KIND_SLICE_ROUTE_USED */
+    struct instance_key key;
+    char target[CALL_OUTCOMES_TARGET_MAX];
+    struct histogram took;           /* Nanoseconds, of those that were answered. */
+    uint32_t failed[STATUS_COUNT];   /* By their outcome. */
+    struct request_id first_failure; /* One of them, for people. */
 };
 
 /* cluster_deployment_manager -> TO_ARTIFACT_STORE, ask: what the repositories hold for these coordinates now.

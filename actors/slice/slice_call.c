@@ -403,6 +403,20 @@ static void slice_call_fini(void *state)
     endpoint_table_fini(&calls->table);
 }
 
+/* What slices called by a route, past us. */
+static void on_route_used(struct actor *self, void *state, const struct message *message)
+{
+    struct slice_call *calls = state;
+    const struct slice_route_used *used = message->body;
+    struct serving_instance *instance = serving_find(&calls->serving, used->key.artifact, used->key.instance);
+    if (instance != NULL) histogram_merge(&instance->took, &used->took);
+    for (uint32_t status = STATUS_OK + 1; status < STATUS_COUNT; status++) {
+        if (used->failed[status] == 0) continue;
+        if (instance != NULL) instance->failed += used->failed[status];
+        call_end_note_direct(self, calls, used, (enum status)status);
+    }
+}
+
 static const struct behavior_row rows[] = {
     { KIND_CALL_REQUEST, on_call },
     { KIND_SLICE_OUTBOUND, on_outbound },
@@ -417,6 +431,7 @@ static const struct behavior_row rows[] = {
     { KIND_CALL_WITHDRAWN, on_withdrawn },
     { KIND_INVOKE_WITHDRAW, on_invoke_withdraw },
     { KIND_CALL_STATS_REQUEST, on_stats },
+    { KIND_SLICE_ROUTE_USED, on_route_used },
 };
 const struct behavior slice_call_behavior = {
     .name = "slice_call",

@@ -52,6 +52,7 @@ void slice_desk_init(struct slice_desk *desk, const struct slice_instance_option
 
 void slice_desk_fini(struct slice_desk *desk)
 {
+    desk_routes_fini(&desk->routes);
     size_t at = 0;
     uint64_t number;
     void *value;
@@ -288,6 +289,7 @@ static void fail_unhealthy(struct actor *self, struct slice_desk *desk, const ch
 
 void slice_desk_on_health(struct actor *self, struct slice_desk *desk)
 {
+    desk_routes_tell(self, &desk->routes);
     if (desk->phase != DESK_ACTIVE && desk->phase != DESK_DRAINING) return;
     int64_t now_ns = actor_now_ns(self);
     if (desk->health_asked_ns != 0) {
@@ -370,9 +372,7 @@ static void withdraw_wishes(struct actor *self, struct slice_desk *desk, uint64_
         const struct slice_desk_wish *wish = &desk->wishes[i];
         if (!wish->used || wish->type != SLICE_FRAME_INVOKE) continue;
         if (parent != 0 && wish->parent != parent) continue;
-        struct message *message = message_create(KIND_CALL_WITHDRAWN, sizeof(struct call_withdrawn));
-        ((struct call_withdrawn *)message->body)->tag = wish_tag(self, wish->id);
-        actor_tell_name(self, TO_SLICE_CALL, &message);
+        desk_routes_withdraw(self, &desk->routes, wish_tag(self, wish->id));
     }
 }
 
@@ -468,6 +468,11 @@ static void give_up(struct actor *self, struct slice_desk *desk, struct open_cal
     actor_refuse_error(self, call->request, error);
     end_call(self, desk, &call);
     (void)desk->send(self, desk, &(struct slice_frame){ .type = SLICE_FRAME_CANCEL, .id = number });
+}
+
+void slice_desk_on_route(struct actor *self, struct slice_desk *desk, const struct message *message)
+{
+    desk_routes_learn(self, &desk->routes, message->body);
 }
 
 void slice_desk_on_withdrawn(struct actor *self, struct slice_desk *desk, const struct message *message)
@@ -587,24 +592,6 @@ static void on_wish_granted(struct actor *self, void *state, void *context, cons
                 payload != NULL ? payload->size : 0);
 }
 
-static struct message *outbound_message(const struct slice_desk *desk, const struct slice_frame *frame,
-                                        uint32_t depth)
-{
-    struct message *message = message_create(KIND_SLICE_OUTBOUND, sizeof(struct slice_outbound));
-    struct slice_outbound *outbound = message->body;
-    *outbound = (struct slice_outbound){
-        .target = arena_strdup(&message->arena, frame->words[0]),
-        .affinity = arena_strdup(&message->arena, frame->words[1]),
-        .idempotency_key = arena_strdup(&message->arena, frame->words[2]),
-        .caller = arena_strdup(&message->arena, desk->caller),
-        .depth = depth,
-        .deadline_named = frame->status != 0,
-    };
-    struct bytes *payload = bytes_copy(frame->payload, frame->payload_size);
-    message_attach(message, &payload);
-    return message;
-}
-
 static enum status on_invoke_wish(struct actor *self, struct slice_desk *desk,
                                   const struct slice_frame *frame, struct error *error)
 {
@@ -619,13 +606,23 @@ static enum status on_invoke_wish(struct actor *self, struct slice_desk *desk,
     if (parent != NULL) parent->nested++;
     wish->parent = frame->number;
     bool inherited = frame->request_id.high != 0 || frame->request_id.low != 0;
-    actor_set_request_id(self, inherited ? frame->request_id : actor_request_id_new(self));
-    struct message *message = outbound_message(desk, frame, parent == NULL ? 0 : parent->depth + 1);
-    message->tag = wish_tag(self, wish->id);
+    struct request_id request_id = inherited ? frame->request_id : actor_request_id_new(self);
+    actor_set_request_id(self, request_id);
     int64_t budget_ns = frame->budget_ns;
     if (budget_ns <= 0) budget_ns = MILLISECONDS(1);
     if (budget_ns > BUDGET_MAX_NS) budget_ns = BUDGET_MAX_NS;
-    actor_ask_name(self, TO_SLICE_CALL, &message, budget_ns, on_wish_granted, wish);
+    const struct desk_call call = { .target = frame->words[0],
+                                    .affinity = frame->words[1],
+                                    .idempotency_key = frame->words[2],
+                                    .caller = desk->caller,
+                                    .payload = frame->payload,
+                                    .payload_size = frame->payload_size,
+                                    .tag = wish_tag(self, wish->id),
+                                    .request_id = request_id,
+                                    .budget_ns = budget_ns,
+                                    .depth = parent == NULL ? 0 : parent->depth + 1,
+                                    .deadline_named = frame->status != 0 };
+    desk_routes_call(self, &desk->routes, &call, on_wish_granted, wish);
     return STATUS_OK;
 }
 

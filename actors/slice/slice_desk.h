@@ -5,6 +5,7 @@
 #ifndef AETHER_ACTORS_SLICE_SLICE_DESK_H
 #define AETHER_ACTORS_SLICE_SLICE_DESK_H
 
+#include "actors/slice/desk_routes.h"
 #include "actors/slice/instance.h"
 #include "actors/slice/sdk/aether/slice.h"
 #include "actors/slice/slice_frame.h"
@@ -50,6 +51,7 @@ struct slice_desk { /* Private, but for `send`, `key` and `phase`. */
     bool watching_health;
     int64_t drain_until_ns;
     struct slice_desk_wish wishes[AETHER_OUTBOUND_MAX];
+    struct desk_routes routes;
     int64_t health_asked_ns; /* 0: none is open. */
     uint64_t health_number;
     uint64_t health_count;
@@ -68,6 +70,7 @@ uint32_t slice_desk_calls(const struct slice_desk *desk); /* How many the instan
 /* Handlers of the embedding actor's rows. */
 void slice_desk_on_step(struct actor *self, struct slice_desk *desk, const struct message *message);
 void slice_desk_on_invoke(struct actor *self, struct slice_desk *desk, const struct message *message);
+void slice_desk_on_route(struct actor *self, struct slice_desk *desk, const struct message *message);
 void slice_desk_on_withdrawn(struct actor *self, struct slice_desk *desk, const struct message *message);
 void slice_desk_on_sweep(struct actor *self, struct slice_desk *desk);  /* KIND_SLICE_SWEEP */
 void slice_desk_on_health(struct actor *self, struct slice_desk *desk); /* KIND_SLICE_HEALTH */

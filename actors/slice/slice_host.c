@@ -217,6 +217,11 @@ static void on_invoke(struct actor *self, void *state, const struct message *mes
     slice_desk_on_invoke(self, &((struct slice_host *)state)->desk, message);
 }
 
+static void on_route(struct actor *self, void *state, const struct message *message)
+{
+    slice_desk_on_route(self, &((struct slice_host *)state)->desk, message);
+}
+
 static void on_withdrawn(struct actor *self, void *state, const struct message *message)
 {
     slice_desk_on_withdrawn(self, &((struct slice_host *)state)->desk, message);
@@ -308,6 +313,7 @@ static const struct behavior_row rows[] = {
     { KIND_SLICE_STEP, on_step },
     { KIND_INVOKE_REQUEST, on_invoke },
     { KIND_INVOKE_WITHDRAWN, on_withdrawn },
+    { KIND_SLICE_ROUTE, on_route },
     { KIND_SLICE_SWEEP, on_sweep },
     { KIND_SLICE_HEALTH, on_health },
     { KIND_DOORBELL_RANG, on_rang },
