@@ -130,7 +130,8 @@ void actor_tell_name(struct actor *self, uint32_t name, struct message **message
 
 /* Ask: takes the message always. `complete` runs exactly once, as a turn of the asker, never inside the call:
  * with the reply (status OK, `message` borrowed, actor_keep takes it), or with a refusal, DEADLINE,
- * NOT_FOUND, OVERLOADED, or NODE_LOST/CRASHED where the target ended. timeout_ns <= 0 means: the current
+ * OVERLOADED or NOT_FOUND (no handler of the target has seen it), or CRASHED, CANCELLED, NODE_LOST where the
+ * target ended with it: what it did before, nobody knows. timeout_ns <= 0 means: the current
  * message's deadline, or 30 s. The current message's deadline caps it either way. Inside `complete` the
  * current request id and deadline are those under which was asked. An ask made while handling an ask waits
  * one deeper; more than 64 deep is refused OVERLOADED, for such a chain goes in a circle (it is counted

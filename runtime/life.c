@@ -181,9 +181,11 @@ static void refuse_kept(struct actor *actor, enum status status)
 static void refuse_waiting(struct actor *actor)
 {
     const struct extras *extras = extras_of(actor);
-    enum status status = extras->failure != NULL ? STATUS_CRASHED : STATUS_NOT_FOUND;
-    if (extras->kept_asks != NULL) refuse_kept(actor, status); /* Few have any: no words for nobody. */
-    turn_refuse_queued(actor, status);
+    bool failed = extras->failure != NULL;
+    /* What it took is not what never reached it: only who hears NOT_FOUND may safely ask somebody else. Few
+     * have kept any: no words for nobody. */
+    if (extras->kept_asks != NULL) refuse_kept(actor, failed ? STATUS_CRASHED : STATUS_CANCELLED);
+    turn_refuse_queued(actor, failed ? STATUS_CRASHED : STATUS_NOT_FOUND);
 }
 
 /* What ends alike in order, in failure and in a crash. */

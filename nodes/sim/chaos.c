@@ -228,10 +228,12 @@ static void look_at_all(struct chaos *chaos)
         char key[CHAOS_KEY_MAX];
         chaos_key(chaos, i, key);
         struct sim_get wish = { .key = key, .recorded = true, .deletable = i == CHAOS_KEYS - 1 };
-        struct sim_call get = sim_get(sim, any_that_takes_part(sim, i), &wish);
+        uint32_t node = any_that_takes_part(sim, i);
+        struct sim_call get = sim_get(sim, node, &wish);
         enum status status = sim_await(sim, get, SECONDS(6));
         if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
-            sim_fail(sim, "S14: a read on the healed cluster ended %s", status_name(status));
+            sim_fail(sim, "S14: a read from %s on the healed cluster ended %s: %s", sim_node_name(sim, node),
+                     status_name(status), sim_call_error(sim, get)->message);
         }
     }
 }

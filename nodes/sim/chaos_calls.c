@@ -24,10 +24,11 @@ static void publish(struct chaos *chaos)
 
 /* --- how a call ends --- */
 
-/* Said before any code of the slice runs. */
+/* Said before any code of the slice runs; NOT_FOUND of slice_call itself, on a node that is ending. */
 static bool says_never_ran(enum status status)
 {
-    return status == STATUS_NO_ENDPOINT || status == STATUS_NOT_READY || status == STATUS_OVERLOADED;
+    return status == STATUS_NO_ENDPOINT || status == STATUS_NOT_READY || status == STATUS_OVERLOADED ||
+           status == STATUS_NOT_FOUND;
 }
 
 static bool is_an_outcome(enum status status)
@@ -38,7 +39,6 @@ static bool is_an_outcome(enum status status)
     case STATUS_NODE_LOST:
     case STATUS_CRASHED:
     case STATUS_CANCELLED: /* Drained, and not in time. */
-    case STATUS_NOT_FOUND: /* slice_call is: the caller\'s node is ending. */
     case STATUS_UNKNOWN: /* The caller's node died under it. */ return true;
     default: return says_never_ran(status);
     }

@@ -129,7 +129,7 @@ bool sim_has_wish(const struct sim *sim, uint32_t node)
 /* It came with an empty directory, and what is left of it has to go before it is let in (M5 may wait). */
 static bool waits_for_its_removal(const struct sim *sim, uint32_t node)
 {
-    return sim->nodes[node].status.role == 0 && sim_has_wish(sim, node);
+    return !sim_is_founded(sim, node) && sim_has_wish(sim, node);
 }
 
 static bool is_settled(void *context)
