@@ -255,6 +255,15 @@ static void tell_fenced(struct actor *self, const struct membership *membership,
     actor_tell_name(self, name, &message);
 }
 
+/* Who was started again asks how it stands. */
+static void on_fence_asked(struct actor *self, void *state, const struct message *message)
+{
+    const struct membership *membership = state;
+    struct message *reply = wire_message_create(KIND_NODE_FENCED);
+    ((Pb__NodeFenced *)reply->body)->fenced = membership->fenced;
+    actor_reply(self, message, &reply);
+}
+
 static void set_fenced(struct actor *self, struct membership *membership, bool fenced)
 {
     if (membership->fenced == fenced) return;
@@ -322,7 +331,7 @@ static void on_tick(struct actor *self, void *state, const struct message *messa
     start(self, membership);
     renew(self, membership);
     if (!membership->fenced) return;
-    tell_fenced(self, membership, TO_NODE_DEPLOYMENT_MANAGER); /* They may have been restarted since. */
+    tell_fenced(self, membership, TO_NODE_DEPLOYMENT_MANAGER); /* Also who asked before we knew. */
     tell_fenced(self, membership, TO_SLICE_CALL);
 }
 
@@ -730,6 +739,7 @@ static void membership_fini(void *state)
 static const struct behavior_row rows[] = {
     { KIND_MEMBERSHIP_TICK, on_tick },
     { KIND_MEMBERSHIP_FENCE, on_fence },
+    { KIND_NODE_FENCED, on_fence_asked },
     { KIND_PRESENCE_TICK, on_judge },
     { KIND_PRESENCE_RENEW, on_renew },
     { KIND_ROLE_CHANGED, on_role },

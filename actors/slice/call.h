@@ -105,7 +105,8 @@ struct slice_call {
     uint64_t number_last; /* Begins at random: other nodes know calls of a former life. */
     struct retry_budget budget;
     struct reply_cache replies;
-    bool fenced; /* A8: the cluster may be running our instances elsewhere. */
+    bool fenced;      /* A8: the cluster may be running our instances elsewhere. */
+    bool fence_asked; /* Whether that is so: since our start, and nobody has said. */
     struct follow endpoints;
     struct follow nodes;
     struct call_outcomes outcomes;

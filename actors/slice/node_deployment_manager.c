@@ -28,6 +28,7 @@
 enum { WATCH_ALLOCATIONS = 1, WATCH_RECORDS, WATCH_BLUEPRINTS, WATCH_NODE, DRAIN_MS = 10000 };
 
 static const int64_t propose_timeout_ns = SECONDS(5);
+static const int64_t fence_timeout_ns = SECONDS(1);
 static const int64_t refused_pause_ns = MILLISECONDS(100); /* Before the same move is proposed again. */
 static const int64_t busy_pause_ns = MILLISECONDS(200);    /* Before the slice store is asked again. */
 static const uint64_t tag_incarnation = 0;                 /* Of the timer; instances count from 1. */
@@ -699,6 +700,19 @@ static void on_fenced(struct actor *self, void *state, const struct message *mes
     advance_all(self, manager);
 }
 
+/* A8: started again on a node that is cut off, it must not wait to be told. */
+static void on_fence_answered(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    (void)context;
+    if (result->status == STATUS_OK) on_fenced(self, state, result->message);
+}
+
+static void ask_fence(struct actor *self)
+{
+    struct message *message = wire_message_create(KIND_NODE_FENCED);
+    actor_ask_name(self, TO_MEMBERSHIP, &message, fence_timeout_ns, on_fence_answered, NULL);
+}
+
 static void on_timer(struct actor *self, void *state, const struct message *message)
 {
     struct node_deployment_manager *manager = state;
@@ -741,6 +755,7 @@ static enum status manager_init(struct actor *self, void *state, const void *opt
     follow_start(self, &manager->node_record);
     follow_start(self, &manager->records);
     follow_start(self, &manager->allocations);
+    ask_fence(self);
     return STATUS_OK;
 }
 

@@ -30,6 +30,7 @@
 
 enum { CALLS_MAX = 16384, WATCH_ENDPOINTS = 1, WATCH_NODES = 2 };
 static const int64_t deadline_default_ns = SECONDS(30);
+static const int64_t fence_timeout_ns = SECONDS(1);
 
 /* --- requests ----------------------------------------------------------------------------------------- */
 
@@ -163,6 +164,12 @@ static void on_invoke(struct actor *self, void *state, const struct message *mes
     struct slice_call *calls = state;
     const Pb__InvokeRequest *invoke = message->body;
     struct error error;
+    if (calls->fence_asked) { /* A8: a slice_call that was started again does not know yet. */
+        (void)error_set(&error, STATUS_NOT_READY, "node %s is starting; nothing was started",
+                        calls->node->name);
+        actor_refuse_error(self, message, &error);
+        return;
+    }
     if (calls->fenced) { /* A8: others may not count on what runs here; callers of this node may. */
         (void)error_set(&error, STATUS_NODE_LOST, "node %s has lost the cluster; nothing was started",
                         calls->node->name);
@@ -297,10 +304,27 @@ static void on_fenced(struct actor *self, void *state, const struct message *mes
 {
     struct slice_call *calls = state;
     const Pb__NodeFenced *fenced = message->body;
+    calls->fence_asked = false;
     if (calls->fenced == (fenced->fenced != 0)) return;
     calls->fenced = fenced->fenced != 0;
     log_warn(self, "call.fenced", "fenced=%d", (int)calls->fenced);
     MARK("slice_call.fence_changes");
+}
+
+/* Without a membership actor nobody fences. */
+static void on_fence_answered(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct slice_call *calls = state;
+    (void)context;
+    calls->fence_asked = false;
+    if (result->status == STATUS_OK) on_fenced(self, state, result->message);
+}
+
+static void ask_fence(struct actor *self, struct slice_call *calls)
+{
+    struct message *message = wire_message_create(KIND_NODE_FENCED);
+    calls->fence_asked = true;
+    actor_ask_name(self, TO_MEMBERSHIP, &message, fence_timeout_ns, on_fence_answered, NULL);
 }
 
 /* --- time --------------------------------------------------------------------------------------------- */
@@ -386,6 +410,7 @@ static enum status slice_call_init(struct actor *self, void *state, const void *
     calls->nodes = (struct follow){ .prefix = "nodes/", .watch_id = WATCH_NODES };
     follow_start(self, &calls->endpoints);
     follow_start(self, &calls->nodes);
+    ask_fence(self, calls);
     return STATUS_OK;
 }
 

@@ -273,9 +273,15 @@ static void on_leader(struct actor *self, void *context, const struct message *m
 
 static void on_membership(struct actor *self, void *context, const struct message *message)
 {
-    struct agreed_node *node = context;
+    const struct agreed_node *node = context;
+    struct message *reply = NULL;
+    if (message->kind == KIND_NODE_FENCED) { /* Asked: nobody is, unless the test says so. */
+        reply = wire_message_create(KIND_NODE_FENCED);
+        actor_reply(self, message, &reply);
+        return;
+    }
     if (message->kind != KIND_NODE_INCARNATION_REQUEST) return;
-    struct message *reply = wire_message_create(KIND_NODE_INCARNATION_REPLY);
+    reply = wire_message_create(KIND_NODE_INCARNATION_REPLY);
     ((Pb__NodeIncarnationReply *)reply->body)->incarnation = node->incarnation;
     actor_reply(self, message, &reply);
 }

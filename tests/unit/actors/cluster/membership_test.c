@@ -312,6 +312,27 @@ static void without_confirmation_it_is_fenced_in_time(void **state)
     assert_false(world->fenced);
 }
 
+static bool told_when_asked(struct world *world)
+{
+    struct message *message = wire_message_create(KIND_NODE_FENCED);
+    struct probe_result result = probe_ask(world->runtime, world->membership, &message, SECONDS(1));
+    assert_int_equal(result.status, STATUS_OK);
+    bool fenced = ((const Pb__NodeFenced *)result.message->body)->fenced != 0;
+    message_destroy(&result.message);
+    return fenced;
+}
+
+static void who_starts_again_is_told_at_once(void **state) /* A8 */
+{
+    struct world *world = *state;
+    set_role(world, true, 1, "n1");
+    pass(world, SECONDS(4));
+    assert_false(told_when_asked(world));
+    world->barriers_open = false;
+    pass(world, MILLISECONDS(2100));
+    assert_true(told_when_asked(world));
+}
+
 /* What a supervisor starts again goes on with the time that is left. */
 static void a_restart_gives_no_time_anew(void **state) /* A8 */
 {
@@ -560,6 +581,7 @@ int main(void)
         TEST(the_record_tells_when_the_answer_is_lost),
         TEST(who_was_declared_lost_starts_over),
         TEST(without_confirmation_it_is_fenced_in_time),
+        TEST(who_starts_again_is_told_at_once),
         TEST(a_restart_gives_no_time_anew),
         TEST(the_leader_confirms_after_a_barrier),
         TEST(a_crowd_of_clients_hides_nobody),

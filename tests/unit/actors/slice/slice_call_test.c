@@ -454,6 +454,48 @@ static void fenced_node_refuses_those_outside(void **state) /* A8 */
     assert_string_equal(world->instances[0].caller, "org.example:orders:1#1@node-1");
 }
 
+static void say_fenced(struct actor *self, void *context, const struct message *message)
+{
+    const bool *fenced = context;
+    if (message->kind != KIND_NODE_FENCED) return;
+    struct message *reply = wire_message_create(KIND_NODE_FENCED);
+    ((Pb__NodeFenced *)reply->body)->fenced = *fenced;
+    actor_reply(self, message, &reply);
+}
+
+static enum status asked_from_outside(struct runtime *runtime)
+{
+    struct message *message = wire_message_create(KIND_INVOKE_REQUEST);
+    Pb__InvokeRequest *invoke = message->body;
+    invoke->artifact = wire_string(message, TAX);
+    invoke->entry = wire_string(message, "quote");
+    invoke->instance = 1;
+    struct probe_result result = probe_ask_name(runtime, TO_SLICE_CALL, &message, SECONDS(5));
+    message_destroy(&result.message);
+    return result.status;
+}
+
+/* A8: what a supervisor starts again on a node that is cut off serves nobody outside, from its first turn on.
+ */
+static void one_that_starts_again_asks_whether_it_is_fenced(void **state)
+{
+    struct world *world = *state;
+    bool fenced = true;
+    struct actor_id id;
+    struct error error;
+    struct runtime *runtime =
+        runtime_create(&(struct runtime_options){ .scheduler = world->stepper, .node = "node-9" });
+    (void)stub_spawn(runtime, TO_MEMBERSHIP, say_fenced, &fenced);
+    struct spawn_options spawn = { .options = &(struct slice_call_options){ .node = "node-9" },
+                                   .name = TO_SLICE_CALL };
+    assert_int_equal(runtime_spawn(runtime, &slice_call_behavior, &spawn, &id, &error), STATUS_OK);
+    enum status first = asked_from_outside(runtime);
+    assert_true(first == STATUS_NOT_READY || first == STATUS_NODE_LOST);
+    settle(world, MILLISECONDS(1));
+    assert_int_equal(asked_from_outside(runtime), STATUS_NODE_LOST);
+    runtime_destroy(&runtime);
+}
+
 static void registry_lists_what_is_served(void **state)
 {
     struct world *world = *state;
@@ -494,6 +536,7 @@ int main(void)
         CALL_TEST(silent_instances_cost_a_deadline),
         CALL_TEST(queues_are_bounded),
         CALL_TEST(fenced_node_refuses_those_outside),
+        CALL_TEST(one_that_starts_again_asks_whether_it_is_fenced),
         CALL_TEST(registry_lists_what_is_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
