@@ -426,15 +426,6 @@ static const struct placement_label *constraints_of(struct arena *arena, const s
     return labels;
 }
 
-/* Those that may be down at once for a restart, less those that are down already. */
-static uint32_t restart_budget(const struct situation *situation, const struct blueprint_slice *slice)
-{
-    uint32_t spare = slice->instances > slice->min_available ? slice->instances - slice->min_available : 0;
-    uint32_t most = spare == 0 || slice->min_available == 0 ? 1 : spare;
-    uint32_t down = slice->instances > situation->active ? slice->instances - situation->active : 0;
-    return most > down ? most - down : 0;
-}
-
 /* A restart by command goes through the instances one after the other, whatever the budget would allow. */
 static bool is_restarting(const struct situation *situation, const struct rollout_memory *memory)
 {
@@ -445,6 +436,16 @@ static bool is_restarting(const struct situation *situation, const struct rollou
         if (memory->restarts(memory->context, situation->artifact, node, instance->instance) > 0) return true;
     }
     return false;
+}
+
+/* Those that may be down at once for a restart, less those that are down already. */
+static uint32_t restart_budget(const struct situation *situation, const struct blueprint_slice *slice,
+                               bool one_by_one)
+{
+    uint32_t spare = slice->instances > slice->min_available ? slice->instances - slice->min_available : 0;
+    uint32_t most = spare == 0 || slice->min_available == 0 || one_by_one ? 1 : spare;
+    uint32_t down = slice->instances > situation->active ? slice->instances - situation->active : 0;
+    return most > down ? most - down : 0;
 }
 
 static struct placement_request request_of(struct arena *arena, const struct situation *situation,
@@ -489,8 +490,6 @@ void rollout_slice(struct arena *arena, const struct deployment_view *view,
     const struct placement_request request = request_of(arena, &situation, blueprint, slice);
     placement_plan(arena, &request, &plan);
     *out_rollout = (struct rollout){ .missing = plan.missing, .reason = plan.reason };
-    uint32_t restarts = restart_budget(&situation, slice);
-    if (restarts > 1 && is_restarting(&situation, memory)) restarts = 1;
     struct drafting drafting = {
         .situation = &situation,
         .plan = &plan,
@@ -498,7 +497,7 @@ void rollout_slice(struct arena *arena, const struct deployment_view *view,
         .sha256 = slice->sha256,
         .memory = memory,
         .runs_since = deployment_view_runs_since(view, blueprint, slice),
-        .restarts = restarts,
+        .restarts = restart_budget(&situation, slice, is_restarting(&situation, memory)),
         .staying = staying(&situation, slice),
     };
     draft_all(&drafting, out_rollout);

@@ -3,6 +3,9 @@
 
 #include "actors/slice/cluster_deployment_manager.h"
 #include "actors/slice/node_deployment_manager.h"
+#include "actors/slice/slice_carrier.h"
+#include "actors/slice/slice_inspector.h"
+#include "actors/slice/slice_log.h"
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
@@ -109,6 +112,28 @@ static void on_probe(struct actor *self, struct fleet_store *store, const struct
     answer(self, message, &key);
 }
 
+static void on_facts(struct actor *self, const struct fleet_store *store, const struct message *message)
+{
+    const struct instance_ask *ask = message->body;
+    struct message *reply = message_create(KIND_INSTANCE_FACTS_DONE, sizeof(struct instance_facts));
+    struct instance_facts *facts = reply->body;
+    struct instance_fact *list = arena_array(&reply->arena, store->count + 1, sizeof(*list));
+    for (uint32_t i = 0; i < store->count; i++) {
+        const struct fleet_instance *instance = &store->instances[i];
+        if (strcmp(instance->key.artifact, ask->artifact) != 0) continue;
+        list[facts->count++] = (struct instance_fact){
+            .instance = instance->key.instance,
+            .isolation = "process",
+            .limits = "rlimits",
+            .host_pid = 100 + (int32_t)instance->key.instance,
+            .memory_bytes = 4096,
+            .last_error = "",
+        };
+    }
+    facts->facts = list;
+    actor_reply(self, message, &reply);
+}
+
 static void on_store(struct actor *self, void *context, const struct message *message)
 {
     struct fleet_store *store = context;
@@ -121,6 +146,7 @@ static void on_store(struct actor *self, void *context, const struct message *me
     if (message->kind == KIND_INSTANCE_LOAD) on_load(self, store, message);
     if (message->kind == KIND_INSTANCE_ACTIVATE) on_activate(self, store, message);
     if (message->kind == KIND_INSTANCE_CONFIGURE) on_configure(self, store, message);
+    if (message->kind == KIND_INSTANCE_FACTS) on_facts(self, store, message);
     if (message->kind != KIND_INSTANCE_DEACTIVATE && message->kind != KIND_INSTANCE_UNLOAD) return;
     const struct instance_step *step = message->body;
     struct fleet_instance *instance = find_instance(store, &step->key);
@@ -183,6 +209,26 @@ static void on_artifacts(struct actor *self, void *context, const struct message
 
 /* --- the fleet ---------------------------------------------------------------------------------------- */
 
+static void spawn_inspection(struct agreed_node *node)
+{
+    const struct slice_log_options log = { .node = node->name };
+    const struct slice_carrier_options carrier = { .node = node->name };
+    const struct slice_inspector_options inspector = { .node = node->name };
+    const struct {
+        const struct behavior *behavior;
+        struct spawn_options spawn;
+    } actors[] = {
+        { &slice_log_behavior, { .options = &log, .name = TO_SLICE_LOG } },
+        { &slice_carrier_behavior, { .options = &carrier, .name = TO_SLICE_CARRIER } },
+        { &slice_inspector_behavior, { .options = &inspector, .name = TO_SLICE_INSPECTOR } },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(actors); i++) {
+        struct actor_id id;
+        struct error error;
+        CHECK(runtime_spawn(node->runtime, actors[i].behavior, &actors[i].spawn, &id, &error) == STATUS_OK);
+    }
+}
+
 void fleet_start(struct fleet *fleet, uint32_t number)
 {
     static const char *const labels[FLEET_NODES] = { "{\"zone\":\"a\"}", "{\"zone\":\"b\"}",
@@ -206,6 +252,7 @@ void fleet_start(struct fleet *fleet, uint32_t number)
     spawn = (struct spawn_options){ .name = TO_CLUSTER_DEPLOYMENT_MANAGER };
     CHECK((runtime_spawn(node->runtime, &cluster_deployment_manager_behavior, &spawn, &id, &error)) ==
           STATUS_OK);
+    spawn_inspection(node);
 }
 
 void fleet_settle(struct fleet *fleet, int64_t duration_ns)
