@@ -399,8 +399,21 @@ static bool waits_for_others(const struct deployment_view *view, const struct vi
     return false;
 }
 
+/* Those that leave, or have to: withdrawn and still there, or on a drained node. */
+static uint32_t on_their_way_out(const struct situation *situation)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < situation->instance_count; i++) {
+        const struct placement_instance *instance = &situation->instances[i];
+        if (instance->node == PLACEMENT_NOWHERE) continue;
+        count += instance->leaving || is_left(&situation->nodes[instance->node]) ? 1 : 0;
+    }
+    return count;
+}
+
 /* As many as are wanted, but while an old version is still there only as many as max-surge leaves room for.
- */
+ * Without a surge a successor comes once its predecessor is gone: under its number, so that what it left is
+ * there for it (slice_carrier.h). */
 static uint32_t wanted_now(const struct situation *situation, const struct view_blueprint *blueprint,
                            const struct blueprint_slice *slice)
 {
@@ -412,6 +425,11 @@ static uint32_t wanted_now(const struct situation *situation, const struct view_
     uint32_t taken = old.assigned + old.leaving;
     uint32_t free = taken < room ? room - taken : 0;
     uint32_t wanted = free < slice->instances ? free : slice->instances;
+    uint32_t going = slice->max_surge == 0 ? on_their_way_out(situation) : 0;
+    if (going > 0) {
+        uint32_t others = slice->instances > going ? slice->instances - going : 0;
+        return wanted < others ? wanted : others;
+    }
     uint32_t left = staying(situation, slice); /* They take up of the surge as well. */
     uint32_t most = slice->instances + slice->max_surge - left;
     if (left > 0 && wanted > most) wanted = most;

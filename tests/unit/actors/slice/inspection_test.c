@@ -510,6 +510,34 @@ static void a_state_is_kept_for_two_minutes_and_goes_with_its_node(void **state)
     assert_true(take(fleet, 2, "a:b:1", 2, 1) == SIZE_MAX);
 }
 
+/* Without a surge the successor comes once its predecessor is gone, under its number: what that left is
+ * there. */
+static void a_move_without_surge_keeps_the_number(void **state)
+{
+    struct fleet *fleet = *state;
+    publish(fleet, "name: s\nslices:\n - {artifact: 'a:b:1', instances: 1, update: {max-surge: 0}}\n");
+    uint32_t home = 0;
+    while (fleet_store_active(&fleet->stores[home]) == 0)
+        home++;
+    agreed_set_state(&fleet->agreed, home, "DRAINING");
+    uint32_t most = 0;
+    for (int i = 0; i < 200; i++) {
+        fleet_settle(fleet, MILLISECONDS(10));
+        uint32_t there = 0;
+        for (uint32_t n = 0; n < FLEET_NODES; n++)
+            there += fleet->stores[n].count;
+        if (there > most) most = there;
+    }
+    assert_int_equal(most, 1);
+    assert_int_equal(fleet_store_active(&fleet->stores[home]), 0);
+    assert_int_equal(fleet_active(fleet), 1);
+    struct message *message = show(fleet, "a:b");
+    const Pb__SliceShowReply *shown = message->body;
+    assert_int_equal(shown->n_instances, 1);
+    assert_int_equal(shown->instances[0]->instance, 1);
+    message_destroy(&message);
+}
+
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -528,6 +556,7 @@ int main(void)
         WORLD_TEST(lines_outlive_the_instance),
         WORLD_TEST(who_follows_sees_each_line_once),
         WORLD_TEST(who_follows_is_told_as_soon_as_there_is_a_line),
+        WORLD_TEST(a_move_without_surge_keeps_the_number),
         WORLD_TEST(a_state_is_carried_once),
         WORLD_TEST(the_youngest_state_is_carried),
         WORLD_TEST(a_state_is_kept_for_two_minutes_and_goes_with_its_node),
