@@ -40,7 +40,7 @@ void repository_fini(struct repository *repository)
 }
 
 /* The server tells the port it took in its first line: "Serving HTTP on 127.0.0.1 port 43211 (...". */
-void repository_serve(struct repository *repository)
+static void serve(struct repository *repository, const char *const arguments[])
 {
     int pair[2];
     if (pipe(pair) != 0) fail_test("no pipe for", "http.server");
@@ -49,8 +49,7 @@ void repository_serve(struct repository *repository)
         (void)dup2(pair[1], STDOUT_FILENO);
         (void)close(pair[0]);
         (void)dup2(open("/dev/null", O_WRONLY), STDERR_FILENO); /* A line a request. */
-        execlp("python3", "python3", "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory",
-               repository->folder, (char *)NULL);
+        (void)execvp("python3", (char *const *)(uintptr_t)arguments);
         _exit(127);
     }
     (void)close(pair[1]);
@@ -61,6 +60,20 @@ void repository_serve(struct repository *repository)
         fail_test("no port from", "python3 -m http.server");
     repository->server_output = output; /* Stays open: the server may write on, and must not die of it. */
     snprintf(repository->http_url, sizeof repository->http_url, "http://127.0.0.1:%u", port);
+}
+
+void repository_serve(struct repository *repository)
+{
+    const char *const arguments[] = { "python3", "-u",        "-m",          "http.server",      "0",
+                                      "--bind",  "127.0.0.1", "--directory", repository->folder, NULL };
+    serve(repository, arguments);
+}
+
+void repository_serve_badly(struct repository *repository)
+{
+    const char *const arguments[] = { "python3", "-u", "tests/support/bad_server.py", repository->folder,
+                                      NULL };
+    serve(repository, arguments);
 }
 
 static void write_file(const char *path, const void *data, size_t size)

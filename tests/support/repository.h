@@ -19,6 +19,8 @@ struct repository {
 void repository_init(struct repository *repository);
 void repository_fini(struct repository *repository);  /* Ends the server, removes the folder. */
 void repository_serve(struct repository *repository); /* python3 -m http.server */
+/* tests/support/bad_server.py: the same files, below {http_url}/MODE, with what can go wrong on their way. */
+void repository_serve_badly(struct repository *repository);
 /* The object `data` as group:artifact:version; checksums: kinds apart by spaces ("sha256 sha1"), each right.
  */
 void repository_put(const struct repository *repository, const char *artifact, const char *classifier,

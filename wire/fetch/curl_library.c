@@ -25,6 +25,8 @@ static const struct {
     { "curl_multi_poll", offsetof(struct curl_library, multi_poll) },
     { "curl_multi_info_read", offsetof(struct curl_library, multi_info_read) },
     { "curl_multi_cleanup", offsetof(struct curl_library, multi_cleanup) },
+    { "curl_slist_append", offsetof(struct curl_library, slist_append) },
+    { "curl_slist_free_all", offsetof(struct curl_library, slist_free_all) },
 };
 
 /* Until the process ends: what libcurl starts for a process can't be ended safely beside other threads. */

@@ -23,6 +23,8 @@ struct curl_library {
                             int *out_ready);
     CURLMsg *(*multi_info_read)(CURLM *multi, int *out_left);
     CURLMcode (*multi_cleanup)(CURLM *multi);
+    struct curl_slist *(*slist_append)(struct curl_slist *list, const char *line);
+    void (*slist_free_all)(struct curl_slist *list);
 };
 
 /* Stays loaded for good, as its own libraries would. IO: it isn't there, or too old. Not thread-safe. */

@@ -2,9 +2,11 @@
  * Learns  what to fetch from artifact_store; its mailbox wakes the multi handle, so a stop never waits for a
  *         server.
  * Owns    the transfers under way and their files while they are written.
- * Limits  TRANSFERS_MAX at a time, then OVERLOADED; REDIRECTS_MAX; CONNECT_MS to connect, and a transfer
- * slower than 1 KiB/s for STALL_S seconds is given up; the size in the request is checked as bytes come, not
- *         believed from a header. */
+ * Limits  TRANSFERS_MAX at a time, then OVERLOADED; REDIRECTS_MAX, never from https to http; CONNECT_MS to
+ *         connect, and a transfer slower than 1 KiB/s for STALL_S seconds is given up. A connection that
+ * breaks in the middle of a file is taken up where it broke, RESUMES_MAX times, under the entity that it
+ * began with (If-Range, RFC 9110 section 13.1.5). A size that is too large ends it, said in a header or come
+ * in bytes; a size that is said is believed by nobody. */
 #include "wire/fetch/fetcher.h"
 
 #include "runtime/base/memory.h"
@@ -14,18 +16,23 @@
 #include "wire/kinds.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 enum {
     TRANSFERS_MAX = 16,
     REDIRECTS_MAX = 5,
+    RESUMES_MAX = 8,
+    VALIDATOR_MAX = 256,
     CONNECT_MS = 5000,
     STALL_S = 20,
     TIMEOUT_S = 600,
     WAIT_MAX_MS = 60000
 };
+static const int64_t PROGRESS_NS = SECONDS(1);
 
 struct transfer {
     struct fetcher *fetcher;
@@ -33,9 +40,14 @@ struct transfer {
     CURL *easy;
     struct file file;
     bool has_file;
-    bool retried; /* Once from the start, where a server can't continue. */
-    uint64_t begun_bytes;
-    uint64_t bytes; /* Of the file: continued and new. */
+    bool retried;         /* Once from the start, where a server can't continue. */
+    uint64_t begun_bytes; /* Where this attempt began. */
+    uint64_t bytes;       /* Of the file: continued and new. */
+    uint32_t resumes;
+    char validator[VALIDATOR_MAX]; /* Strong ETag, else the date, of what comes; "" = none. */
+    struct curl_slist *headers;    /* Ours; or NULL. */
+    int64_t deadline_ns;
+    int64_t told_ns; /* When the asker heard of it last. */
     struct text memory;
     struct error error; /* Of writing; status OK = none. */
     char curl_error[CURL_ERROR_SIZE];
@@ -47,6 +59,7 @@ struct fetcher {
     struct curl_library curl;
     CURLM *multi; /* NULL until the first transfer: libcurl isn't even loaded. */
     int wake_fd;
+    uint32_t stall_s;
     struct transfer *transfers[TRANSFERS_MAX];
     uint32_t transfer_count;
 };
@@ -58,15 +71,20 @@ static const struct fetch *fetch_of(const struct transfer *transfer)
 
 /* --- a transfer ---------------------------------------------------------------------------------------- */
 
+static void note_too_large(struct transfer *transfer)
+{
+    (void)error_set(&transfer->error, STATUS_INVALID, "larger than the %llu bytes that are allowed",
+                    (unsigned long long)fetch_of(transfer)->size_bytes_max);
+}
+
 static size_t on_data(char *data, size_t unit, size_t count, void *context)
 {
     struct transfer *transfer = context;
     const struct fetch *fetch = fetch_of(transfer);
     const struct file_port *files = transfer->fetcher->files;
     size_t size = unit * count;
-    if (size > fetch->size_bytes_max - transfer->bytes) {
-        (void)error_set(&transfer->error, STATUS_INVALID, "larger than the %llu bytes that are allowed",
-                        (unsigned long long)fetch->size_bytes_max);
+    if (transfer->bytes > fetch->size_bytes_max || size > fetch->size_bytes_max - transfer->bytes) {
+        note_too_large(transfer);
         return CURL_WRITEFUNC_ERROR;
     }
     enum status status = STATUS_OK;
@@ -75,6 +93,29 @@ static size_t on_data(char *data, size_t unit, size_t count, void *context)
     else text_add_bytes(&transfer->memory, data, size);
     if (status != STATUS_OK) return CURL_WRITEFUNC_ERROR;
     transfer->bytes += size;
+    return size;
+}
+
+/* "ETag: \"...\"" and "Last-Modified: ..." of the answer that counts: the last one, after all redirects. A
+ * weak ETag says nothing about bytes. */
+static size_t on_header(char *data, size_t unit, size_t count, void *context)
+{
+    static const char etag[] = "etag:", date[] = "last-modified:";
+    struct transfer *transfer = context;
+    size_t size = unit * count;
+    char line[VALIDATOR_MAX + 16];
+    size_t length = size < sizeof line - 1 ? size : sizeof line - 1;
+    memcpy(line, data, length);
+    line[length] = '\0';
+    line[strcspn(line, "\r\n")] = '\0';
+    bool is_etag = strncasecmp(line, etag, sizeof etag - 1) == 0;
+    bool is_date = strncasecmp(line, date, sizeof date - 1) == 0;
+    if (strncmp(line, "HTTP/", 5) == 0) transfer->validator[0] = '\0';
+    if (!is_etag && !is_date) return size;
+    const char *value = line + (is_etag ? sizeof etag : sizeof date) - 1;
+    value += strspn(value, " \t");
+    if (is_etag ? value[0] == '"' : transfer->validator[0] == '\0')
+        if (!text_copy(transfer->validator, sizeof transfer->validator, value)) transfer->validator[0] = '\0';
     return size;
 }
 
@@ -94,6 +135,7 @@ static void transfer_destroy(struct transfer **transfer)
         (void)curl->multi_remove_handle(gone->fetcher->multi, gone->easy);
         curl->easy_cleanup(gone->easy);
     }
+    if (gone->headers != NULL) curl->slist_free_all(gone->headers);
     close_file(gone);
     text_fini(&gone->memory);
     message_destroy(&gone->request);
@@ -128,29 +170,50 @@ static bool set_credentials(struct transfer *transfer, const char *credentials)
            curl->easy_setopt(transfer->easy, CURLOPT_USERPWD, credentials) == CURLE_OK;
 }
 
-static bool set_options(struct transfer *transfer, int64_t budget_ms)
+/* Of each attempt: what is left of the time, and from where. */
+static bool set_attempt(struct transfer *transfer, int64_t now_ns)
+{
+    CURL *easy = transfer->easy;
+    const struct curl_library *curl = &transfer->fetcher->curl;
+    int64_t left_ms = (transfer->deadline_ns - now_ns) / MILLISECONDS(1);
+    bool fine = curl->easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(left_ms > 0 ? left_ms : 1)) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)transfer->bytes) == CURLE_OK;
+    transfer->begun_bytes = transfer->bytes;
+    if (transfer->headers != NULL) curl->slist_free_all(transfer->headers);
+    transfer->headers = NULL;
+    if (transfer->bytes > 0 && transfer->validator[0] != '\0') {
+        char line[VALIDATOR_MAX + 16];
+        (void)snprintf(line, sizeof line, "If-Range: %s", transfer->validator);
+        transfer->headers = curl->slist_append(NULL, line);
+    }
+    return fine && curl->easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers) == CURLE_OK;
+}
+
+static bool set_options(struct transfer *transfer, int64_t now_ns)
 {
     CURL *easy = transfer->easy;
     const struct curl_library *curl = &transfer->fetcher->curl;
     const struct fetch *fetch = fetch_of(transfer);
     bool fine = curl->easy_setopt(easy, CURLOPT_URL, fetch->url) == CURLE_OK;
     fine &= curl->easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https,file") == CURLE_OK;
-    fine &= curl->easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https") == CURLE_OK;
+    const char *to = text_starts_with(fetch->url, "https:") ? "https" : "http,https";
+    fine &= curl->easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, to) == CURLE_OK;
     fine &= curl->easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L) == CURLE_OK;
     fine &= curl->easy_setopt(easy, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX) == CURLE_OK;
     fine &= curl->easy_setopt(easy, CURLOPT_FAILONERROR, 1L) == CURLE_OK;
     fine &= curl->easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
     fine &= curl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS) == CURLE_OK;
     fine &= curl->easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1024L) == CURLE_OK;
-    fine &= curl->easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)STALL_S) == CURLE_OK;
-    fine &= curl->easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)budget_ms) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)transfer->fetcher->stall_s) == CURLE_OK;
     fine &= curl->easy_setopt(easy, CURLOPT_USERAGENT, "aether/" AETHER_VERSION) == CURLE_OK;
     fine &= curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_error) == CURLE_OK;
     fine &= curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data) == CURLE_OK;
     fine &= curl->easy_setopt(easy, CURLOPT_WRITEDATA, transfer) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK;
+    fine &= curl->easy_setopt(easy, CURLOPT_HEADERDATA, transfer) == CURLE_OK;
     fine &= curl->easy_setopt(easy, CURLOPT_PRIVATE, transfer) == CURLE_OK;
-    fine &= curl->easy_setopt(easy, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)transfer->bytes) == CURLE_OK;
-    return fine && set_credentials(transfer, fetch->credentials);
+    fine &= curl->easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)fetch->size_bytes_max) == CURLE_OK;
+    return fine && set_credentials(transfer, fetch->credentials) && set_attempt(transfer, now_ns);
 }
 
 static enum status start_curl(struct fetcher *fetcher, struct error *error)
@@ -169,10 +232,10 @@ static void on_fetch(struct actor *self, void *state, const struct message *mess
         actor_refuse(self, message, STATUS_OVERLOADED);
         return;
     }
-    int64_t budget_ms = (int64_t)TIMEOUT_S * 1000;
-    if (message->deadline_ns != 0) budget_ms = (message->deadline_ns - actor_now_ns(self)) / MILLISECONDS(1);
+    int64_t now_ns = actor_now_ns(self);
     struct transfer *transfer = memory_zalloc(sizeof *transfer);
     transfer->fetcher = fetcher;
+    transfer->deadline_ns = message->deadline_ns != 0 ? message->deadline_ns : now_ns + SECONDS(TIMEOUT_S);
     transfer->request = actor_keep(self);
     struct error error;
     enum status status = start_curl(fetcher, &error);
@@ -180,7 +243,7 @@ static void on_fetch(struct actor *self, void *state, const struct message *mess
     if (status == STATUS_OK) {
         transfer->easy = fetcher->curl.easy_init();
         CHECK(transfer->easy != NULL); /* Out of memory. */
-        if (!set_options(transfer, budget_ms > 0 ? budget_ms : 1))
+        if (!set_options(transfer, now_ns))
             status = error_set(&error, STATUS_INVALID, "%s can't be fetched", fetch_of(transfer)->url);
     }
     if (status == STATUS_OK && fetcher->curl.multi_add_handle(fetcher->multi, transfer->easy) != CURLM_OK)
@@ -209,8 +272,17 @@ static enum status status_of(CURLcode code, long http)
     }
 }
 
-/* A server that can't continue: begin again from the start, once. */
-static bool restart(struct transfer *transfer, CURLcode code, long http)
+static bool attempt_again(struct transfer *transfer, int64_t now_ns)
+{
+    const struct curl_library *curl = &transfer->fetcher->curl;
+    (void)curl->multi_remove_handle(transfer->fetcher->multi, transfer->easy);
+    transfer->curl_error[0] = '\0';
+    return set_attempt(transfer, now_ns) &&
+           curl->multi_add_handle(transfer->fetcher->multi, transfer->easy) == CURLM_OK;
+}
+
+/* A server that can't continue, or has another file by now: begin again from the start, once. */
+static bool restart(struct transfer *transfer, CURLcode code, long http, int64_t now_ns)
 {
     const struct fetch *fetch = fetch_of(transfer);
     const struct file_port *files = transfer->fetcher->files;
@@ -221,14 +293,23 @@ static bool restart(struct transfer *transfer, CURLcode code, long http)
     struct error error;
     if (files->remove(files->context, fetch->path, &error) != STATUS_OK) return false;
     if (open_file(transfer, &error) != STATUS_OK) return false;
-    const struct curl_library *curl = &transfer->fetcher->curl;
-    (void)curl->multi_remove_handle(transfer->fetcher->multi, transfer->easy);
-    (void)curl->easy_setopt(transfer->easy, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)0);
-    return curl->multi_add_handle(transfer->fetcher->multi, transfer->easy) == CURLM_OK;
+    return attempt_again(transfer, now_ns);
+}
+
+/* A connection that broke in the middle of a file, and had brought something. */
+static bool resume(struct transfer *transfer, CURLcode code, int64_t now_ns)
+{
+    bool broke = code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR ||
+                 code == CURLE_HTTP2_STREAM;
+    if (!broke || !transfer->has_file || transfer->error.status != STATUS_OK) return false;
+    if (transfer->bytes == transfer->begun_bytes || transfer->resumes == RESUMES_MAX) return false;
+    transfer->resumes++;
+    return attempt_again(transfer, now_ns);
 }
 
 static void answer(struct actor *self, struct transfer *transfer, CURLcode code, long http)
 {
+    if (code == CURLE_FILESIZE_EXCEEDED && http < 400) note_too_large(transfer); /* Else: of an error page. */
     struct error error = transfer->error;
     if (error.status == STATUS_OK && (code != CURLE_OK || http >= 400)) {
         const char *why = transfer->curl_error[0] != '\0' ? transfer->curl_error
@@ -256,7 +337,8 @@ static void finish(struct actor *self, struct fetcher *fetcher, struct transfer 
 {
     long http = 0;
     (void)fetcher->curl.easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &http);
-    if (restart(transfer, code, http)) return;
+    int64_t now_ns = actor_now_ns(self);
+    if (restart(transfer, code, http, now_ns) || resume(transfer, code, now_ns)) return;
     answer(self, transfer, code, http);
     for (uint32_t i = 0; i < fetcher->transfer_count; i++) {
         if (fetcher->transfers[i] != transfer) continue;
@@ -291,6 +373,26 @@ static void finish_done(struct actor *self, struct fetcher *fetcher)
     }
 }
 
+static void tell_progress(struct actor *self, struct fetcher *fetcher)
+{
+    int64_t now_ns = actor_now_ns(self);
+    for (uint32_t i = 0; i < fetcher->transfer_count; i++) {
+        struct transfer *transfer = fetcher->transfers[i];
+        curl_off_t length = 0;
+        if (!fetch_of(transfer)->tells_progress || now_ns - transfer->told_ns < PROGRESS_NS) continue;
+        if (transfer->bytes == 0) continue;
+        transfer->told_ns = now_ns;
+        (void)fetcher->curl.easy_getinfo(transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+        struct message *message = message_create(KIND_FETCH_PROGRESS, sizeof(struct fetch_progress));
+        *(struct fetch_progress *)message->body = (struct fetch_progress){
+            .tag = fetch_of(transfer)->tag,
+            .done_bytes = transfer->bytes,
+            .total_bytes = length > 0 ? transfer->begun_bytes + (uint64_t)length : 0,
+        };
+        actor_tell(self, transfer->request->sender, &message);
+    }
+}
+
 static void fetcher_wait(struct actor *self, void *state, int64_t timeout_ns)
 {
     struct fetcher *fetcher = state;
@@ -302,6 +404,7 @@ static void fetcher_wait(struct actor *self, void *state, int64_t timeout_ns)
     if (fetcher->multi == NULL) return;
     (void)fetcher->curl.multi_perform(fetcher->multi, &running);
     finish_done(self, fetcher);
+    tell_progress(self, fetcher);
 }
 
 static void fetcher_wake(void *state)
@@ -320,6 +423,7 @@ static enum status fetcher_init(struct actor *self, void *state, const void *opt
     const struct fetcher_options *given = options;
     fetcher->files = given->files;
     fetcher->libraries = given->libraries;
+    fetcher->stall_s = given->stall_s == 0 ? STALL_S : given->stall_s;
     fetcher->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     CHECK(fetcher->wake_fd >= 0); /* Out of descriptors: the daemon can't go on, and comes back. */
     return STATUS_OK;

@@ -9,6 +9,7 @@
 struct fetcher_options {
     const struct file_port *files; /* These live as long as the node. */
     const struct library_port *libraries;
+    uint32_t stall_s; /* A transfer slower than 1 KiB/s for so long is given up; 0 = 20. */
 };
 
 extern const struct behavior fetcher_behavior;
