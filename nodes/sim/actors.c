@@ -35,6 +35,12 @@ enum status world_start_actors(struct sim_node *node, struct error *error)
         .slice_adapters = &node->adapters,
         .slice_backend = &sim_slice_backend,
     };
+    if (sim->options.keeps_artifacts) {
+        node->artifacts =
+            (struct artifact_store_options){ .files = sim_files_port(node->files), .directory = "/data" };
+        options->artifact_store.behavior = &artifact_store_behavior;
+        options->artifact_store.options = &node->artifacts;
+    }
     if (sim->options.bootstrap != NULL) {
         options->bootstrap = sim->options.bootstrap(node->index, &options->bootstrap_count);
     }

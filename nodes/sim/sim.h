@@ -48,10 +48,13 @@ struct sim_options {
     /* For stories of founding: the bootstrap list of node i; NULL: all voters, for everybody. */
     const char *const *(*bootstrap)(uint32_t node, uint32_t *out_count);
     bool no_start; /* Nodes are started by sim_start. */
-    bool verbose;  /* Log lines to stderr. */
+    /* Nodes have the real artifact store, on files in memory (nodes/sim/files.h) and without repositories. */
+    bool keeps_artifacts;
+    bool verbose; /* Log lines to stderr. */
 };
 
 struct sim;
+struct sim_files;
 struct history;
 struct sim *sim_create(const struct sim_options *options);
 void sim_destroy(struct sim **sim);
@@ -91,6 +94,8 @@ replica_id sim_replica(const struct sim *sim, uint32_t index); /* Of its directo
 log_index sim_configuration(const struct sim *sim, uint32_t index, struct configuration *out_configuration);
 bool sim_stop(struct sim *sim, uint32_t node);  /* Ordered; false: not within 10 s. */
 void sim_wipe(struct sim *sim, uint32_t index); /* A new, empty disk. The node is down. */
+
+struct sim_files *sim_files_of(struct sim *sim, uint32_t index); /* Gone after sim_wipe. */
 
 /* --- machines --- */
 /* It stands still, or only its disk does, until told otherwise or it dies. Nothing if it is down. */

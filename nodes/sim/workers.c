@@ -12,6 +12,7 @@ void world_add_node(struct sim *sim, uint32_t index, const char *kind, uint32_t 
     node->clock_permille = 1000;
     (void)snprintf(node->name, sizeof node->name, "%s-%u", kind, number);
     node->disk = log_memory_disk_create();
+    node->files = sim_files_create();
 }
 
 void world_add_workers(struct sim *sim)

@@ -271,6 +271,7 @@ void sim_destroy(struct sim **sim)
     for (uint32_t i = 0; i < taken->node_count + taken->worker_count; i++) {
         sim_kill(taken, i);
         log_memory_disk_destroy(&taken->nodes[i].disk);
+        sim_files_destroy(&taken->nodes[i].files);
     }
     network_destroy(&taken->network);
     scheduler_destroy(&taken->stepper);

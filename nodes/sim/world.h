@@ -2,9 +2,11 @@
 #ifndef AETHER_NODES_SIM_WORLD_H
 #define AETHER_NODES_SIM_WORLD_H
 
+#include "actors/slice/artifact_store.h"
 #include "nodes/assembly.h"
 #include "nodes/sim/chance.h"
 #include "nodes/sim/client.h"
+#include "nodes/sim/files.h"
 #include "nodes/sim/sim.h"
 #include "nodes/sim/slices.h"
 #include "runtime/port/transport.h"
@@ -16,7 +18,8 @@ struct sim_node {
     struct sim *sim;
     uint32_t index;
     char name[NODE_NAME_MAX];
-    struct log_memory_disk *disk; /* Outlives the node's processes. */
+    struct log_memory_disk *disk; /* Outlives the node's processes, */
+    struct sim_files *files;      /* and so do these. */
     uint64_t life;                /* Counts its starts. */
     uint32_t clock_permille;      /* Of its machine, over all its processes. */
     int64_t wall_offset_ms;
@@ -36,6 +39,7 @@ struct sim_node {
     struct node_peer peers[SIM_NODES_MAX];
     struct network_transport_options transport;
     struct slice_adapters adapters;
+    struct artifact_store_options artifacts;
     struct consensus_probe probe;
     struct actor_id client;
     struct core_status status; /* As of the leader actor's last turn. */

@@ -103,6 +103,8 @@ void sim_wipe(struct sim *sim, uint32_t index)
     CHECK(node->runtime == NULL);
     log_memory_disk_destroy(&node->disk);
     node->disk = log_memory_disk_create();
+    sim_files_destroy(&node->files);
+    node->files = sim_files_create();
     node->replica = 0;
     checkers_on_wiped(sim->checkers, index);
 }
@@ -176,4 +178,9 @@ void world_check_boot(struct sim_node *node)
     if (doubts) node->stale = node->damaged = false;
     if (sound && !doubts) node->damaged = node->diverged;
     else node->diverged = false;
+}
+
+struct sim_files *sim_files_of(struct sim *sim, uint32_t index)
+{
+    return sim->nodes[index].files;
 }
