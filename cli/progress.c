@@ -18,7 +18,7 @@ struct progress {
     char *artifact;       /* group:artifact, perhaps with a version; NULL: whatever the blueprint has. */
     const char *endpoint; /* As given; borrowed. */
     struct connection *connection;
-    struct map states; /* "artifact#instance node" to the last state shown (heap strings). */
+    struct map states; /* "artifact#instance node" to the last state and text shown (heap strings). */
 };
 
 /* The name of the blueprint that the command is about; NULL: none. The caller's. */
@@ -62,8 +62,10 @@ static void show_instance(struct progress *progress, const Pb__InstanceView *vie
 {
     struct text key = { 0 };
     text_printf(&key, "%s#%u %s", view->artifact, view->instance, view->node);
+    struct text now = { 0 }; /* The state, and how far a download is. */
+    text_printf(&now, "%s %s", view->state, view->text);
     const char *shown = map_get(&progress->states, text_string(&key));
-    if (shown == NULL || strcmp(shown, view->state) != 0) {
+    if (shown == NULL || strcmp(shown, text_string(&now)) != 0) {
         struct text line = { 0 };
         render_line(&line, text_string(&key));
         text_add(&line, " ");
@@ -74,8 +76,9 @@ static void show_instance(struct progress *progress, const Pb__InstanceView *vie
         render_line(&line, view->text);
         (void)fprintf(stderr, "%s\n", text_string(&line));
         text_fini(&line);
-        memory_free(map_put(&progress->states, text_string(&key), memory_strdup(view->state)));
+        memory_free(map_put(&progress->states, text_string(&key), memory_strdup(text_string(&now))));
     }
+    text_fini(&now);
     text_fini(&key);
 }
 

@@ -210,6 +210,27 @@ static void the_next_repository_is_asked(void **state)
     assert_refused(world, "500", STATUS_IO, "500");
 }
 
+/* At least one tenth further each time, and not twice within a second: a download of three. */
+static void progress_is_told_now_and_then(void **state)
+{
+    struct world *world = *state;
+    pool_probe_stub(world->probe, TO_NODE_DEPLOYMENT_MANAGER, NULL, NULL);
+    assert_taken(world, "slow");
+    uint64_t before = 0;
+    uint32_t count = 0;
+    struct message *message;
+    while ((message = pool_probe_await(world->probe, KIND_INSTANCE_PROGRESS, MILLISECONDS(100))) != NULL) {
+        const struct instance_progress *progress = message->body;
+        assert_string_equal(progress->artifact, "org.test:one:1.1");
+        assert_int_equal(progress->total_bytes, OBJECT_SIZE);
+        assert_true(progress->received_bytes > before && progress->received_bytes <= OBJECT_SIZE);
+        before = progress->received_bytes;
+        count++;
+        message_destroy(&message);
+    }
+    assert_in_range(count, 1, 4);
+}
+
 static void credentials_stay_with_their_host(void **state)
 {
     struct world *world = *state;
@@ -232,6 +253,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(nobody_is_waited_for_without_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(redirects_lead_to_servers_only, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_next_repository_is_asked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(progress_is_told_now_and_then, set_up, tear_down),
         cmocka_unit_test_setup_teardown(credentials_stay_with_their_host, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

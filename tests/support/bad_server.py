@@ -96,6 +96,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             stopping.wait()
         elif mode == "drip":
             self.trickle(data, 0.05)
+        elif mode == "slow":
+            self.headers_of(200, len(data))
+            for at in range(0, len(data), len(data) // 6):
+                self.send_bytes(data[at:at + len(data) // 6])
+                stopping.wait(0.5)
         elif mode == "500":
             self.headers_of(500, 0)
         elif mode == "redirect":
