@@ -114,7 +114,7 @@ static void input_schemas(void **unused)
         schema_input(command_find("kv put")),
         "{\"type\":\"object\",\"properties\":{"
         "\"key\":{\"type\":\"string\",\"description\":\"which key\"},"
-        "\"value\":{\"description\":\"its value, JSON\"},"
+        "\"value\":{\"description\":\"its value, JSON; @FILE, or - for standard input\"},"
         "\"if-rev\":{\"type\":\"integer\",\"minimum\":0,\"description\":\"only if its last change is "
         "revision N; 0: only if it is absent\"},"
         "\"lease\":{\"type\":\"string\",\"description\":\"deleted when this lease ends\"},"
