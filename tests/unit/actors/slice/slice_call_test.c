@@ -10,6 +10,7 @@
 
 #include "actors/slice/messages.h"
 #include "actors/slice/serving.h"
+#include "actors/slice/slice_call.h"
 #include "runtime/port/transport.h"
 #include "tests/support/call_world.h"
 #include "wire/kinds.h"
@@ -251,7 +252,7 @@ static enum status asked_from_outside(struct runtime *runtime)
 {
     struct message *message = wire_message_create(KIND_INVOKE_REQUEST);
     Pb__InvokeRequest *invoke = message->body;
-    invoke->artifact = wire_string(message, TAX);
+    invoke->artifact = wire_string(message, CALL_TAX);
     invoke->entry = wire_string(message, "quote");
     invoke->instance = 1;
     struct probe_result result = probe_ask_name(runtime, TO_SLICE_CALL, &message, SECONDS(5));
@@ -263,7 +264,7 @@ static enum status asked_from_outside(struct runtime *runtime)
  */
 static void one_that_starts_again_asks_whether_it_is_fenced(void **state)
 {
-    struct world *world = *state;
+    struct call_world *world = *state;
     bool fenced = true;
     struct actor_id id;
     struct error error;
@@ -275,7 +276,7 @@ static void one_that_starts_again_asks_whether_it_is_fenced(void **state)
     assert_int_equal(runtime_spawn(runtime, &slice_call_behavior, &spawn, &id, &error), STATUS_OK);
     enum status first = asked_from_outside(runtime);
     assert_true(first == STATUS_NOT_READY || first == STATUS_NODE_LOST);
-    settle(world, MILLISECONDS(1));
+    call_world_settle(world, MILLISECONDS(1));
     assert_int_equal(asked_from_outside(runtime), STATUS_NODE_LOST);
     runtime_destroy(&runtime);
 }
