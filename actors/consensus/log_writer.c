@@ -20,10 +20,10 @@
 
 #include <string.h>
 
-enum { GROUP_ENTRIES_MAX = 1024, BATCHES_MAX = 1024, SETTLE_ENTRIES = 4096 };
+enum { GROUP_ENTRIES_MAX = 1024, BATCHES_MAX = 1024, SETTLE_ENTRIES = 2048 };
 static const size_t group_bytes_max = (size_t)4 * 1024 * 1024;
 static const size_t page_bytes_max = (size_t)1024 * 1024; /* D6 */
-static const size_t settle_bytes = (size_t)4 * 1024 * 1024;
+static const size_t settle_bytes = (size_t)2 * 1024 * 1024;
 static const int64_t settle_idle_ns = MILLISECONDS(500); /* Without a write: the time to settle. */
 static const int64_t settle_age_ns = SECONDS(4);         /* As long may something be unsettled. */
 static const int64_t step_idle_ns = MILLISECONDS(20);    /* Between steps when nothing else is written. */

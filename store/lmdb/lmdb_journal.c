@@ -5,6 +5,7 @@
 #include "runtime/base/failpoint.h"
 #include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
+#include "store/lmdb/lmdb_space.h"
 #include "store/lmdb/lmdb_state.h"
 #include "store/lmdb/lmdb_step.h"
 
@@ -54,6 +55,8 @@ static enum status replay(struct lmdb_log *lmdb, bool *out_replayed, struct erro
     *out_replayed = scan.newest != journal->settled;
     if (!*out_replayed) return STATUS_OK;
     MARK("lmdb.journal_replayed");
+    struct log_space space;
+    lmdb_space_look(lmdb, &space); /* F2: on a full disk it takes the reserve to come up. */
     FAILPOINT("replay.before");
     status = lmdb_step_write(lmdb, NULL, 0, error);
     FAILPOINT("replay.committed");
@@ -208,7 +211,7 @@ void lmdb_journal_consider(struct lmdb_log *lmdb, uint64_t spare_bytes)
 {
     struct lmdb_journal *journal = &lmdb->journal;
     bool wanted = journal->segment_size > 0 && journal->file.fd < 0 && journal->making.fd < 0;
-    if (!wanted || spare_bytes < 2 * JOURNAL_SEGMENTS * journal->segment_size) return;
+    if (!wanted || spare_bytes < (uint64_t)JOURNAL_SEGMENTS * journal->segment_size * 2) return;
     struct journal_file *file = &journal->file;
     file->segment_size = journal->segment_size;
     file->replica = lmdb->system.identity.replica_id;

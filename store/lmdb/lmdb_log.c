@@ -339,6 +339,7 @@ static enum status load_store(struct lmdb_log *lmdb, size_t map_bytes, struct lm
     enum status status = open_tables(lmdb, map_bytes, error);
     if (status != STATUS_OK) return status;
     lmdb->last = check->last.index;
+    lmdb_space_open(lmdb);
     status = replay(lmdb, check, error);
     if (status != STATUS_OK) return status;
     lmdb->system.hard = check->hard; /* T1: the guard's may be ahead of both. */
@@ -346,7 +347,6 @@ static enum status load_store(struct lmdb_log *lmdb, size_t map_bytes, struct lm
     if (status == STATUS_OK) status = lmdb_step_look(lmdb, error);
     if (status != STATUS_OK) return status;
     fill_boot(lmdb, check);
-    lmdb_space_open(lmdb);
     return write_member(lmdb, error); /* "Written again by a start that finds entries without it." */
 }
 

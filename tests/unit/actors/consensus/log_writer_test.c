@@ -205,7 +205,7 @@ static void much_is_settled_at_once(void **state)
         if (world->fixture->log->live.unsettled_entries > most)
             most = world->fixture->log->live.unsettled_entries;
     }
-    assert_in_range(most, 2000, 4200);
+    assert_in_range(most, 1900, 2200);
 }
 
 static void compact(struct world *world, log_index needed_from)
