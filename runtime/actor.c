@@ -1,5 +1,5 @@
 /* actor: what handlers can do (see the header). Everything here runs on the thread that owns `self`. */
-#include "runtime/machine.h"
+#include "runtime/home.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/base/planted.h"
@@ -19,7 +19,7 @@ enum {
 
 struct actor_id actor_self(const struct actor *self)
 {
-    return (struct actor_id){ self->index, self->last_generation };
+    return self->id;
 }
 
 struct runtime *actor_runtime(const struct actor *self)
@@ -54,6 +54,7 @@ struct request_id actor_request_id_new(struct actor *self)
 void actor_set_request_id(struct actor *self, struct request_id id)
 {
     self->turn->request_id = id;
+    self->turn->has_work = true;
 }
 
 void actor_set_deadline(struct actor *self, int64_t deadline_ns)
@@ -75,14 +76,16 @@ struct actor_id actor_find(const struct actor *self, uint32_t name)
 /* --- send --------------------------------------------------------------------------------------------- */
 
 /* Makes it a message of ours, whatever it was before (kept ones may be sent on). */
-static void stamp(struct actor *self, struct message *message)
+static inline void stamp(struct actor *self, struct message *message)
 {
     message_unlist(message);
     message->sender = actor_self(self);
-    message->ask_id = 0;
-    message->ask_depth = 0;
-    message->flags = 0;
-    if (message->request_id.high == 0 && message->request_id.low == 0)
+    if (MACHINE_SELDOM((message->ask_id | message->ask_depth | message->flags) != 0)) {
+        message->ask_id = 0;
+        message->ask_depth = 0;
+        message->flags = 0;
+    }
+    if (self->turn->has_work && (message->request_id.high | message->request_id.low) == 0)
         message->request_id = self->turn->request_id;
 }
 
@@ -93,10 +96,23 @@ static enum status deliver(struct actor *self, struct actor_id to, struct messag
     return send_deliver(self->runtime, to, message, (*message)->lane == LANE_USER);
 }
 
-enum status actor_send(struct actor *self, struct actor_id to, struct message **message)
+MACHINE_APART static enum status send_anywhere(struct actor *self, struct actor_id to,
+                                               struct message **message)
 {
     stamp(self, *message);
     return deliver(self, to, message);
+}
+
+enum status actor_send(struct actor *self, struct actor_id to, struct message **message)
+{
+    struct home *home = self->turn->home;
+    struct actor *actor = home == NULL ? NULL : home_finds(home, self->runtime, to);
+    struct message *taken = *message;
+    if (MACHINE_SELDOM(actor == NULL || taken->lane != LANE_USER)) return send_anywhere(self, to, message);
+    stamp(self, taken);
+    home_pass(home, actor, taken);
+    *message = NULL;
+    return STATUS_OK;
 }
 
 void actor_tell(struct actor *self, struct actor_id to, struct message **message)
@@ -227,6 +243,8 @@ struct message *actor_keep(struct actor *self)
     turn->kept = true;
     /* The mailbox may still name it as the last that was taken. */
     if (!mailbox_let_go(&self->mailbox, &self->reader, turn->message)) turn_take_incoming(self);
+    turn->message->flags &= (uint8_t)~MESSAGE_CREDIT; /* It has left the mailbox. */
+    turn->message->next = NULL;
     if (send_awaits_answer(turn->message)) message_list_as_kept(turn->message, &extras_make(self)->kept_asks);
     return turn->message;
 }
@@ -309,6 +327,7 @@ void actor_stop(struct actor *self, struct actor_id id)
 {
     if (actor_id_equal(id, actor_self(self))) {
         self->stop_asked = true;
+        self->usual = false;
         return;
     }
     struct message *stop = message_create(KIND_STOP, 0);
@@ -319,6 +338,7 @@ void actor_fail(struct actor *self, const struct error *error)
 {
     if (self->fail_asked || self->phase == ACTOR_ENDING) return; /* The first reason is the reason. */
     self->fail_asked = true;
+    self->usual = false;
     struct error *failure = memory_alloc(sizeof *failure);
     *failure = *error;
     if (failure->status == STATUS_OK) failure->status = STATUS_CRASHED;

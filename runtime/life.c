@@ -7,18 +7,13 @@
  * refused (CRASHED after a failure, else NOT_FOUND); fini; only then do monitors, links and the parent hear
  * of it. A child that has not even begun to end within its deadline is stuck in a handler, which nothing can
  * end but the process: the runtime's owner is told, and goes on waiting. */
-#include "runtime/machine.h"
+#include "runtime/home.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/base/planted.h"
 
 #define STOP_WITHIN_NS        SECONDS(5)
 #define STOP_WITHIN_PINNED_NS SECONDS(30)
-
-static struct actor_id id_of(const struct actor *actor)
-{
-    return (struct actor_id){ actor->index, actor->last_generation };
-}
 
 static void turn_inherit(struct turn *turn, const struct actor *parent)
 {
@@ -27,7 +22,8 @@ static void turn_inherit(struct turn *turn, const struct actor *parent)
                                .has_now = parent->turn->has_now,
                                .is_live = parent->turn->is_live,
                                .random = parent->turn->random,
-                               .request_id = parent->turn->request_id };
+                               .request_id = parent->turn->request_id,
+                               .has_work = parent->turn->has_work };
         return;
     }
     *turn = (struct turn){ .is_live = true };
@@ -51,7 +47,7 @@ static enum status run_init(struct actor *actor, struct turn *turn, const struct
 {
     const struct behavior *behavior = actor->behavior;
     if (options != NULL && options->name != 0) {
-        names_set(actor->runtime, options->name, id_of(actor));
+        names_set(actor->runtime, options->name, actor->id);
         actor->has_name = true;
     }
     actor->state = memory_zalloc(behavior->state_size);
@@ -79,7 +75,7 @@ static void abandon_start(struct actor *actor, struct turn *turn)
 static struct actor *find_child(const struct actor *parent, struct actor_id id)
 {
     struct actor *child = extras_of(parent)->newest_child;
-    while (child != NULL && !actor_id_equal(id_of(child), id)) {
+    while (child != NULL && !actor_id_equal(child->id, id)) {
         child = child->older;
     }
     return child;
@@ -107,7 +103,15 @@ static void become_child(struct actor *actor, struct actor *parent, const struct
 {
     bool newest = options == NULL || !actor_id_is_set(options->before);
     link_child(extras_make(parent), actor, newest ? NULL : find_child(parent, options->before));
-    if (options != NULL && options->monitored) id_list_add(&extras_make(actor)->monitors, id_of(parent));
+    if (options != NULL && options->monitored) id_list_add(&extras_make(actor)->monitors, parent->id);
+}
+
+/* Those that run on a pool, and whose messages need no look when they come. */
+static uint8_t kin_of(const struct behavior *behavior)
+{
+    bool plain =
+        behavior->home == ACTOR_POOLED && behavior->policy == MAILBOX_REFUSE && !behavior->follows_caller;
+    return plain ? (uint8_t)(behavior->pool + 1) : 0;
 }
 
 /* --- the start ---------------------------------------------------------------------------------------- */
@@ -115,7 +119,7 @@ static void become_child(struct actor *actor, struct actor *parent, const struct
 static void count_restart(struct actor *actor, uint32_t restarts)
 {
     struct runtime *runtime = actor->runtime;
-    __atomic_store_n(&actor->restarts, restarts, __ATOMIC_RELAXED);
+    __atomic_store_n(&extras_make(actor)->restarts, restarts, __ATOMIC_RELAXED);
     pthread_mutex_lock(&runtime->lock);
     metrics_tally(runtime, actor->behavior)->restarts++;
     pthread_mutex_unlock(&runtime->lock);
@@ -126,11 +130,11 @@ enum status life_spawn(struct runtime *runtime, struct actor *parent, const stru
 {
     if (parent != NULL && parent->phase == ACTOR_ENDING)
         return error_set(error, STATUS_CANCELLED, "%s is ending and starts nothing", parent->behavior->name);
-    struct actor_id parent_id = parent == NULL ? (struct actor_id){ 0, 0 } : id_of(parent);
+    struct actor_id parent_id = parent == NULL ? (struct actor_id){ 0, 0 } : parent->id;
     struct actor *actor =
         runtime_cell_take(runtime, behavior, options == NULL ? NULL : options->label, parent_id);
     if (options != NULL && options->restarts > 0) count_restart(actor, options->restarts);
-    struct actor_id id = id_of(actor);
+    struct actor_id id = actor->id;
     struct turn turn;
     turn_inherit(&turn, parent);
     uint64_t random;
@@ -146,6 +150,9 @@ enum status life_spawn(struct runtime *runtime, struct actor *parent, const stru
         return status;
     }
     __atomic_store_n(&actor->phase, ACTOR_RUNNING, __ATOMIC_RELAXED);
+    __atomic_store_n(&actor->kin, kin_of(behavior), __ATOMIC_RELAXED);
+    actor->usual =
+        behavior->turn_end == NULL && behavior->row_count > 0 && !actor->stop_asked && !actor->fail_asked;
     if (parent != NULL) become_child(actor, parent, options);
     else runtime_root_add(runtime, id);
     hand_over(actor);
@@ -192,7 +199,7 @@ static void refuse_waiting(struct actor *actor)
 static void release_all(struct actor *actor)
 {
     __atomic_store_n(&actor->generation, 0, __ATOMIC_RELEASE);
-    if (actor->has_name) names_release(actor->runtime, id_of(actor));
+    if (actor->has_name) names_release(actor->runtime, actor->id);
     cancel_asks(actor);
     scheduler_timers_cancel_all(actor);
     refuse_waiting(actor);
@@ -255,7 +262,7 @@ static void finish(struct actor *actor)
     release_all(actor);
     const struct extras *extras = extras_of(actor);
     struct last_words words = { .runtime = actor->runtime,
-                                .id = id_of(actor),
+                                .id = actor->id,
                                 .parent = actor->parent,
                                 .monitors = extras->monitors,
                                 .links = extras->links,
@@ -302,9 +309,9 @@ static bool continue_end(struct actor *actor)
     while (PLANTED("runtime.children_stop_forward") && child->older != NULL) {
         child = child->older;
     }
-    struct actor_id last = id_of(child);
+    struct actor_id last = child->id;
     struct message *stop = message_create(KIND_STOP, 0);
-    send_system(actor->runtime, id_of(actor), last, &stop);
+    send_system(actor->runtime, actor->id, last, &stop);
     arm_stop_deadline(actor, last);
     return false;
 }
@@ -313,6 +320,10 @@ bool life_end(struct actor *actor)
 {
     CHECK(actor->phase != ACTOR_ENDING);
     CHECK(actor->phase != ACTOR_FREE);
+    actor->usual = behavior->turn_end == NULL && behavior->linger == NULL && behavior->row_count > 0 &&
+                   !actor->stop_asked && !actor->fail_asked;
+    __atomic_store_n(&actor->kin, 0, __ATOMIC_RELAXED);
+    if (actor->home != 0) home_leave(actor->turn->home, actor);
     __atomic_store_n(&actor->phase, ACTOR_ENDING, __ATOMIC_RELAXED);
     return continue_end(actor);
 }
@@ -320,7 +331,7 @@ bool life_end(struct actor *actor)
 static bool on_child_ended(struct actor *actor, struct actor_id child)
 {
     struct actor *place = runtime_cell_at(actor->runtime, child.index);
-    CHECK(place->last_generation == child.generation);
+    CHECK(place->id.generation == child.generation);
     unlink_child(actor->extras, place);
     runtime_cell_reuse(place);
     return actor->phase == ACTOR_ENDING && continue_end(actor);

@@ -1,10 +1,10 @@
 /* machine: what the files of this room share, and nobody outside may include: the actor as the runtime sees
  * it, the runtime, and what a scheduler must be able to do.
  *
- * Who may touch an actor: its mailbox and `generation` any thread, atomically; `free_next`, and what
- * runtime_visit_actors shows, under the runtime's lock; all else only its owner (see mailbox.h), which is at
- * any moment at most one thread. `newer` and `older` are its parent's owner's, from its start until the
- * parent has heard of its end and gives the place back. */
+ * Who may touch an actor: its mailbox, `generation`, `home` and `kin` any thread, atomically; `free_next`,
+ * and what runtime_visit_actors shows, under the runtime's lock; all else only its owner (see mailbox.h),
+ * which is at any moment at most one thread. `newer` and `older` are its parent's owner's, from its start
+ * until the parent has heard of its end and gives the place back. */
 #ifndef AETHER_RUNTIME_MACHINE_H
 #define AETHER_RUNTIME_MACHINE_H
 
@@ -18,7 +18,10 @@
 #include <pthread.h>
 
 /* Beside a message's usual way: kept out of it, so that it stays short. */
-#define MACHINE_COLD __attribute__((cold, noinline))
+#define MACHINE_APART     __attribute__((noinline))
+#define MACHINE_COLD      __attribute__((cold, noinline))
+#define MACHINE_LIKELY(x) __builtin_expect(!!(x), 1)
+#define MACHINE_SELDOM(x) __builtin_expect(!!(x), 0)
 
 /* Kinds that never leave this room, all in the system lane. */
 enum {
@@ -63,20 +66,22 @@ struct turn {
     bool has_now;
     bool is_live;        /* It may block: now_ns is read anew whenever somebody asks. */
     struct watch *watch; /* Of the thread that runs it; NULL: nobody watches (stepper). */
+    struct home *home;   /* Where what it wakes may come home; NULL: nowhere. */
     uint64_t *random;    /* State of the stream that actor_random draws from. */
     uint64_t *trace;     /* Not NULL: each message handled is folded into it (stepper). */
     bool has_come;       /* What the actor lingered for: turn_end runs also without a message. */
     uint32_t batch_max;
     uint32_t handled;             /* Messages, so far. */
-    uint32_t sent;                /* Messages to others, since whoever cares set it to 0. */
     struct message *message;      /* Being handled; NULL in init, stop, turn_end, wait. */
     bool kept;                    /* The handler took it. */
     struct request_id request_id; /* For messages created from here on. */
     int64_t deadline_ns;          /* Of the work at hand; 0 = none. */
     uint16_t ask_depth;           /* Of the work at hand; 0: nobody waits for it. */
+    bool has_work;                /* One of the last three may be set. */
 };
 
 struct asks;
+struct home; /* home.h: where it is told how an actor is at home. */
 struct pinned;
 enum { ROW_HINTS = 8 };
 
@@ -93,6 +98,7 @@ struct extras {
     struct error *failure; /* Why it ends; NULL: in order. */
     uint64_t dropped;
     uint32_t quarantined; /* Refused for good. */
+    uint32_t restarts;    /* Before this life of it. */
 };
 
 /* One place in the runtime's table. Places are reused under a new generation and never move or go away before
@@ -101,7 +107,9 @@ struct actor {
     /* Written by others, or seldom. */
     struct mailbox mailbox;
     uint32_t generation;      /* Of the living actor; 0: none. */
-    uint32_t restarts;        /* Before this life of it. */
+    uint16_t home;            /* Number of the worker where it is at home; 0: nowhere. */
+    uint8_t kin;              /* Which workers may be that: its pool + 1; 0: none. */
+    uint8_t warm_slot;        /* Its place there + 1; 0: it has none. */
     struct actor *ready_next; /* In a run queue. */
     union {
         struct actor *free_next; /* Nobody's place: under the runtime's lock. */
@@ -119,17 +127,18 @@ struct actor {
     struct message_queue user;
     struct message_queue system;
     uint64_t handled;
-    uint64_t busy_ns; /* In turns (watch.h). */
-    uint32_t index;
-    uint32_t last_generation; /* The newest that this place has had. */
-    uint32_t user_count;      /* Length of `user`. */
+    uint64_t busy_ns;    /* In turns (watch.h). */
+    struct actor_id id;  /* Its place, and the newest generation that this has had. */
+    uint32_t user_count; /* Length of `user`, of one whose policy is to drop. */
     uint32_t credits_owed;
     uint8_t phase;
     uint8_t batch;       /* Messages in its next turn (pool); 0: nobody has timed it yet. */
-    bool stop_asked : 1; /* The next four share a byte: */
+    bool stop_asked : 1; /* The next six share a byte: */
     bool fail_asked : 1;
     bool has_name : 1;
     bool escalates : 1;           /* It ends by a quarantine too many: it is not to be started again. */
+    bool has_mail : 1;            /* At home, and ready because of what is in its mailbox. */
+    bool usual : 1;               /* It runs, has no turn_end, and nobody has asked for its end. */
     uint8_t row_hints[ROW_HINTS]; /* By kind: the row that handled such a message last. */
     uint32_t timers;              /* Head of its list in `struct timers`. */
     struct extras *extras;        /* NULL: it has none. */
@@ -137,7 +146,17 @@ struct actor {
 _Static_assert(sizeof(struct actor) <= 192,
                "issue 3: an idle actor costs at most 256 bytes, its state included");
 
-enum { CELL_BLOCKS = 24, CELL_BLOCK_BITS = 6 }; /* Blocks of 64, 128, 256, ... places. */
+/* The owner's; others look at it for people only. */
+static inline void actor_owe_credits(struct actor *actor, uint32_t credits)
+{
+    __atomic_store_n(&actor->credits_owed, credits, __ATOMIC_RELAXED);
+}
+
+enum {
+    CELL_BLOCKS = 24,
+    CELL_BLOCK_BITS = 6,
+    CELL_FIRST_BLOCK = 1 << CELL_BLOCK_BITS
+}; /* 64, 128, 256, ... */
 
 /* The machine under a runtime, as far as the stepper makes trouble there (FLT10, FLT11). */
 struct stepper_host {
@@ -159,16 +178,17 @@ struct runtime {
     struct stepper_host host;
     struct runtime_options options;
     char *node;
-    uint32_t number;                   /* Among the scheduler's runtimes, in order of creation. */
-    bool muted;                        /* Crashing (stepper): nothing is sent any more. */
-    bool carried;                      /* Messages are on their way for a while (stepper). */
-    uint64_t dropped;                  /* Messages for actors that were no more. Atomic. */
-    uint64_t names[ACTOR_NAME_MAX];    /* Packed actor ids. Atomic. */
-    struct actor *blocks[CELL_BLOCKS]; /* Each within, */
-    void *block_memory[CELL_BLOCKS];   /* which is somewhat larger, so that places are aligned. */
-    uint32_t cell_count;               /* Published after the block. Atomic. */
-    uint32_t ended;                    /* Counts ended roots: what runtime_stop waits on. Atomic. */
-    uint64_t random;                   /* For what is spawned from outside; under the lock. */
+    uint32_t number;                /* Among the scheduler's runtimes, in order of creation. */
+    bool muted;                     /* Crashing (stepper): nothing is sent any more. */
+    bool carried;                   /* Messages are on their way for a while (stepper). */
+    uint64_t dropped;               /* Messages for actors that were no more. Atomic. */
+    uint64_t names[ACTOR_NAME_MAX]; /* Packed actor ids. Atomic. */
+    /* By the top bit of a place's index + CELL_FIRST_BLOCK: where the place of sum 0 would be, */
+    uintptr_t blocks[CELL_BLOCKS + CELL_BLOCK_BITS];
+    void *block_memory[CELL_BLOCKS]; /* and a block's memory, larger so that places are aligned. */
+    uint32_t cell_count;             /* Published after the block. Atomic. */
+    uint32_t ended;                  /* Counts ended roots: what runtime_stop waits on. Atomic. */
+    uint64_t random;                 /* For what is spawned from outside; under the lock. */
     pthread_mutex_t lock;
     struct actor *free_first;
     struct actor *free_last;
@@ -182,6 +202,9 @@ struct runtime {
 struct machine {
     /* The caller owns the actor and gives it away: it has something to do. Any thread. */
     void (*ready)(struct scheduler *scheduler, struct actor *actor);
+    /* An actor at home at worker `number` has mail it may not look for. Any thread. NULL: nobody has homes.
+     */
+    void (*call)(struct scheduler *scheduler, uint16_t number);
     /* Where runtime->carried: takes a message that has its credit, and pushes it now or later. */
     void (*carry)(struct scheduler *scheduler, struct actor *to, struct message *message);
     int64_t (*now_ns)(struct scheduler *scheduler);
@@ -235,7 +258,12 @@ uint64_t scheduler_random(uint64_t *state); /* splitmix64: one stream per state 
 /* runtime.c: the table of actors. */
 struct actor *runtime_cell(const struct runtime *runtime,
                            struct actor_id id); /* NULL: no such actor (now). */
-struct actor *runtime_cell_at(const struct runtime *runtime, uint32_t index);
+static inline struct actor *runtime_cell_at(const struct runtime *runtime, uint32_t index)
+{
+    uint32_t sum = index + CELL_FIRST_BLOCK;
+    uintptr_t block = runtime->blocks[31 - (uint32_t)__builtin_clz(sum)];
+    return (struct actor *)(block + sum * sizeof(struct actor));
+}
 /* A place of one's own: owned, STARTING, generation published. */
 struct actor *runtime_cell_take(struct runtime *runtime, const struct behavior *behavior, const char *label,
                                 struct actor_id parent);
@@ -257,7 +285,8 @@ MUST_CHECK enum status send_deliver(struct runtime *runtime, struct actor_id to,
 /* Between these two, what the thread sends to one actor after another is handed over in chains; after the
  * second all of it has arrived. */
 void send_gather(const struct actor *from);
-uint32_t send_hand_over(void); /* Returns how many messages went to other actors. */
+void send_at_home(struct home *home); /* Of the calling thread, until the next such call; or NULL. */
+void send_hand_over(void);
 void send_system(struct runtime *runtime, struct actor_id from, struct actor_id to, struct message **message);
 /* The asker gets KIND_REFUSED, if `request` still awaits an answer. */
 void send_refusal(struct runtime *runtime, struct message *request, const struct error *error);
@@ -285,22 +314,50 @@ void asks_destroy(struct asks **asks);
 
 /* watch.c: a turn on a thread that is watched. */
 void watch_begin(const struct turn *turn, const struct actor *actor);
-void watch_end(const struct turn *turn, struct actor *actor);      /* While the actor is still its owner's. */
+void watch_end(const struct turn *turn, struct actor *actor); /* While the actor is still its owner's. */
+void watch_note_time(const struct turn *turn, struct actor *actor, bool quick); /* A span has ended. */
+static inline bool watch_knows_quick(const struct actor *actor)
+{
+    return actor->batch == WATCH_BATCH_MAX;
+}
+static inline void watch_shows(struct watch *watch, const struct actor *actor)
+{
+    uint64_t packed = (uint64_t)actor->id.generation << 32 | actor->id.index; /* As names_pack. */
+    __atomic_store_n(&watch->behavior, actor->behavior, __ATOMIC_RELAXED);
+    __atomic_store_n(&watch->actor, packed, __ATOMIC_RELAXED);
+    __atomic_store_n(&watch->runtime_number, actor->runtime->number, __ATOMIC_RELAXED);
+}
+/* The end of a turn of one that is known to be quick, and still is its owner's. */
+static inline void watch_end_quick(struct turn *turn, struct actor *actor, uint32_t handled)
+{
+    struct watch *watch = turn->watch;
+    watch_span_add(watch, handled);
+    if (MACHINE_LIKELY(watch_span_messages(watch) < WATCH_MESSAGES)) return;
+    turn->handled = handled;
+    watch_note_time(turn, actor, true);
+}
 void watch_rest(struct scheduler *scheduler, struct watch *watch); /* The thread runs none any more. */
+void watch_wake(struct scheduler *scheduler, struct watch *watch); /* It is about to run one again. */
 
 /* turn.c */
 /* Handles what had come when the turn began, at most a batch: what an actor sends itself, and what its
  * messages bring back meanwhile, wait for its next turn, so others come first. false: the actor has ended,
  * and is the caller's no more. */
 MUST_CHECK bool turn_run(struct actor *actor, struct turn *turn);
-/* After it. true: it rests, and is the caller's no more; false: it has more to do. */
-MUST_CHECK bool turn_settle(struct actor *actor);
+/* The same for most turns, in a third of the time: of an actor at home (home.h) that is known to be quick and
+ * has nothing but plain messages. */
+bool turn_is_usual(const struct actor *actor, const struct home *home);
+MUST_CHECK bool turn_run_usual(struct actor *actor, struct turn *turn);
+/* After it. true: it rests (or dozes at `home`, which may be NULL), and is the caller's no more; false: it
+ * has more to do. */
+MUST_CHECK bool turn_settle(struct actor *actor, struct home *home);
 bool turn_has_more(const struct actor *actor); /* Between the two: it would have something to do. */
 void turn_complete_ask(struct actor *actor, const struct ask *ask, struct message *message,
                        const struct error *error);
 void turn_refuse_queued(struct actor *actor, enum status status); /* All that is in the mailbox. */
 void turn_return_credits(struct actor *actor);
-void turn_take_incoming(struct actor *actor); /* From the mailbox into the actor's own queues. */
+bool turn_borrow_credits(struct actor *actor); /* From its own mailbox, at least one. false: it is full. */
+void turn_take_incoming(struct actor *actor);  /* From the mailbox into the actor's own queues. */
 bool turn_rest(struct actor *actor); /* true: the caller owns the actor no more. false: it has more to do. */
 
 /* life.c */

@@ -99,25 +99,38 @@ static struct message *behind(uint64_t older)
     return address_part(older) == RESTING ? NULL : message_of(older);
 }
 
+bool mailbox_is_empty(const struct mailbox *mailbox)
+{
+    return address_part(ck_pr_load_64(&mailbox->word)) == NOTHING;
+}
+
+/* What a push found. */
+static enum mailbox_push pushed_on(struct mailbox *mailbox, uint64_t before)
+{
+    if (address_part(before) == NOTHING) return MAILBOX_FIRST;
+    if (address_part(before) != RESTING) return MAILBOX_PUSHED;
+    announce_acquire(mailbox);
+    return MAILBOX_WOKE;
+}
+
 enum mailbox_push mailbox_push(struct mailbox *mailbox, struct message *message, bool credit)
 {
     announce_release(message);
     uint64_t word = ck_pr_load_64(&mailbox->word);
     for (;;) {
         uint32_t credits = credits_of(word);
-        if (credit && credits++ >= ck_pr_load_32(&mailbox->capacity) && !PLANTED("runtime.bound_ignored"))
+        if (credit && credits++ >= ck_pr_load_32(&mailbox->capacity) && !PLANTED("runtime.bound_ignored")) {
+            message->next = NULL;
             return MAILBOX_FULL;
+        }
         message->next = behind(word);
         uint64_t before = word;
-        if (!replace(mailbox, &word, word_of(message) | credits)) continue;
-        if (address_part(before) != RESTING) return MAILBOX_PUSHED;
-        announce_acquire(mailbox);
-        return MAILBOX_WOKE;
+        if (replace(mailbox, &word, word_of(message) | credits)) return pushed_on(mailbox, before);
     }
 }
 
-bool mailbox_push_chain(struct mailbox *mailbox, struct message *newest, struct message *oldest,
-                        uint32_t unused)
+enum mailbox_push mailbox_push_chain(struct mailbox *mailbox, struct message *newest, struct message *oldest,
+                                     uint32_t unused)
 {
 #if MAILBOX_ANNOUNCES
     for (struct message *message = newest; message != oldest; message = message->next) {
@@ -131,9 +144,7 @@ bool mailbox_push_chain(struct mailbox *mailbox, struct message *newest, struct 
         oldest->next = behind(word);
         before = word;
     } while (!replace(mailbox, &word, word_of(newest) | (credits_of(word) - unused)));
-    if (address_part(before) != RESTING) return false;
-    announce_acquire(mailbox);
-    return true;
+    return pushed_on(mailbox, before);
 }
 
 bool mailbox_claim(struct mailbox *mailbox)

@@ -41,8 +41,9 @@ struct mailbox_reader { /* The owner's side of it. A zeroed one has read nothing
 
 enum mailbox_push {
     MAILBOX_PUSHED,
-    MAILBOX_WOKE, /* It was resting: the caller owns the actor now. */
-    MAILBOX_FULL, /* No credit left: the message is still the caller's. */
+    MAILBOX_FIRST, /* As well; it was owned, and empty: its owner may be dozing (home.h). */
+    MAILBOX_WOKE,  /* As well; it was resting: the caller owns the actor now. */
+    MAILBOX_FULL,  /* No credit left: the message is still the caller's. */
 };
 
 void mailbox_init(struct mailbox *mailbox); /* Resting and empty. */
@@ -51,9 +52,9 @@ void mailbox_set_capacity(struct mailbox *mailbox, uint32_t capacity);
 /* Any thread. */
 enum mailbox_push mailbox_push(struct mailbox *mailbox, struct message *message, bool credit);
 /* Several at once, linked by next from the newest to the oldest, their credits taken ahead; `unused` of those
- * go back. true: the caller owns the actor now. */
-bool mailbox_push_chain(struct mailbox *mailbox, struct message *newest, struct message *oldest,
-                        uint32_t unused);
+ * go back. Never MAILBOX_FULL. */
+enum mailbox_push mailbox_push_chain(struct mailbox *mailbox, struct message *newest, struct message *oldest,
+                                     uint32_t unused);
 /* Takes up to `wanted` credits ahead. Returns how many there were. */
 uint32_t mailbox_reserve(struct mailbox *mailbox, uint32_t wanted);
 bool mailbox_claim(struct mailbox *mailbox); /* true: it was resting, and the caller owns the actor now. */
@@ -61,7 +62,8 @@ bool mailbox_is_full(const struct mailbox *mailbox);
 uint32_t mailbox_length(const struct mailbox *mailbox); /* Credits that are out; for people. */
 
 /* The owner only. */
-struct mailbox_taken { /* Linked by next, oldest first; or nothing. */
+bool mailbox_is_empty(const struct mailbox *mailbox); /* No message, and no mark of one that was taken. */
+struct mailbox_taken {                                /* Linked by next, oldest first; or nothing. */
     struct message *oldest;
     struct message *newest;
     uint32_t count;

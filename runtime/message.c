@@ -16,8 +16,8 @@
 enum {
     LINE = 64,
     BODY_INLINE_MAX = 96, /* Larger bodies come from the arena. */
-    BODY_THIRD_LINE = 48, /* Up to here a body ends with the third line. */
-    CHAIN_LENGTH = 256,   /* Blocks move between threads in chains of this many. */
+    CHAIN_LENGTH = 256,   /* Blocks move between threads in chains of this many, */
+    POOL_BLOCKS = 512,    /* and a thread has at most two such chains. */
     SLAB_BLOCKS = 64,
 };
 
@@ -27,8 +27,6 @@ struct block {
 };
 
 _Static_assert(sizeof(struct block) == (size_t)4 * LINE, "four lines");
-_Static_assert(offsetof(struct block, body) + BODY_THIRD_LINE == (size_t)3 * LINE,
-               "where the third line ends");
 
 #if defined(__SANITIZE_ADDRESS__)
 #define POOLING 0
@@ -43,26 +41,23 @@ _Static_assert(offsetof(struct block, body) + BODY_THIRD_LINE == (size_t)3 * LIN
 
 #if POOLING
 
-/* Free blocks are linked by message.next. A chain on the shared list is linked to the next chain by its first
- * block's message.body; message.tag says how long it is. */
+/* A thread's free blocks, the last given back on top: it is still warm. Chains of them move between threads
+ * through one shared list: linked by message.next, and to the next chain by its first block's message.body.
+ */
 struct pool {
-    struct message *current; /* At most CHAIN_LENGTH. */
     uint32_t count;
-    struct message *spare; /* One full chain, or NULL: keeps a thread at the border off the shared list. */
+    uint32_t limit; /* How many it may have; 0: the thread's end isn't provided for yet. */
+    struct message *blocks[POOL_BLOCKS];
 };
 
-/* A thread that has none yet looks like one that is full, so that its first block, taken or given, comes by
- * the slow way, where its end is provided for. */
-static _Thread_local __attribute__((tls_model("initial-exec"))) struct pool pool = { .count = CHAIN_LENGTH };
+static _Thread_local __attribute__((tls_model("initial-exec"))) struct pool pool;
 static pthread_key_t pool_key; /* Its destructor returns an ending thread's blocks. */
 static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct message *shared_chains;
 
-static void share_chain(struct message *chain, uint32_t count)
+static void share_chain(struct message *chain)
 {
-    if (chain == NULL) return;
-    chain->tag = count;
     pthread_mutex_lock(&shared_lock);
     chain->body = shared_chains;
     shared_chains = chain;
@@ -78,12 +73,26 @@ static struct message *take_shared_chain(void)
     return chain;
 }
 
+/* The blocks that were given first, and are the coldest: at most a chain's length. */
+static void share_oldest(void)
+{
+    uint32_t count = pool.count < CHAIN_LENGTH ? pool.count : CHAIN_LENGTH;
+    if (count == 0) return;
+    for (uint32_t i = 0; i < count; i++) {
+        pool.blocks[i]->next = i + 1 < count ? pool.blocks[i + 1] : NULL;
+    }
+    share_chain(pool.blocks[0]);
+    pool.count -= count;
+    memmove(pool.blocks, pool.blocks + count, pool.count * sizeof pool.blocks[0]);
+}
+
 static void return_blocks(void *unused)
 {
     (void)unused;
-    share_chain(pool.spare, CHAIN_LENGTH);
-    share_chain(pool.current, pool.count);
-    pool = (struct pool){ .count = CHAIN_LENGTH };
+    while (pool.count > 0) {
+        share_oldest();
+    }
+    pool.limit = 0;
 }
 
 static void pool_key_create(void)
@@ -91,10 +100,11 @@ static void pool_key_create(void)
     CHECK(pthread_key_create(&pool_key, return_blocks) == 0);
 }
 
-static void watch_thread_end(void)
+static void provide_for_end(void)
 {
     (void)pthread_once(&pool_once, pool_key_create);
     (void)pthread_setspecific(pool_key, &pool);
+    pool.limit = POOL_BLOCKS;
 }
 
 static struct message *slab_cut(void)
@@ -103,60 +113,44 @@ static struct message *slab_cut(void)
     for (uint32_t i = 0; i + 1 < SLAB_BLOCKS; i++) {
         slab[i].message.next = &slab[i + 1].message;
     }
-    slab->message.tag = SLAB_BLOCKS;
     return &slab->message;
 }
 
 __attribute__((noinline, cold)) static void pool_fill(void)
 {
-    if (pool.spare != NULL) {
-        pool.current = pool.spare;
-        pool.spare = NULL;
-        pool.count = CHAIN_LENGTH;
-        return;
+    struct message *chain = take_shared_chain();
+    if (chain == NULL) chain = slab_cut();
+    for (; chain != NULL; chain = chain->next) {
+        pool.blocks[pool.count++] = chain;
     }
-    pool.current = take_shared_chain();
-    if (pool.current == NULL) pool.current = slab_cut();
-    pool.count = (uint32_t)pool.current->tag;
-    watch_thread_end();
+    provide_for_end();
 }
 
 __attribute__((noinline, cold)) static void pool_drain(void)
 {
-    bool is_new = pool.current == NULL;
-    if (!is_new) {
-        share_chain(pool.spare, CHAIN_LENGTH);
-        pool.spare = pool.current;
-    }
-    pool.current = NULL;
-    pool.count = 0;
-    watch_thread_end();
+    if (pool.limit > 0) share_oldest();
+    else provide_for_end();
 }
 
 static inline bool block_at_hand(void)
 {
-    return pool.current != NULL;
+    return pool.count > 0;
 }
 
 static void block_provide(void)
 {
-    if (pool.current == NULL) pool_fill();
+    if (pool.count == 0) pool_fill();
 }
 
 static inline struct message *block_take(void)
 {
-    struct message *message = pool.current;
-    pool.current = message->next;
-    pool.count--;
-    return message;
+    return pool.blocks[--pool.count];
 }
 
-static void block_give(struct message *message)
+static inline void block_give(struct message *message)
 {
-    if (__builtin_expect(pool.count == CHAIN_LENGTH, 0)) pool_drain();
-    message->next = pool.current;
-    pool.current = message;
-    pool.count++;
+    if (__builtin_expect(pool.count == pool.limit, 0)) pool_drain();
+    pool.blocks[pool.count++] = message;
 }
 
 #else
@@ -183,23 +177,23 @@ static void block_give(struct message *message)
 
 #endif
 
-/* By lines: the compiler's own choice for a whole message is a string instruction, which takes longer to
- * begin than this takes in all; and a loop counts. */
-static inline void clear_line(void *from, uint32_t number)
-{
-    memset((uint8_t *)from + (size_t)number * LINE, 0, LINE);
-}
+/* A block in the pool is clean from kept_by on: whoever gives one back has cleared what few messages have
+ * there. So a new message begins with few stores, of which a thread can do no more than one or two at a time.
+ */
+enum { CLEAN_FROM = offsetof(struct message, kept_by), BODY_SMALL = 16 };
 
 static inline struct message *block_begin(uint32_t kind, size_t body_size)
 {
     struct message *message = block_take();
     struct block *block = CONTAINER_OF(message, struct block, message);
-    clear_line(block, 0);
-    clear_line(block, 1);
-    clear_line(block, 2);
-    if (body_size > BODY_THIRD_LINE) clear_line(block, 3);
+    message->next = NULL;
+    message->body = body_size > 0 ? block->body : NULL;
     message->kind = kind;
-    if (body_size > 0) message->body = block->body;
+    message->generation = 0;
+    message->sender = (struct actor_id){ 0, 0 };
+    memset(&message->ask_id, 0, CLEAN_FROM - offsetof(struct message, ask_id));
+    memset(block->body, 0, BODY_SMALL);
+    if (body_size > BODY_SMALL) memset(block->body + BODY_SMALL, 0, BODY_INLINE_MAX - BODY_SMALL);
     return message;
 }
 
@@ -219,8 +213,8 @@ struct message *message_create(uint32_t kind, size_t body_size)
 
 static inline bool holds_nothing(const struct message *message)
 {
-    return message->kept_by == NULL && message->release == NULL && message->attachment == NULL &&
-           message->arena.chunks == NULL;
+    return ((uintptr_t)message->kept_by | (uintptr_t)message->release | (uintptr_t)message->attachment |
+            (uintptr_t)message->arena.chunks | (uintptr_t)message->from_node | message->from_replica) == 0;
 }
 
 __attribute__((cold, noinline)) static void release_all(struct message *message)
@@ -229,6 +223,7 @@ __attribute__((cold, noinline)) static void release_all(struct message *message)
     if (message->release != NULL) message->release(message);
     bytes_unref(&message->attachment);
     arena_fini(&message->arena);
+    memset(&message->kept_by, 0, sizeof *message - CLEAN_FROM);
 }
 
 void message_strip(struct message *message)
@@ -238,6 +233,12 @@ void message_strip(struct message *message)
 
 void message_recycle(struct message *message)
 {
+    block_give(message);
+}
+
+void message_give_back(struct message *message)
+{
+    message_strip(message);
     block_give(message);
 }
 
@@ -266,9 +267,8 @@ void message_list_as_kept(struct message *message, struct message **list)
     *list = message;
 }
 
-void message_unlist(struct message *message)
+__attribute__((cold, noinline)) void message_leave_list(struct message *message)
 {
-    if (message->kept_by == NULL) return;
     *message->kept_by = message->next;
     if (message->next != NULL) message->next->kept_by = message->kept_by;
     message->kept_by = NULL;

@@ -64,10 +64,15 @@ void message_attach(struct message *message, struct bytes **bytes); /* Takes. */
  * recycle that: nothing may name its address any more. */
 void message_strip(struct message *message);
 void message_recycle(struct message *message);
+void message_give_back(struct message *message); /* Both. */
 
 /* For the runtime only: an actor's list of kept messages that still await its answer. A message leaves it
  * when it is destroyed, answered or forwarded. */
 void message_list_as_kept(struct message *message, struct message **list);
-void message_unlist(struct message *message); /* Not listed: nothing happens. */
+void message_leave_list(struct message *message);
+static inline void message_unlist(struct message *message) /* Not listed: nothing happens. */
+{
+    if (__builtin_expect(message->kept_by != NULL, 0)) message_leave_list(message);
+}
 
 #endif

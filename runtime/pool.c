@@ -83,6 +83,12 @@ static void machine_ready(struct scheduler *scheduler, struct actor *actor)
     group_ready(group_for(pool, actor), actor);
 }
 
+static void machine_call(struct scheduler *scheduler, uint16_t number)
+{
+    uint32_t home = number - 1u; /* As group_create counts. */
+    group_call(pool_of(scheduler)->groups[home / WORKERS_MAX], home % WORKERS_MAX);
+}
+
 /* --- pinned actors ------------------------------------------------------------------------------------ */
 
 /* The actor rests; returns when it may have something to do, and is ours again. */
@@ -116,7 +122,7 @@ static void *pinned_main(void *context)
         };
         if (!turn_run(pinned->actor, &turn)) break;
         watch_rest(&pool->base, &pinned->watch);
-        if (turn_settle(pinned->actor)) pinned_rest(pinned, &random);
+        if (turn_settle(pinned->actor, NULL)) pinned_rest(pinned, &random);
     }
     watchdog_remove(&pool->base.watchdog, &pinned->watch);
     pthread_mutex_lock(&pool->pinned_lock);
@@ -284,6 +290,7 @@ static void machine_destroy(struct scheduler *scheduler)
 
 static const struct machine pool_machine = {
     .ready = machine_ready,
+    .call = machine_call,
     .now_ns = machine_now_ns,
     .wall_ms = machine_wall_ms,
     .seed = machine_seed,
@@ -315,8 +322,11 @@ struct scheduler *pool_create(const struct pool_options *options)
     scheduler_init(&pool->base, &pool_machine, read_clock(pool));
     for (uint32_t i = 0; i < POOL_COUNT; i++) {
         uint32_t threads = options->threads[i] == 0 ? default_threads(i) : options->threads[i];
-        pool->groups[i] = group_create(&(struct group_options){
-            .name = names[i], .threads = threads, .scheduler = &pool->base, .random = options->random });
+        pool->groups[i] = group_create(&(struct group_options){ .name = names[i],
+                                                                .number = i,
+                                                                .threads = threads,
+                                                                .scheduler = &pool->base,
+                                                                .random = options->random });
     }
     worker_thread_start(&pool->timer_thread, "timers", timer_main, pool);
     return &pool->base;

@@ -6,17 +6,11 @@
 #include "runtime/base/memory.h"
 
 #include <stdio.h>
+#include <string.h>
 
-enum { FIRST_BLOCK = 1 << CELL_BLOCK_BITS, PLACE_ALIGNMENT = 64 };
+enum { FIRST_BLOCK = CELL_FIRST_BLOCK, PLACE_ALIGNMENT = 64 };
 
 /* --- the table ---------------------------------------------------------------------------------------- */
-
-struct actor *runtime_cell_at(const struct runtime *runtime, uint32_t index)
-{
-    uint32_t shifted = index + FIRST_BLOCK;
-    uint32_t top = 31 - (uint32_t)__builtin_clz(shifted);
-    return &runtime->blocks[top - CELL_BLOCK_BITS][shifted - (1u << top)];
-}
 
 struct actor *runtime_cell(const struct runtime *runtime, struct actor_id id)
 {
@@ -37,13 +31,13 @@ static struct actor *cell_add(struct runtime *runtime)
         /* Zeroed by the kernel, place by place as they are used: a block is half of all there is. */
         runtime->block_memory[number] = memory_array(shifted + 1, sizeof(struct actor));
         uintptr_t from = (uintptr_t)runtime->block_memory[number];
-        runtime->blocks[number] =
-            (struct actor *)((from + PLACE_ALIGNMENT - 1) & ~(uintptr_t)(PLACE_ALIGNMENT - 1));
+        from = (from + PLACE_ALIGNMENT - 1) & ~(uintptr_t)(PLACE_ALIGNMENT - 1);
+        runtime->blocks[number + CELL_BLOCK_BITS] = from - shifted * sizeof(struct actor);
     }
     struct actor *actor = runtime_cell_at(runtime, index);
     mailbox_init(&actor->mailbox);
     actor->runtime = runtime;
-    actor->index = index;
+    actor->id.index = index;
     bool claimed = mailbox_claim(&actor->mailbox);
     CHECK(claimed);
     __atomic_store_n(&runtime->cell_count, index + 1, __ATOMIC_RELEASE);
@@ -84,13 +78,13 @@ struct actor *runtime_cell_take(struct runtime *runtime, const struct behavior *
     if (label_copy != NULL) extras_make(actor)->label = label_copy;
     actor->parent = parent;
     metrics_tally(runtime, behavior)->started++;
-    actor->last_generation = actor->last_generation == UINT32_MAX ? 1 : actor->last_generation + 1;
+    actor->id.generation = actor->id.generation == UINT32_MAX ? 1 : actor->id.generation + 1;
     __atomic_store_n(&actor->phase, ACTOR_STARTING, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&runtime->lock);
     uint32_t capacity = machine_mailbox_capacity(behavior);
     if (behavior->policy == MAILBOX_DROP_OLDEST) capacity *= 2;
     mailbox_set_capacity(&actor->mailbox, capacity);
-    __atomic_store_n(&actor->generation, actor->last_generation, __ATOMIC_RELEASE);
+    __atomic_store_n(&actor->generation, actor->id.generation, __ATOMIC_RELEASE);
     return actor;
 }
 
@@ -103,12 +97,12 @@ void runtime_cell_clear(struct actor *actor)
     actor->behavior = NULL;
     actor->parent = (struct actor_id){ 0, 0 };
     __atomic_store_n(&actor->phase, ACTOR_FREE, __ATOMIC_RELAXED);
-    __atomic_store_n(&actor->restarts, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&actor->handled, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&actor->refused, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&actor->busy_ns, 0, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&runtime->lock);
     actor->batch = 0;
+    memset(actor->row_hints, 0, sizeof actor->row_hints);
     actor->stop_asked = false;
     actor->fail_asked = false;
     actor->has_name = false;
@@ -266,26 +260,34 @@ void runtime_actor_name(const struct runtime *runtime, struct actor_id id, const
     else (void)snprintf(to, size, "%s[%s]", behavior->name, label);
 }
 
+/* The credits that are out, but for those that the owner has in its hands. */
+static uint32_t waiting(const struct actor *actor)
+{
+    uint32_t out = mailbox_length(&actor->mailbox);
+    uint32_t owed = __atomic_load_n(&actor->credits_owed, __ATOMIC_RELAXED);
+    return out > owed ? out - owed : 0; /* One of the two may be a moment older. */
+}
+
 static void view_fill(const struct actor *actor, uint32_t generation, struct actor_view *view)
 {
     static const char *const phases[] = { "free", "starting", "running", "ending" };
     const struct behavior *behavior = actor->behavior;
     const struct extras *extras = extras_of(actor);
     *view = (struct actor_view){
-        .id = { actor->index, generation },
+        .id = { actor->id.index, generation },
         .parent = actor->parent,
         .behavior = behavior->name,
         .label = extras->label,
         .phase = phases[__atomic_load_n(&actor->phase, __ATOMIC_RELAXED)],
         .home = behavior->home,
         .pool = behavior->pool,
-        .mailbox_length = mailbox_length(&actor->mailbox),
+        .mailbox_length = waiting(actor),
         .mailbox_capacity = machine_mailbox_capacity(behavior),
         .handled = __atomic_load_n(&actor->handled, __ATOMIC_RELAXED),
         .refused = __atomic_load_n(&actor->refused, __ATOMIC_RELAXED),
         .dropped = __atomic_load_n(&extras->dropped, __ATOMIC_RELAXED),
         .quarantined = __atomic_load_n(&extras->quarantined, __ATOMIC_RELAXED),
-        .restarts = __atomic_load_n(&actor->restarts, __ATOMIC_RELAXED),
+        .restarts = __atomic_load_n(&extras->restarts, __ATOMIC_RELAXED),
         .busy_ns = (int64_t)__atomic_load_n(&actor->busy_ns, __ATOMIC_RELAXED),
     };
 }

@@ -103,7 +103,7 @@ static void fire(void *context, const struct timer *timer, uint64_t id)
     message->tag = timer->tag;
     message->ask_id = id;
     message->flags = MESSAGE_TIMER;
-    struct actor_id to = { owner->index, __atomic_load_n(&owner->generation, __ATOMIC_ACQUIRE) };
+    struct actor_id to = { owner->id.index, __atomic_load_n(&owner->generation, __ATOMIC_ACQUIRE) };
     send_system(owner->runtime, to, to, &message);
 }
 

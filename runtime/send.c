@@ -7,16 +7,16 @@
  * together, and when the turn ends, before anybody else can run here. So a stream costs one exchange for many
  * messages, and what one actor sends to another still arrives in its order (ACT1). Their credits are taken
  * ahead, in steps that grow with the stream, so that the bound holds and little is held back from others. */
-#include "runtime/machine.h"
+#include "runtime/home.h"
 
 enum { CHAIN_MAX = 32 };
 
 /* The thread-local variables of this room belong to programs, never to a library that is loaded later: they
  * are found in one instruction, where the compiler would else provide for a call. */
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct outbox {
+    struct home *home;        /* The thread's; NULL: it has none, or it is closed. */
     const struct actor *from; /* Whose turn it is; NULL: nothing is gathered. */
-    uint32_t sent;            /* To others than itself. */
-    struct actor *to;         /* Whom the last message went to; NULL: nobody in this turn. */
+    struct actor *to;         /* Whose mailbox the last message went to; NULL: nobody's in this turn. */
     struct message *newest;
     struct message *oldest;
     uint32_t room; /* Credits that were taken ahead and not used. */
@@ -29,13 +29,19 @@ static void make_ready(struct actor *actor)
     scheduler->machine->ready(scheduler, actor);
 }
 
+static void after_push(struct actor *to, enum mailbox_push pushed)
+{
+    if (pushed == MAILBOX_WOKE) make_ready(to);
+    else if (pushed == MAILBOX_FIRST) home_call(to);
+}
+
 static void outbox_push(void)
 {
     struct actor *to = outbox.to;
-    bool woke = mailbox_push_chain(&to->mailbox, outbox.newest, outbox.oldest, outbox.room);
+    enum mailbox_push pushed = mailbox_push_chain(&to->mailbox, outbox.newest, outbox.oldest, outbox.room);
     outbox.newest = NULL;
     outbox.room = 0;
-    if (woke) make_ready(to);
+    after_push(to, pushed);
 }
 
 static inline void outbox_empty(void)
@@ -43,18 +49,22 @@ static inline void outbox_empty(void)
     if (outbox.newest != NULL) outbox_push();
 }
 
+void send_at_home(struct home *home)
+{
+    outbox.home = home;
+}
+
 void send_gather(const struct actor *from)
 {
     outbox.from = from;
-    outbox.sent = 0;
 }
 
-uint32_t send_hand_over(void)
+void send_hand_over(void)
 {
-    outbox_empty();
     outbox.from = NULL;
+    if (outbox.to == NULL) return;
+    outbox_empty();
     outbox.to = NULL;
-    return outbox.sent;
 }
 
 /* false: the receiver's mailbox is full. */
@@ -88,19 +98,32 @@ static bool carry(struct actor *actor, struct message *message, bool credit)
     return true;
 }
 
+/* Through the mailbox. */
 static bool push(struct actor *actor, struct message *message, bool credit)
 {
     if (actor->runtime->carried) return carry(actor, message, credit);
     if (outbox.from != NULL) {
-        outbox.sent += actor != outbox.from;
         if (outbox.to == actor) return outbox_add(message, credit);
         outbox_empty();
         outbox.to = actor;
         outbox.step = 1;
     }
     enum mailbox_push pushed = mailbox_push(&actor->mailbox, message, credit);
-    if (pushed == MAILBOX_WOKE) make_ready(actor);
+    after_push(actor, pushed);
     return pushed != MAILBOX_FULL;
+}
+
+/* What an actor sends itself, and what stays on its worker, needs no mailbox (home.h). false: it is full. */
+static inline bool pass(struct actor *actor, struct message *message, bool credit)
+{
+    if (actor == outbox.from && actor->kin != 0) return home_append(actor, message, credit);
+    struct home *home = outbox.from == NULL ? NULL : outbox.home;
+    if (home != NULL) {
+        home->sent++;
+        enum home_sent sent = outbox.to == actor ? HOME_ELSEWHERE : home_send(home, actor, message, credit);
+        if (sent != HOME_ELSEWHERE) return sent == HOME_SENT;
+    }
+    return push(actor, message, credit);
 }
 
 enum status send_deliver(struct runtime *runtime, struct actor_id to, struct message **message, bool credit)
@@ -114,7 +137,7 @@ enum status send_deliver(struct runtime *runtime, struct actor_id to, struct mes
     struct message *taken = *message;
     if (credit) taken->flags |= MESSAGE_CREDIT;
     taken->generation = to.generation;
-    if (!push(actor, taken, credit)) {
+    if (!pass(actor, taken, credit)) {
         taken->flags &= (uint8_t)~MESSAGE_CREDIT;
         __atomic_fetch_add(&actor->refused, 1, __ATOMIC_RELAXED);
         return STATUS_OVERLOADED;

@@ -175,7 +175,7 @@ static void machine_ready(struct scheduler *scheduler, struct actor *actor)
 
 static struct pair *pair_open(struct stepper *stepper, const struct actor *to, uint64_t from)
 {
-    uint64_t place = (uint64_t)to->runtime->number << 32 | to->index;
+    uint64_t place = (uint64_t)to->runtime->number << 32 | to->id.index;
     uint64_t key = hash64_mix(hash64_mix(1, from), place); /* Two of one key: more order than was promised. */
     struct pair *pair = map_get_number(&stepper->pairs, key);
     if (pair == NULL) {
@@ -224,12 +224,11 @@ static void machine_carry(struct scheduler *scheduler, struct actor *to, struct 
         if (mailbox_push(&to->mailbox, message, false) == MAILBOX_WOKE) machine_ready(scheduler, to);
         return;
     }
-    struct actor_id runner_id = { runner->index, runner->last_generation };
     struct travel *travel = memory_zalloc(sizeof *travel);
     *travel = (struct travel){ .message = message,
                                .to = to,
                                .by_sender = pair_open(stepper, to, names_pack(message->sender)),
-                               .by_runner = pair_open(stepper, to, names_pack(runner_id)) };
+                               .by_runner = pair_open(stepper, to, names_pack(runner->id)) };
     int64_t time_ns = stepper->now_ns + draw_delay(stepper);
     bool overtakes = PLANTED("runtime.message_overtakes");
     if (travel->by_sender->last_ns > time_ns && !overtakes) time_ns = travel->by_sender->last_ns;
@@ -343,7 +342,7 @@ static void run_turn(struct stepper *stepper, struct actor *actor, uint32_t batc
                          .random = &actor->runtime->random,
                          .trace = &stepper->trace,
                          .batch_max = batch_max };
-    uint64_t who = (uint64_t)actor->runtime->number << 32 | actor->index;
+    uint64_t who = (uint64_t)actor->runtime->number << 32 | actor->id.index;
     stepper->trace = hash64_mix(stepper->trace, (uint64_t)stepper->now_ns);
     stepper->trace = hash64_mix(stepper->trace, who);
     stepper->running = actor;
@@ -352,7 +351,7 @@ static void run_turn(struct stepper *stepper, struct actor *actor, uint32_t batc
         actor->behavior->wait(actor, actor->state, 0);
         actor->turn = NULL;
     }
-    bool more = turn_run(actor, &turn) && !turn_settle(actor);
+    bool more = turn_run(actor, &turn) && !turn_settle(actor, NULL);
     stepper->running = NULL;
     if (more) machine_ready(&stepper->base, actor);
 }

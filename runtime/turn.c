@@ -1,19 +1,19 @@
 /* turn: an owned actor handles what has come: first the system lane, then the user lane, at most a batch, on
  * the thread that owns it. Every message ends here, one way of four: handled, kept by the handler, dropped
  * and counted, or refused (ACT3). */
-#include "runtime/machine.h"
+#include "runtime/home.h"
 
 #include "runtime/base/hash.h"
 #include "runtime/base/planted.h"
 
-enum { CREDITS_KEPT_MAX = 64 };
+enum { CREDITS_KEPT_MAX = 64, CREDITS_BORROWED_MAX = 32 };
 
 /* --- what has come ------------------------------------------------------------------------------------ */
 
 static void queue_push(struct message_queue *queue, struct message *message)
 {
     message->next = NULL;
-    if (queue->last != NULL) queue->last->next = message;
+    if (queue->first != NULL) queue->last->next = message;
     else queue->first = message;
     queue->last = message;
 }
@@ -21,25 +21,36 @@ static void queue_push(struct message_queue *queue, struct message *message)
 static struct message *queue_pop(struct message_queue *queue)
 {
     struct message *message = queue->first;
-    if (message == NULL) return NULL;
-    queue->first = message->next;
-    if (queue->first == NULL) queue->last = NULL;
-    message->next = NULL;
+    if (message != NULL) queue->first = message->next;
     return message;
+}
+
+bool turn_borrow_credits(struct actor *actor)
+{
+    uint32_t part = actor->mailbox.capacity / 8;
+    uint32_t wanted = part > CREDITS_BORROWED_MAX ? CREDITS_BORROWED_MAX : part + (part == 0);
+    uint32_t got = mailbox_reserve(&actor->mailbox, wanted);
+    actor_owe_credits(actor, actor->credits_owed + got);
+    return got > 0;
 }
 
 void turn_return_credits(struct actor *actor)
 {
     if (actor->credits_owed == 0) return;
     mailbox_release(&actor->mailbox, actor->credits_owed);
-    actor->credits_owed = 0;
+    actor_owe_credits(actor, 0);
 }
 
 static void leave_mailbox(struct actor *actor, struct message *message)
 {
-    if ((message->flags & MESSAGE_CREDIT) == 0) return;
-    message->flags &= (uint8_t)~MESSAGE_CREDIT;
-    actor->credits_owed++;
+    uint8_t credit = message->flags & MESSAGE_CREDIT;
+    message->flags ^= credit;
+    actor_owe_credits(actor, actor->credits_owed + credit);
+}
+
+static inline bool drops_oldest(const struct actor *actor)
+{
+    return actor->behavior->policy == MAILBOX_DROP_OLDEST;
 }
 
 static void count_dropped(struct actor *actor)
@@ -53,7 +64,7 @@ MACHINE_COLD static void refuse(struct actor *actor, struct message *message, en
 {
     struct runtime *runtime = actor->runtime;
     leave_mailbox(actor, message);
-    if (life_refuses(runtime, (struct actor_id){ actor->index, message->generation }, message)) {
+    if (life_refuses(runtime, (struct actor_id){ actor->id.index, message->generation }, message)) {
         /* Its sender knows. */
     } else if (send_awaits_answer(message)) {
         send_refusal_status(runtime, message, status);
@@ -86,7 +97,7 @@ MACHINE_COLD static void drop_oldest(struct actor *actor)
 
 MACHINE_COLD static void enqueue(struct actor *actor, struct message *message)
 {
-    if (message->generation != actor->last_generation) {
+    if (message->generation != actor->id.generation) {
         refuse(actor, message, STATUS_NOT_FOUND);
         return;
     }
@@ -95,19 +106,18 @@ MACHINE_COLD static void enqueue(struct actor *actor, struct message *message)
         return;
     }
     queue_push(&actor->user, message);
-    actor->user_count++;
-    if (PLANTED("runtime.newest_first") && actor->user_count == 2)
+    if (PLANTED("runtime.newest_first") && actor->user.first->next == message)
         queue_push(&actor->user, queue_pop(&actor->user));
-    const struct behavior *behavior = actor->behavior;
-    if (behavior->policy == MAILBOX_DROP_OLDEST && actor->user_count > machine_mailbox_capacity(behavior))
-        drop_oldest(actor);
+    if (!drops_oldest(actor)) return;
+    actor->user_count++;
+    if (actor->user_count > machine_mailbox_capacity(actor->behavior)) drop_oldest(actor);
 }
 
 void turn_take_incoming(struct actor *actor)
 {
-    struct mailbox_taken taken = mailbox_take(&actor->mailbox, &actor->reader, actor->last_generation);
+    struct mailbox_taken taken = mailbox_take(&actor->mailbox, &actor->reader, actor->id.generation);
     if (taken.count == 0) return;
-    if (!taken.plain || actor->behavior->policy == MAILBOX_DROP_OLDEST) {
+    if (!taken.plain || drops_oldest(actor)) {
         for (struct message *message = taken.oldest; message != NULL;) {
             struct message *next = message->next;
             enqueue(actor, message);
@@ -115,18 +125,17 @@ void turn_take_incoming(struct actor *actor)
         }
         return;
     }
-    if (actor->user.last != NULL) actor->user.last->next = taken.oldest;
+    if (actor->user.first != NULL) actor->user.last->next = taken.oldest;
     else actor->user.first = taken.oldest;
     actor->user.last = taken.newest;
-    actor->user_count += taken.count;
 }
 
 bool turn_rest(struct actor *actor)
 {
     uint32_t owed = actor->credits_owed;
-    actor->credits_owed = 0; /* Before: after the rest it may be another's already. */
+    actor_owe_credits(actor, 0); /* Before: after the rest it may be another's already. */
     if (mailbox_rest(&actor->mailbox, &actor->reader, owed)) return true;
-    actor->credits_owed = owed;
+    actor_owe_credits(actor, owed);
     return false;
 }
 
@@ -134,15 +143,26 @@ static struct message *pop_user(struct actor *actor)
 {
     struct message *message = queue_pop(&actor->user);
     if (message == NULL) return NULL;
-    actor->user_count--;
+    if (drops_oldest(actor)) actor->user_count--;
     leave_mailbox(actor, message);
     return message;
 }
 
-static struct message *next_message(struct actor *actor)
+/* `last`: the last of the user lane for this turn, after which it is NULL. */
+static inline struct message *next_message(struct actor *actor, const struct message **last)
 {
-    struct message *message = queue_pop(&actor->system);
-    return message == NULL && actor->phase == ACTOR_RUNNING ? pop_user(actor) : message;
+    if (actor->system.first != NULL) return queue_pop(&actor->system);
+    if (*last == NULL || actor->phase != ACTOR_RUNNING) return NULL;
+    struct message *message = pop_user(actor);
+    if (message == *last) *last = NULL;
+    return message;
+}
+
+/* One from the actor's own queues: it is for this actor, whether it says so or not (home_pass). */
+static void refuse_own(struct actor *actor, struct message *message, enum status status)
+{
+    message->generation = actor->id.generation;
+    refuse(actor, message, status);
 }
 
 void turn_refuse_queued(struct actor *actor, enum status status)
@@ -150,16 +170,16 @@ void turn_refuse_queued(struct actor *actor, enum status status)
     do {
         struct message *message;
         while ((message = queue_pop(&actor->system)) != NULL) {
-            refuse(actor, message, status);
+            refuse_own(actor, message, status);
         }
         while ((message = queue_pop(&actor->user)) != NULL) {
-            refuse(actor, message, status);
+            refuse_own(actor, message, status);
         }
         actor->user_count = 0;
-        message = mailbox_take(&actor->mailbox, &actor->reader, actor->last_generation).oldest;
+        message = mailbox_take(&actor->mailbox, &actor->reader, actor->id.generation).oldest;
         while (message != NULL) {
             struct message *next = message->next;
-            refuse(actor, message, message->generation == actor->last_generation ? status : STATUS_NOT_FOUND);
+            refuse(actor, message, message->generation == actor->id.generation ? status : STATUS_NOT_FOUND);
             message = next;
         }
         turn_return_credits(actor);
@@ -175,6 +195,7 @@ void turn_complete_ask(struct actor *actor, const struct ask *ask, struct messag
     if (ask->timer != 0) scheduler_timer_cancel(actor, ask->timer);
     turn->message = message;
     turn->kept = false;
+    turn->has_work = true;
     turn->request_id = ask->request_id;
     turn->deadline_ns = ask->deadline_ns;
     turn->ask_depth = ask->depth;
@@ -220,8 +241,8 @@ static inline actor_handler *find_handler(struct actor *actor, uint32_t kind)
 {
     const struct behavior_row *rows = actor->behavior->rows;
     uint32_t count = actor->behavior->row_count;
-    uint8_t *hint = &actor->row_hints[kind % ROW_HINTS];
-    if (*hint < count && rows[*hint].kind == kind) return rows[*hint].handle;
+    uint8_t *hint = &actor->row_hints[kind % ROW_HINTS]; /* Zeroed with each actor: below its row_count. */
+    if (count > 0 && rows[*hint].kind == kind) return rows[*hint].handle;
     for (uint32_t i = 0; i < count; i++) {
         if (rows[i].kind != kind) continue;
         if (i <= UINT8_MAX) *hint = (uint8_t)i;
@@ -245,15 +266,25 @@ MACHINE_COLD static void refuse_crashed(struct actor *actor, struct message *mes
     send_refusal(actor->runtime, message, &error);
 }
 
+/* Most messages among a node's own actors are part of no work that anybody asked for. */
+static inline void set_work(struct turn *turn, const struct message *message)
+{
+    bool has_work = (message->request_id.high | message->request_id.low | (uint64_t)message->deadline_ns |
+                     message->ask_depth) != 0;
+    if (!has_work && !turn->has_work) return;
+    turn->has_work = has_work;
+    turn->request_id = message->request_id;
+    turn->deadline_ns = message->deadline_ns;
+    turn->ask_depth = message->ask_depth;
+}
+
 static inline void handle_by_behavior(struct actor *actor, struct message *message)
 {
     struct turn *turn = actor->turn;
     if (quarantine_may_hold(actor->runtime, message) && quarantine_refuses(actor, message)) return;
     bool failed_before = actor->fail_asked;
     turn->message = message;
-    turn->request_id = message->request_id;
-    turn->deadline_ns = message->deadline_ns;
-    turn->ask_depth = message->ask_depth;
+    set_work(turn, message);
     dispatch(actor, message);
     if (actor->fail_asked && !failed_before && !turn->kept) quarantine_suspect(actor, message);
 }
@@ -275,6 +306,7 @@ static void leave_message_context(struct turn *turn)
     turn->request_id = (struct request_id){ 0, 0 };
     turn->deadline_ns = 0;
     turn->ask_depth = 0;
+    turn->has_work = false;
 }
 
 /* The runtime's own kinds, answers, timers, and whatever comes to an actor that is not running. true: the
@@ -289,6 +321,7 @@ MACHINE_COLD static bool handle_specially(struct actor *actor, struct message *m
         if (send_awaits_answer(message)) send_refusal_status(actor->runtime, message, STATUS_NOT_FOUND);
     } else if (message->kind == KIND_STOP) {
         actor->stop_asked = true;
+        actor->usual = false;
     } else if (message->kind == KIND_ASK_DEADLINE) {
         on_ask_deadline(actor, message->tag);
     } else if ((message->flags & MESSAGE_ANSWER) != 0) {
@@ -341,8 +374,9 @@ static void end_batch(struct actor *actor, uint32_t handled)
 static bool handle_batch(struct actor *actor, struct turn *turn)
 {
     turn->handled = 0;
+    const struct message *last = actor->user.first == NULL ? NULL : actor->user.last;
     while (turn->handled < turn->batch_max && !wants_end(actor)) {
-        struct message *message = next_message(actor);
+        struct message *message = next_message(actor, &last);
         if (message == NULL) break;
         turn->handled++;
         if (handle(actor, message)) return true;
@@ -374,11 +408,91 @@ static bool run_batch(struct actor *actor, struct turn *turn)
 {
     actor->turn = turn;
     watch_begin(turn, actor);
+    actor->has_mail = false;
     turn_take_incoming(actor);
     if (handle_batch(actor, turn)) return false;
     actor->turn = NULL;
     watch_end(turn, actor);
     return true;
+}
+
+/* --- the usual turn --------------------------------------------------------------------------------------
+ */
+
+static inline bool is_plain(const struct message *message)
+{
+    return message->kind > KIND_RUNTIME_LAST && (message->flags & ~MESSAGE_CREDIT) == 0;
+}
+
+bool turn_is_usual(const struct actor *actor, const struct home *home)
+{
+    return actor->usual && watch_knows_quick(actor) && actor->user.first != NULL &&
+           actor->system.first == NULL && home_has(home, actor) && mailbox_is_empty(&actor->mailbox) &&
+           is_plain(actor->user.first) &&
+           __atomic_load_n(&actor->runtime->suspect_kinds, __ATOMIC_RELAXED) == 0;
+}
+
+/* Its handler took it, failed at it, or wants to end. */
+MACHINE_COLD static void after_unusual(struct actor *actor, struct message *message)
+{
+    bool kept = actor->turn->kept;
+    actor->turn->kept = false;
+    if (kept) return;
+    if (actor->fail_asked) {
+        quarantine_suspect(actor, message);
+        refuse_crashed(actor, message);
+    }
+    message_give_back(message);
+}
+
+/* It has rows: else it isn't usual. */
+static inline void dispatch_usual(struct actor *actor, struct message *message)
+{
+    const struct behavior_row *row = &actor->behavior->rows[actor->row_hints[message->kind % ROW_HINTS]];
+    if (MACHINE_LIKELY(row->kind == message->kind)) row->handle(actor, actor->state, message);
+    else dispatch(actor, message);
+}
+
+static inline void handle_usual(struct actor *actor, struct turn *turn, struct message *message)
+{
+    actor->user.first = message->next;
+    actor_owe_credits(actor, actor->credits_owed +
+                                 message->flags); /* Who keeps it finds the flag, see actor_keep. */
+    watch_handles(turn->watch, message->kind);
+    turn->message = message;
+    set_work(turn, message);
+    dispatch_usual(actor, message);
+    if (MACHINE_SELDOM(turn->kept || !actor->usual)) after_unusual(actor, message);
+    else message_give_back(message);
+}
+
+static inline bool goes_on(const struct actor *actor)
+{
+    return actor->usual && actor->system.first == NULL && is_plain(actor->user.first);
+}
+
+bool turn_run_usual(struct actor *actor, struct turn *turn)
+{
+    actor->turn = turn;
+    send_gather(actor);
+    watch_shows(turn->watch, actor);
+    turn->kept = false;
+    const struct message *last = actor->user.last; /* What comes from here on waits for its next turn. */
+    struct message *message;
+    uint32_t handled = 0;
+    do {
+        message = actor->user.first;
+        handled++;
+        handle_usual(actor, turn, message);
+    } while (message != last && handled < WATCH_BATCH_MAX && goes_on(actor));
+    __atomic_store_n(&actor->handled, actor->handled + handled, __ATOMIC_RELAXED);
+    bool ended = MACHINE_SELDOM(wants_end(actor)) && life_end(actor);
+    if (!ended) {
+        actor->turn = NULL;
+        watch_end_quick(turn, actor, handled);
+    }
+    send_hand_over();
+    return !ended;
 }
 
 bool turn_run(struct actor *actor, struct turn *turn)
@@ -392,13 +506,17 @@ bool turn_run(struct actor *actor, struct turn *turn)
     if (turn->is_live) return run_batch(actor, turn); /* It may block: nothing it sends waits for its end. */
     send_gather(actor);
     bool owned = run_batch(actor, turn);
-    turn->sent += send_hand_over();
+    send_hand_over();
     return owned;
 }
 
-bool turn_settle(struct actor *actor)
+bool turn_settle(struct actor *actor, struct home *home)
 {
-    if (!has_more(actor) && turn_rest(actor)) return true;
+    if (has_more(actor)) {
+        return_many_credits(actor);
+        return false;
+    }
+    if (home == NULL ? turn_rest(actor) : home_dozes(actor) || home_settle(home, actor)) return true;
     return_many_credits(actor);
     return false;
 }

@@ -207,7 +207,7 @@ static void count(uint64_t *counter, uint64_t by)
 /* The clock was read: the span is over, and the next begins. */
 static void end_span(struct watchdog *watchdog, struct watch *watch, int64_t now_ns)
 {
-    uint32_t turns = watch->span_turns;
+    uint32_t turns = watch_span_turns(watch);
     int64_t span_ns = now_ns - watch->since_ns;
     if (turns > 0) {
         int64_t turn_ns = turns == 1 ? span_ns : span_ns / turns;
@@ -227,14 +227,8 @@ static void end_span(struct watchdog *watchdog, struct watch *watch, int64_t now
         judge(watchdog, watch, &sight, now_ns);
         pthread_mutex_unlock(&watchdog->lock);
     }
-    watch->span_turns = 0;
-    watch->span_messages = 0;
+    watch->span = 0;
     __atomic_store_n(&watch->since_ns, now_ns, __ATOMIC_RELEASE);
-}
-
-static bool is_quick(const struct actor *actor)
-{
-    return actor->batch == WATCH_BATCH_MAX;
 }
 
 static uint8_t fitting_batch(uint32_t batch, uint32_t handled, int64_t span_ns)
@@ -246,7 +240,7 @@ static uint8_t fitting_batch(uint32_t batch, uint32_t handled, int64_t span_ns)
     return (uint8_t)(fits < 1 ? 1 : fits);
 }
 
-MACHINE_COLD static void begin_span(struct watch *watch, struct scheduler *scheduler)
+MACHINE_APART static void begin_span(struct watch *watch, struct scheduler *scheduler)
 {
     end_span(&scheduler->watchdog, watch, scheduler->machine->now_ns(scheduler));
 }
@@ -255,22 +249,20 @@ void watch_begin(const struct turn *turn, const struct actor *actor)
 {
     struct watch *watch = turn->watch;
     if (watch == NULL) return;
-    struct actor_id id = { actor->index, actor->last_generation };
-    __atomic_store_n(&watch->behavior, actor->behavior, __ATOMIC_RELAXED);
-    __atomic_store_n(&watch->actor, names_pack(id), __ATOMIC_RELAXED);
-    __atomic_store_n(&watch->runtime_number, actor->runtime->number, __ATOMIC_RELAXED);
-    bool alone = watch->since_ns == 0 || (watch->span_turns > 0 && actor->batch != 0 && !is_quick(actor));
+    watch_shows(watch, actor);
+    bool alone = watch->since_ns == 0 ||
+                 (watch_span_turns(watch) > 0 && actor->batch != 0 && !watch_knows_quick(actor));
     if (alone) begin_span(watch, actor->runtime->scheduler);
 }
 
-MACHINE_COLD static void note_time(const struct turn *turn, struct actor *actor, bool quick)
+MACHINE_COLD void watch_note_time(const struct turn *turn, struct actor *actor, bool quick)
 {
     struct watch *watch = turn->watch;
     struct scheduler *scheduler = actor->runtime->scheduler;
     int64_t now_ns = scheduler->machine->now_ns(scheduler);
     int64_t span_ns = now_ns - watch->since_ns;
     count(&actor->busy_ns, (uint64_t)span_ns);
-    bool all_quick = span_ns * WATCH_BATCH_MAX <= watch->span_messages * WATCH_TURN_NS;
+    bool all_quick = span_ns * WATCH_BATCH_MAX <= watch_span_messages(watch) * WATCH_TURN_NS;
     if (turn->handled > 0 && !(quick && all_quick))
         actor->batch = fitting_batch(turn->batch_max, turn->handled, span_ns);
     end_span(&scheduler->watchdog, watch, now_ns);
@@ -280,16 +272,21 @@ void watch_end(const struct turn *turn, struct actor *actor)
 {
     struct watch *watch = turn->watch;
     if (watch == NULL) return;
-    bool quick = is_quick(actor) && !turn->is_live;
-    watch->span_turns++;
-    watch->span_messages += turn->handled;
-    if (!quick || watch->span_messages >= WATCH_MESSAGES) note_time(turn, actor, quick);
+    bool quick = watch_knows_quick(actor) && !turn->is_live;
+    watch_span_add(watch, turn->handled);
+    if (!quick || watch_span_messages(watch) >= WATCH_MESSAGES) watch_note_time(turn, actor, quick);
 }
 
 void watch_rest(struct scheduler *scheduler, struct watch *watch)
 {
-    if (watch->span_turns > 0) end_span(&scheduler->watchdog, watch, scheduler->machine->now_ns(scheduler));
+    if (watch_span_turns(watch) > 0)
+        end_span(&scheduler->watchdog, watch, scheduler->machine->now_ns(scheduler));
     __atomic_store_n(&watch->since_ns, 0, __ATOMIC_RELEASE);
+}
+
+void watch_wake(struct scheduler *scheduler, struct watch *watch)
+{
+    begin_span(watch, scheduler);
 }
 
 /* --- for people --------------------------------------------------------------------------------------- */

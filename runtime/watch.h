@@ -37,8 +37,7 @@ struct watch {                     /* One thread's. Written by it alone, read by
     uint64_t turns_ns;
     uint64_t lengths[WATCH_LENGTHS]; /* Turns by length: up to 1.024 us, then four times as long each. */
     /* The thread's alone. */
-    uint32_t span_turns;
-    uint32_t span_messages;
+    uint64_t span;   /* Turns << 32 | messages. */
     int64_t span_ns; /* What the last one took, */
     int64_t turn_ns; /* and a turn lately, on average. */
     /* Under the watchdog's lock. */
@@ -66,6 +65,18 @@ void watchdog_sum(struct watchdog *watchdog, struct watch *out_sum);
 uint64_t watch_length_bound_ns(uint32_t at); /* Of lengths[at]; UINT64_MAX: the last, which has none. */
 
 /* Its own thread only. */
+static inline void watch_span_add(struct watch *watch, uint32_t messages)
+{
+    watch->span += UINT64_C(1) << 32 | messages;
+}
+static inline uint32_t watch_span_turns(const struct watch *watch)
+{
+    return (uint32_t)(watch->span >> 32);
+}
+static inline uint32_t watch_span_messages(const struct watch *watch)
+{
+    return (uint32_t)watch->span;
+}
 static inline void watch_handles(struct watch *watch, uint32_t kind)
 {
     __atomic_store_n(&watch->kind, kind, __ATOMIC_RELAXED);

@@ -1,5 +1,7 @@
 /* worker: see the header. */
 #include "runtime/worker.h"
+#include "runtime/home.h"
+
 #include "runtime/base/check.h"
 
 #include "runtime/base/memory.h"
@@ -12,7 +14,7 @@ enum {
     SPINS = 500,     /* About WAKE_NS. */
     VOTES_MAX = 6,
     VOTES_NEEDED = 4,
-    LOOKS_A_CLOCK = 16, /* How often one that lingers looks before the clock is read again. */
+    LOOKS_A_CLOCK = 16,   /* How often one that lingers looks before the clock is read again. */
     TURNS_INSIDE_MAX = 8, /* Before a busy worker's porter looks outside. */
 };
 #define WAKE_NS     MICROSECONDS(35) /* What waking a sleeping core costs, whoever does it. */
@@ -32,13 +34,9 @@ struct worker {
     pthread_t thread;
     uint64_t random;
     struct turn turn; /* The one that runs; the next one uses it again. */
-    struct actor *next;
-    bool next_ran;  /* The last turn was `next`'s: the queue comes first now. */
-    bool is_slow;   /* The actor that runs takes longer than a wake. */
-    uint32_t votes; /* For sharing, by the last spans: up to VOTES_MAX. */
-    uint32_t queue_count;
-    struct actor *queue_first;
-    struct actor *queue_last;
+    bool is_slow;     /* The actor that runs takes longer than a wake. */
+    uint32_t votes;   /* For sharing, by the last spans: up to VOTES_MAX. */
+    struct home home;
     struct watch watch;
     uint32_t turns_inside;   /* Since the porter last looked outside. */
     uint32_t wakes_expected; /* How often a waker found us outside: our own count. */
@@ -47,13 +45,13 @@ struct worker {
     _Alignas(64) struct actor *given; /* By a sibling that had claimed our bit; linked, oldest first. */
     uint32_t park;                    /* enum park_state. */
     uint32_t wakes_done;              /* How many of these wakers have left the porter's memory. */
+    bool is_stopping;                 /* Our own, from when we have heard of it. */
 };
 
 struct group {
     _Alignas(64) struct scheduler *scheduler;
     struct worker *workers;
     uint32_t count;
-    bool stopping;
     _Alignas(64) struct actor *inbound; /* Newest first, linked by ready_next. */
     _Alignas(64) uint64_t hungry;       /* A bit for each worker that has nothing to do, */
     uint64_t looking;                   /* for each of these that is awake, */
@@ -70,28 +68,6 @@ bool worker_is_current(void)
 bool worker_is_of(const struct group *group)
 {
     return this_worker != NULL && this_worker->group == group;
-}
-
-/* --- a worker's own queue ------------------------------------------------------------------------------- */
-
-/* Appends a chain of `count`. */
-static void queue_append(struct worker *worker, struct actor *first, struct actor *last, uint32_t count)
-{
-    last->ready_next = NULL;
-    if (worker->queue_last != NULL) worker->queue_last->ready_next = first;
-    else worker->queue_first = first;
-    worker->queue_last = last;
-    worker->queue_count += count;
-}
-
-static struct actor *queue_take(struct worker *worker)
-{
-    struct actor *actor = worker->queue_first;
-    if (actor == NULL) return NULL;
-    worker->queue_first = actor->ready_next;
-    if (worker->queue_first == NULL) worker->queue_last = NULL;
-    worker->queue_count--;
-    return actor;
 }
 
 /* --- waking --------------------------------------------------------------------------------------------- */
@@ -158,8 +134,17 @@ void group_ready(struct group *group, struct actor *actor)
     struct worker *worker = this_worker;
     if (worker == NULL || worker->group != group || (worker->is_slow && anybody_hungry(group)))
         hand_in(group, actor);
-    else if (worker->next == NULL) worker->next = actor;
-    else queue_append(worker, actor, actor, 1);
+    else home_ready(&worker->home, actor);
+}
+
+static void summon(struct worker *worker, enum home_summons why)
+{
+    (void)__atomic_fetch_or(&worker->home.summons, why, __ATOMIC_SEQ_CST);
+}
+
+void group_call(struct group *group, uint32_t index)
+{
+    summon(&group->workers[index], HOME_CALLED);
 }
 
 /* --- giving away ---------------------------------------------------------------------------------------- */
@@ -169,24 +154,30 @@ static void give_half(struct worker *worker)
 {
     struct worker *hungry = claim_hungry(worker->group);
     if (hungry == NULL) return;
-    uint32_t count = (worker->queue_count + 1) / 2;
-    struct actor *first = worker->queue_first;
-    CHECK(first != NULL); /* Who gives has something. */
-    struct actor *last = first;
-    for (uint32_t i = 1; i < count && last->ready_next != NULL; i++)
-        last = last->ready_next;
-    worker->queue_first = last->ready_next;
-    if (worker->queue_first == NULL) worker->queue_last = NULL;
-    worker->queue_count -= count;
-    last->ready_next = NULL;
-    __atomic_store_n(&hungry->given, first, __ATOMIC_RELEASE); /* Ours to write: its bit was ours. */
+    struct home *home = &worker->home;
+    CHECK(home->queue_first != NULL); /* Who gives has something. */
+    struct actor *first = NULL;
+    struct actor **link = &first;
+    for (uint32_t i = (home->queue_count + 1) / 2; i > 0; i--) {
+        struct actor *actor = home_dequeue(home);
+        home_leave(home, actor);
+        *link = actor;
+        link = &actor->ready_next;
+    }
+    /* Its bit was ours; yet it may be hungry again already, with what another gave it still before it. */
+    struct actor *before = __atomic_load_n(&hungry->given, __ATOMIC_RELAXED);
+    do {
+        *link = before;
+    } while (!__atomic_compare_exchange_n(&hungry->given, &before, first, true, __ATOMIC_RELEASE,
+                                          __ATOMIC_RELAXED));
+    summon(hungry, HOME_GIVEN);
     worker_signal(hungry);
 }
 
 /* What waits would wait longer than a wake takes, and its work is more than talk. */
 static bool pays_to_share(const struct worker *worker)
 {
-    int64_t wait_ns = worker->queue_count * worker->watch.turn_ns;
+    int64_t wait_ns = worker->home.queue_count * worker->watch.turn_ns;
     return wait_ns > WAKE_NS && worker->votes >= VOTES_NEEDED && anybody_hungry(worker->group);
 }
 
@@ -207,12 +198,12 @@ static uint32_t reverse(struct actor **newest, struct actor **out_last)
     return count;
 }
 
-static void accept_inbound(struct worker *worker)
+MACHINE_APART static void accept_inbound(struct worker *worker)
 {
     struct actor *actor = __atomic_exchange_n(&worker->group->inbound, NULL, __ATOMIC_SEQ_CST);
     struct actor *last;
     uint32_t count = reverse(&actor, &last);
-    if (count > 0) queue_append(worker, actor, last, count);
+    if (count > 0) home_enqueue(&worker->home, actor, last, count);
 }
 
 static void accept_given(struct worker *worker)
@@ -220,31 +211,29 @@ static void accept_given(struct worker *worker)
     struct actor *first = __atomic_exchange_n(&worker->given, NULL, __ATOMIC_ACQUIRE);
     while (first != NULL) {
         struct actor *after = first->ready_next;
-        queue_append(worker, first, first, 1);
+        home_enqueue(&worker->home, first, first, 1);
         first = after;
     }
 }
 
-static struct actor *find_work(struct worker *worker)
+MACHINE_COLD static void answer(struct worker *worker)
 {
-    if (__atomic_load_n(&worker->group->inbound, __ATOMIC_RELAXED) != NULL) accept_inbound(worker);
-    if (__atomic_load_n(&worker->given, __ATOMIC_RELAXED) != NULL) accept_given(worker);
-    struct actor *actor = worker->next;
-    if (actor == NULL || (worker->next_ran && worker->queue_first != NULL)) {
-        worker->next_ran = false;
-        return queue_take(worker);
-    }
-    worker->next = NULL;
-    worker->next_ran = true;
-    return actor;
+    /* Whatever is asked for from here on is asked for again. */
+    uint32_t summons = __atomic_exchange_n(&worker->home.summons, 0, __ATOMIC_SEQ_CST);
+    if ((summons & HOME_GIVEN) != 0) accept_given(worker);
+    if ((summons & HOME_CALLED) != 0) home_answer(&worker->home);
+    if ((summons & HOME_STOPPED) != 0) worker->is_stopping = true;
+}
+
+static inline struct actor *find_work(struct worker *worker)
+{
+    if (MACHINE_SELDOM(__atomic_load_n(&worker->group->inbound, __ATOMIC_RELAXED) != NULL))
+        accept_inbound(worker);
+    if (MACHINE_SELDOM(__atomic_load_n(&worker->home.summons, __ATOMIC_RELAXED) != 0)) answer(worker);
+    return home_take(&worker->home);
 }
 
 /* --- a worker without work ------------------------------------------------------------------------------ */
-
-static bool is_stopping(const struct group *group)
-{
-    return __atomic_load_n(&group->stopping, __ATOMIC_ACQUIRE);
-}
 
 static bool is_signalled(const struct worker *worker)
 {
@@ -294,15 +283,15 @@ void group_dismiss(struct group *group, const struct actor *porter)
 /* What it brings in is sent in chains, as in a turn; its clock is read after the wait. */
 static void look_outside(struct worker *worker, struct actor *porter, int64_t timeout_ns)
 {
-    struct turn turn = { .random = &worker->random };
+    struct turn turn = { .random = &worker->random, .home = worker->turn.home };
     worker->turns_inside = 0;
     porter->turn = &turn;
     send_gather(porter);
     porter->behavior->wait(porter, porter->state, timeout_ns);
-    (void)send_hand_over();
+    send_hand_over();
     porter->turn = NULL;
     bool ends = porter->fail_asked || porter->stop_asked; /* By what it handled: its next turn sees to it. */
-    if (ends && mailbox_claim(&porter->mailbox)) queue_append(worker, porter, porter, 1);
+    if (ends && mailbox_claim(&porter->mailbox)) home_enqueue(&worker->home, porter, porter, 1);
 }
 
 static void sleep_outside(struct worker *worker, struct actor *porter)
@@ -335,7 +324,7 @@ static struct actor *wait_for_work(struct worker *worker)
     __atomic_store_n(&worker->park, PARK_LOOKING, __ATOMIC_SEQ_CST);
     (void)__atomic_fetch_or(&group->hungry, bit, __ATOMIC_SEQ_CST);
     struct actor *actor = look_around(worker, bit);
-    if (actor == NULL && !is_stopping(group)) {
+    if (actor == NULL && !worker->is_stopping) {
         struct actor *porter = __atomic_load_n(&worker->porter, __ATOMIC_ACQUIRE);
         if (porter != NULL) sleep_outside(worker, porter);
         else sleep_inside(worker);
@@ -348,9 +337,9 @@ static struct actor *wait_for_work(struct worker *worker)
 
 static bool is_wanted(const struct worker *worker, const struct actor *actor)
 {
-    return worker->next != NULL || worker->queue_first != NULL || turn_has_more(actor) ||
+    return worker->home.next != NULL || worker->home.queue_first != NULL || turn_has_more(actor) ||
            __atomic_load_n(&worker->group->inbound, __ATOMIC_RELAXED) != NULL ||
-           __atomic_load_n(&worker->given, __ATOMIC_RELAXED) != NULL || is_stopping(worker->group);
+           __atomic_load_n(&worker->home.summons, __ATOMIC_RELAXED) != 0;
 }
 
 /* Between two turns of an actor that is ours: all it has sent is with its receivers. The time is nobody's: no
@@ -385,10 +374,10 @@ static bool is_slow(const struct actor *actor)
 
 /* One with more to do than a turn allows is who others wait for, and who fills up: it has every second turn.
  */
-static void put_back(struct worker *worker, struct actor *actor)
+static void put_back(struct home *home, struct actor *actor)
 {
-    if (actor->user_count > 0 && worker->next == NULL) worker->next = actor;
-    else queue_append(worker, actor, actor, 1);
+    if (actor->user.first != NULL) home_ready(home, actor);
+    else home_enqueue(home, actor, actor, 1);
 }
 
 static void change_pace(struct worker *worker)
@@ -403,47 +392,81 @@ static void change_pace(struct worker *worker)
 static void share_before(struct worker *worker)
 {
     if (__atomic_load_n(&worker->group->inbound, __ATOMIC_SEQ_CST) != NULL) accept_inbound(worker);
-    if (worker->queue_count > 0 && anybody_hungry(worker->group)) give_half(worker);
+    if (worker->home.queue_count > 0 && anybody_hungry(worker->group)) give_half(worker);
 }
 
 /* A span has just been timed. One alone says little: the kernel may have let somebody else run meanwhile. */
-static void share_after(struct worker *worker)
+MACHINE_APART static void share_after(struct worker *worker)
 {
-    bool talk = worker->watch.span_ns < (int64_t)worker->turn.sent * CROSSING_NS;
-    worker->turn.sent = 0;
+    bool talk = worker->watch.span_ns < (int64_t)worker->home.sent * CROSSING_NS;
+    worker->home.sent = 0;
     if (talk && worker->votes > 0) worker->votes--;
     if (!talk && worker->votes < VOTES_MAX) worker->votes++;
     if (pays_to_share(worker)) give_half(worker);
 }
 
-static void run_turn(struct worker *worker, struct actor *actor)
+/* Before a turn that may take a while: nothing waits for us that others could run. */
+MACHINE_COLD static void prepare_turn(struct worker *worker, struct actor *actor)
+{
+    home_leave(&worker->home, actor);
+    home_let_rest(&worker->home);
+    if (worker->is_slow != is_slow(actor)) change_pace(worker);
+    if (worker->is_slow) share_before(worker);
+    worker->turn.home = worker->is_slow ? NULL : &worker->home;
+    send_at_home(worker->turn.home);
+}
+
+MACHINE_APART static void run_any_turn(struct worker *worker, struct actor *actor)
 {
     struct turn *turn = &worker->turn;
     bool ours;
     do {
         turn->has_now = false;
         turn->batch_max = actor->batch == 0 ? BATCH_FIRST : actor->batch;
-        if (worker->is_slow != is_slow(actor)) change_pace(worker);
-        if (worker->is_slow) share_before(worker);
+        if (!watch_knows_quick(actor) || worker->is_slow) prepare_turn(worker, actor);
         ours = turn_run(actor, turn);
         turn->has_come =
             ours && actor->phase == ACTOR_RUNNING && actor->behavior->linger != NULL && linger(worker, actor);
     } while (turn->has_come);
-    if (ours && !turn_settle(actor)) put_back(worker, actor);
-    if (worker->watch.span_turns == 0) share_after(worker);
+    if (ours && !turn_settle(actor, turn->home)) put_back(&worker->home, actor);
+}
+
+static inline void run_turn(struct worker *worker, struct actor *actor)
+{
+    struct turn *turn = &worker->turn;
+    turn->has_now = false;
+    if (MACHINE_SELDOM(worker->is_slow || !turn_is_usual(actor, &worker->home))) {
+        run_any_turn(worker, actor);
+    } else if (turn_run_usual(actor, turn) && !turn_settle_usual(actor, &worker->home)) {
+        put_back(&worker->home, actor);
+    }
+    if (worker->watch.span == 0) share_after(worker);
+}
+
+/* Nobody is ready. Returns who is now; or NULL: look again. */
+MACHINE_APART static struct actor *await_work(struct worker *worker)
+{
+    struct scheduler *scheduler = worker->group->scheduler;
+    if (worker->home.warm_count > 0) {
+        home_let_rest(&worker->home);
+        return NULL;
+    }
+    watch_rest(scheduler, &worker->watch);
+    struct actor *actor = wait_for_work(worker);
+    watch_wake(scheduler, &worker->watch);
+    return actor;
 }
 
 static void *worker_main(void *context)
 {
     struct worker *worker = context;
     this_worker = worker;
-    while (!is_stopping(worker->group)) {
+    send_at_home(&worker->home);
+    watch_wake(worker->group->scheduler, &worker->watch);
+    while (!worker->is_stopping) {
         struct actor *actor = find_work(worker);
-        if (actor == NULL) {
-            watch_rest(worker->group->scheduler, &worker->watch);
-            actor = wait_for_work(worker);
-        }
-        if (actor == NULL) continue;
+        if (MACHINE_SELDOM(actor == NULL)) actor = await_work(worker);
+        if (MACHINE_SELDOM(actor == NULL)) continue;
         run_turn(worker, actor);
         struct actor *porter = __atomic_load_n(&worker->porter, __ATOMIC_ACQUIRE);
         if (porter != NULL && ++worker->turns_inside >= TURNS_INSIDE_MAX) look_outside(worker, porter, 0);
@@ -472,8 +495,11 @@ struct group *group_create(const struct group_options *options)
         group->workers[i].group = group;
         group->workers[i].index = i;
         group->workers[i].random = random_u64(options->random);
-        group->workers[i].turn =
-            (struct turn){ .random = &group->workers[i].random, .watch = &group->workers[i].watch };
+        group->workers[i].home.number = (uint16_t)(options->number * WORKERS_MAX + i + 1);
+        group->workers[i].home.kin = (uint8_t)(options->number + 1);
+        group->workers[i].turn = (struct turn){ .random = &group->workers[i].random,
+                                                .watch = &group->workers[i].watch,
+                                                .home = &group->workers[i].home };
         watchdog_add(&options->scheduler->watchdog, &group->workers[i].watch);
     }
     for (uint32_t i = 0; i < group->count; i++) {
@@ -486,8 +512,8 @@ struct group *group_create(const struct group_options *options)
 
 void group_stop(struct group *group)
 {
-    __atomic_store_n(&group->stopping, true, __ATOMIC_SEQ_CST);
     for (uint32_t i = 0; i < group->count; i++) {
+        summon(&group->workers[i], HOME_STOPPED);
         worker_signal(&group->workers[i]);
     }
 }

@@ -39,6 +39,7 @@ struct worker;
 
 struct group_options {
     const char *name;
+    uint32_t number; /* Among the groups: its enum actor_pool. */
     uint32_t threads;
     struct scheduler *scheduler; /* Borrowed for the group's life. */
     const struct random *random;
@@ -48,6 +49,7 @@ void group_stop(struct group *group);     /* Its workers end after the turn they
 void group_destroy(struct group **group); /* After group_stop; joins them. */
 /* The caller owns the actor and gives it away. Any thread. */
 void group_ready(struct group *group, struct actor *actor);
+void group_call(struct group *group, uint32_t index); /* See home.h. Any thread. */
 /* The caller owns the actor, a porter (actor.h), and still does after it. false: there is one, or there are
  * several workers. Before its end, on the worker's thread: group_dismiss returns when nobody is inside its
  * `wake` any more; of an actor that was never engaged it is nothing. */
