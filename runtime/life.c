@@ -151,8 +151,8 @@ enum status life_spawn(struct runtime *runtime, struct actor *parent, const stru
     }
     __atomic_store_n(&actor->phase, ACTOR_RUNNING, __ATOMIC_RELAXED);
     __atomic_store_n(&actor->kin, kin_of(behavior), __ATOMIC_RELAXED);
-    actor->usual =
-        behavior->turn_end == NULL && behavior->row_count > 0 && !actor->stop_asked && !actor->fail_asked;
+    actor->usual = behavior->turn_end == NULL && behavior->linger == NULL && behavior->row_count > 0 &&
+                   !actor->stop_asked && !actor->fail_asked;
     if (parent != NULL) become_child(actor, parent, options);
     else runtime_root_add(runtime, id);
     hand_over(actor);
@@ -320,8 +320,7 @@ bool life_end(struct actor *actor)
 {
     CHECK(actor->phase != ACTOR_ENDING);
     CHECK(actor->phase != ACTOR_FREE);
-    actor->usual = behavior->turn_end == NULL && behavior->linger == NULL && behavior->row_count > 0 &&
-                   !actor->stop_asked && !actor->fail_asked;
+    actor->usual = false;
     __atomic_store_n(&actor->kin, 0, __ATOMIC_RELAXED);
     if (actor->home != 0) home_leave(actor->turn->home, actor);
     __atomic_store_n(&actor->phase, ACTOR_ENDING, __ATOMIC_RELAXED);
