@@ -60,6 +60,7 @@ struct managed_instance {
     uint32_t attempt; /* Failures in a row, here. */
     bool failed;
     bool crashed;
+    bool unhealthy; /* It crashed because it was killed for that. */
     bool fatal;
     int64_t resting_ns; /* No retry before. */
     int64_t held_ns;    /* No proposal before: the last one was refused. */

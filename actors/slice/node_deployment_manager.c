@@ -74,7 +74,8 @@ static void tell_cause(Pb__OpSliceFact *fact, struct message *message, enum slic
     bool cancelled = cause == CAUSE_CANCELLED;
     enum status reason = cancelled ? STATUS_CANCELLED : instance->story.status;
     if (cause == CAUSE_CRASHED && reason == STATUS_OK) reason = STATUS_CRASHED;
-    fact->reason = wire_string(message, status_name(reason));
+    bool unhealthy = cause == CAUSE_CRASHED && instance->unhealthy;
+    fact->reason = wire_string(message, unhealthy ? "UNHEALTHY" : status_name(reason));
     fact->text = wire_string(message, cancelled ? "its allocation was withdrawn" : instance->story.message);
     fact->fatal = !cancelled && instance->fatal;
 }
@@ -390,6 +391,7 @@ static void take_failure(struct actor *self, struct managed_instance *instance, 
              instance->key.instance, (int)step, status_name(error->status), error->message);
     bool starting = step == STEP_LOAD || step == STEP_ACTIVATE;
     instance->story_ms = actor_wall_ms(self);
+    instance->unhealthy = false;
     if (starting) managed_note_failure(instance, now_ns, error);
     else instance->story = *error;
     if (step == STEP_UNLOAD) instance->resting_ns = now_ns + busy_pause_ns;
@@ -653,8 +655,8 @@ static void on_down(struct actor *self, void *state, const struct message *messa
     if (instance == NULL || instance->reality == REALITY_NONE) return;
     struct error story;
     (void)error_set(&story, down->reason, "%s", down->text == NULL ? "" : down->text);
-    if (down->reason == STATUS_NOT_READY)
-        (void)error_set(&story, STATUS_CRASHED, "UNHEALTHY: %s", down->text);
+    instance->unhealthy = down->reason == STATUS_NOT_READY;
+    if (instance->unhealthy) (void)error_set(&story, STATUS_CRASHED, "%s", down->text);
     MARK("node_deployment.instance_went_down");
     log_warn(self, "slice.down", "instance=%s#%u reason=%s why=%s", down->key.artifact, down->key.instance,
              status_name(down->reason), story.message);

@@ -23,7 +23,7 @@ enum slice_frame_type {  /* id        words                  number         payl
     SLICE_FRAME_CANCEL,  /* call                                            its caller has been answered */
     SLICE_FRAME_ANSWER,  /* wish                             revision       value or text; status */
     SLICE_FRAME_CONFIGURE, /* step                                          configuration */
-    SLICE_FRAME_RESTORE, /* step                             bytes to come  a piece of a predecessor's state */
+    SLICE_FRAME_RESTORE, /* step                             bytes to come  a piece of a former state */
     /* From the instance. */
     SLICE_FRAME_DONE,    /* step      text                   hooks (LOAD)   entries (LOAD, PROBE); status */
     SLICE_FRAME_REPLY,   /* call                             handled ns     reply or text; status */

@@ -309,6 +309,11 @@ struct sim_call sim_invoke(struct sim *sim, uint32_t node, const char *artifact,
         &(struct sim_invocation){ .artifact = artifact, .entry = "quote", .timeout_ns = timeout_ns });
 }
 
+struct sim_carried sim_carried(const struct sim *sim)
+{
+    return (struct sim_carried){ sim->slices.restored, sim->slices.carried, sim->slices.configured };
+}
+
 uint32_t sim_executions(const struct sim *sim, uint64_t number)
 {
     return sim_slices_executions(&sim->slices, number);

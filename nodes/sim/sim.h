@@ -211,6 +211,14 @@ struct sim_invocation {
     int64_t timeout_ns;
 };
 struct sim_call sim_invoke_as(struct sim *sim, uint32_t node, const struct sim_invocation *invocation);
+/* What was carried from stopped instances to their successors: how often, and how many calls the last of them
+ * was told; and how many configurations were taken over by running instances. */
+struct sim_carried {
+    uint32_t restored;
+    uint64_t calls;
+    uint32_t configured;
+};
+struct sim_carried sim_carried(const struct sim *sim);
 uint32_t sim_executions(const struct sim *sim, uint64_t number); /* How often that one's code began to run. */
 /* Of the entry point "quote". */
 struct sim_call sim_invoke(struct sim *sim, uint32_t node, const char *artifact, int64_t timeout_ns);

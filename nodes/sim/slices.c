@@ -4,6 +4,7 @@
  * Limits  CALLS_MAX calls, then OVERLOADED. */
 #include "nodes/sim/slices.h"
 
+#include "actors/slice/slice_frame.h"
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/map.h"
@@ -24,6 +25,7 @@ struct model {
     uint64_t step_tag;
     struct map calls; /* Tag to kept INVOKE_REQUEST. */
     uint64_t last_tag;
+    uint64_t ended; /* Calls, its predecessors' included. */
     bool probe;
     bool loaded;
     bool active;
@@ -85,6 +87,25 @@ static void crash(struct actor *self, struct model *model)
 
 /* --- steps --------------------------------------------------------------------------------------------- */
 
+/* What it leaves: how many calls it ended. */
+static void leave_state(const struct model *model, struct message *reply)
+{
+    const struct slice_step *step = model->step->body;
+    if (!step->snapshot || (model->slice->hooks & SLICE_HOOK_SNAPSHOT) == 0) return;
+    struct bytes *state = bytes_copy(&model->ended, sizeof model->ended);
+    message_attach(reply, &state);
+}
+
+static void take_state(struct model *model)
+{
+    const struct bytes *state = model->step->attachment;
+    CHECK(state != NULL);
+    CHECK(state->size == sizeof model->ended);
+    memcpy(&model->ended, state->data, state->size);
+    model->slices->restored++;
+    model->slices->carried = model->ended;
+}
+
 static void answer_step(struct actor *self, struct model *model)
 {
     enum slice_step_kind kind = ((const struct slice_step *)model->step->body)->kind;
@@ -93,9 +114,14 @@ static void answer_step(struct actor *self, struct model *model)
     if (kind == SLICE_STEP_LOAD) {
         done->entries = model->slice->entries;
         done->entry_count = model->slice->entry_count;
+        done->hooks = model->slice->hooks;
+        done->limits = "none";
         model->slices->alive += model->loaded ? 0 : 1;
         model->loaded = true;
     }
+    if (kind == SLICE_STEP_STOP) leave_state(model, reply);
+    if (kind == SLICE_STEP_RESTORE) take_state(model);
+    if (kind == SLICE_STEP_CONFIGURE) model->slices->configured++;
     if (kind == SLICE_STEP_START) {
         model->active = true;
         int64_t life_ns = model->slices->life_ns_max;
@@ -194,6 +220,7 @@ static void end_call(struct actor *self, struct model *model, struct message *ca
         actor_reply(self, call, &reply);
     }
     message_destroy(&call);
+    model->ended++;
     if (model->draining && model->calls.count == 0) begin_step(self, model);
 }
 

@@ -14,6 +14,7 @@ struct sim_slice { /* What the repositories of the simulation hold. */
     const struct instance_entry *entries;
     uint32_t entry_count;
     enum status unloadable; /* Not OK: so LOAD and probes of it are refused. */
+    uint32_t hooks;         /* enum slice_hook: with both, a model carries how many calls it ended. */
 };
 
 struct sim_slices { /* One for a node, or for all: they run on one thread. Outlives the nodes. */
@@ -28,8 +29,11 @@ struct sim_slices { /* One for a node, or for all: they run on one thread. Outli
     int64_t life_ns_max;     /* An active instance crashes within this; 0 = it doesn't by itself. */
     uint32_t alive;          /* Counted for checkers: instances between a loaded LOAD and their end. */
     uint64_t crashes;
+    uint32_t restored;     /* Instances that took a predecessor's state, */
+    uint64_t carried;      /* and the number of calls that the last of them was told. */
+    uint32_t configured;   /* Configurations that were taken over. */
     struct map executions; /* By the number in its payload: how often a call's code began to run. */
-    uint64_t withdrawn; /* Calls whose callers withdrew them while a model had them in hand. */
+    uint64_t withdrawn;    /* Calls whose callers withdrew them while a model had them in hand. */
 };
 
 /* The payload of the call of that number, and back; 0: it is none. */

@@ -1,6 +1,7 @@
 /* world: nodes that live and die, time, and the stories' view of it all. */
 #include "nodes/sim/sim.h"
 
+#include "actors/slice/slice_frame.h"
 #include "nodes/sim/chance.h"
 #include "nodes/sim/checkers.h"
 #include "nodes/sim/history.h"
@@ -199,7 +200,10 @@ static const struct instance_entry model_entries[] = { { .name = "quote", .id = 
                                                        { .name = "book", .id = 2 } };
 static const struct sim_slice models[] = {
     { .artifact = SIM_PRICING, .entries = model_entries, .entry_count = ARRAY_COUNT(model_entries) },
-    { .artifact = SIM_ORDERS, .entries = model_entries, .entry_count = ARRAY_COUNT(model_entries) },
+    { .artifact = SIM_ORDERS,
+      .entries = model_entries,
+      .entry_count = ARRAY_COUNT(model_entries),
+      .hooks = SLICE_HOOK_SNAPSHOT | SLICE_HOOK_RESTORE | SLICE_HOOK_CONFIG_CHANGED },
 };
 
 static void stock(struct sim *sim)

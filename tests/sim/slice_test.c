@@ -3,6 +3,9 @@
  * entry the simulator checks that there is an endpoint exactly for what is ACTIVE (DEP4), and one owner
  * (DEP2). */
 #include "nodes/sim/sim.h"
+#include "runtime/base/text.h"
+#include "wire/kinds.h"
+#include "wire/proto/slice.pb-c.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -161,6 +164,83 @@ static void a_crashed_instance_starts_again(void **unused) /* DEP10 */
     end(&sim);
 }
 
+static struct sim_call restart(struct sim *sim, const char *artifact)
+{
+    struct message *message = wire_message_create(KIND_SLICE_RESTART_REQUEST);
+    ((Pb__SliceRestartRequest *)message->body)->artifact = wire_string(message, artifact);
+    return sim_ask(sim, await_leader(sim), TO_CLUSTER_DEPLOYMENT_MANAGER, &message, SECONDS(60));
+}
+
+/* One after the other, and each successor is told what its predecessor had done. */
+static void a_restart_goes_in_order_and_carries_the_state(void **unused)
+{
+    (void)unused;
+    struct sim *sim = begin_shop();
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(invoke(sim, (uint32_t)i % NODES, SIM_ORDERS), STATUS_OK);
+    enum status status = sim_await(sim, restart(sim, SIM_ORDERS), SECONDS(60));
+    assert_int_equal(status, STATUS_OK);
+    assert_int_equal(sim_carried(sim).restored, ORDERS);
+    assert_in_range(sim_carried(sim).calls, 1, 20);
+    assert_deployed(sim, SECONDS(1));
+    assert_serves_everywhere(sim);
+    end(&sim);
+}
+
+/* The leader dies in the middle of it: the wish goes with it, and every instance serves. */
+static void a_restart_survives_its_leader(void **unused)
+{
+    (void)unused;
+    struct sim *sim = begin_shop();
+    uint32_t leader = await_leader(sim);
+    (void)restart(sim, SIM_PRICING);
+    sim_run(sim, MILLISECONDS(30));
+    sim_kill(sim, leader);
+    sim_run(sim, SECONDS(1));
+    assert_deployed(sim, SECONDS(15));
+    sim_start(sim, leader);
+    assert_true(sim_settles(sim, SECONDS(10)));
+    sim_run(sim, SECONDS(1));
+    assert_deployed(sim, SECONDS(10));
+    assert_serves_everywhere(sim);
+    end(&sim);
+}
+
+static struct sim_call configure(struct sim *sim, int number)
+{
+    struct text document = { 0 };
+    text_printf(&document,
+                "name: shop\nslices:\n - {artifact: '" SIM_PRICING "', instances: %d, config: {n: %d}}\n"
+                " - {artifact: '" SIM_ORDERS "', instances: %d, config: {n: %d}}\n",
+                PRICING, number, ORDERS, number);
+    struct message *message = wire_message_create(KIND_BLUEPRINT_PUBLISH_REQUEST);
+    ((Pb__BlueprintPublishRequest *)message->body)->document = wire_string(message, text_string(&document));
+    text_fini(&document);
+    return sim_ask(sim, await_leader(sim), TO_CLUSTER_DEPLOYMENT_MANAGER, &message, SECONDS(60));
+}
+
+/* Those with the hook take it over as they run; the others are replaced; also while a node dies. */
+static void a_configuration_reaches_everything(void **unused)
+{
+    (void)unused;
+    struct sim *sim = begin_shop();
+    assert_int_equal(sim_await(sim, configure(sim, 1), SECONDS(60)), STATUS_OK);
+    assert_int_equal(sim_carried(sim).configured, ORDERS);
+    assert_int_equal(sim_carried(sim).restored, 0); /* Nothing of them was stopped. */
+    assert_serves_everywhere(sim);
+    struct sim_call second = configure(sim, 2);
+    uint32_t victim = (await_leader(sim) + 1) % NODES;
+    sim_run(sim, MILLISECONDS(20));
+    sim_kill(sim, victim);
+    assert_int_equal(sim_await(sim, second, SECONDS(60)), STATUS_OK);
+    sim_start(sim, victim);
+    assert_true(sim_settles(sim, SECONDS(10)));
+    sim_run(sim, SECONDS(1));
+    assert_deployed(sim, SECONDS(10));
+    assert_serves_everywhere(sim);
+    end(&sim);
+}
+
 /* Without a leader what runs serves its own node's callers, and changes answer NO_LEADER. */
 static void no_leader_no_change_but_service(void **unused)
 {
@@ -182,9 +262,15 @@ int main(int argc, char **argv) /* [PATTERN of tests] */
 {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_blueprint_runs_and_goes),       cmocka_unit_test(a_dead_node_is_replaced),
-        cmocka_unit_test(a_dead_leader_is_replaced),       cmocka_unit_test(all_die_and_serve_again),
-        cmocka_unit_test(a_crashed_instance_starts_again), cmocka_unit_test(no_leader_no_change_but_service),
+        cmocka_unit_test(a_blueprint_runs_and_goes),
+        cmocka_unit_test(a_dead_node_is_replaced),
+        cmocka_unit_test(a_dead_leader_is_replaced),
+        cmocka_unit_test(all_die_and_serve_again),
+        cmocka_unit_test(a_restart_goes_in_order_and_carries_the_state),
+        cmocka_unit_test(a_restart_survives_its_leader),
+        cmocka_unit_test(a_configuration_reaches_everything),
+        cmocka_unit_test(a_crashed_instance_starts_again),
+        cmocka_unit_test(no_leader_no_change_but_service),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -138,7 +138,9 @@ static void on_store(struct actor *self, void *context, const struct message *me
 {
     struct fleet_store *store = context;
     if (message->kind == KIND_INSTANCE_PROBE) on_probe(self, store, message);
-    if (message->kind == KIND_INSTANCE_LOAD && store->fleet->hold_loads) {
+    bool held = (message->kind == KIND_INSTANCE_LOAD && store->fleet->hold_loads) ||
+                (message->kind == KIND_INSTANCE_UNLOAD && store->fleet->hold_unloads);
+    if (held) {
         CHECK(store->fleet->held_count < ARRAY_COUNT(store->fleet->held));
         store->fleet->held[store->fleet->held_count++] = actor_keep(self);
         return;
@@ -156,16 +158,27 @@ static void on_store(struct actor *self, void *context, const struct message *me
     answer(self, message, &step->key);
 }
 
-void fleet_crash_instance(struct fleet_store *store, struct fleet_instance *instance)
+static void end_instance(struct fleet_store *store, struct fleet_instance *instance, enum status reason,
+                         const char *text)
 {
     struct message *message = message_create(KIND_INSTANCE_DOWN, sizeof(struct instance_down));
     struct instance_down *down = message->body;
     instance->state = FLEET_DOWN;
     down->key = instance->key;
-    down->reason = STATUS_CRASHED;
-    down->text = arena_strdup(&message->arena, "killed by signal 11 (SIGSEGV)");
+    down->reason = reason;
+    down->text = arena_strdup(&message->arena, text);
     struct actor_id to = runtime_find(store->node->runtime, TO_NODE_DEPLOYMENT_MANAGER);
     CHECK((runtime_send(store->node->runtime, to, &message)) == STATUS_OK);
+}
+
+void fleet_crash_instance(struct fleet_store *store, struct fleet_instance *instance)
+{
+    end_instance(store, instance, STATUS_CRASHED, "killed by signal 11 (SIGSEGV)");
+}
+
+void fleet_sicken_instance(struct fleet_store *store, struct fleet_instance *instance)
+{
+    end_instance(store, instance, STATUS_NOT_READY, "unhealthy: health said IO");
 }
 
 void fleet_forget_held(struct fleet *fleet)

@@ -40,6 +40,7 @@ struct fleet {
     struct fleet_store stores[FLEET_NODES];
     struct scheduler *stepper;
     bool hold_loads; /* LOADs hang from here on. */
+    bool hold_unloads;
     struct message *held[16];
     uint32_t held_count;
     uint32_t artifact_bytes; /* Stands for the bytes of every artifact: another number, another sha256. */
@@ -50,6 +51,7 @@ void fleet_destroy(struct fleet **fleet);
 void fleet_start(struct fleet *fleet, uint32_t number);
 void fleet_settle(struct fleet *fleet, int64_t duration_ns);
 void fleet_crash_instance(struct fleet_store *store, struct fleet_instance *instance);
+void fleet_sicken_instance(struct fleet_store *store, struct fleet_instance *instance);
 void fleet_forget_held(struct fleet *fleet); /* Nobody answers those that wait; the next ones don't. */
 uint32_t fleet_store_active(const struct fleet_store *store);
 uint32_t fleet_active(const struct fleet *fleet); /* On nodes that are up. */

@@ -21,9 +21,9 @@
 
 static const struct instance_entry entries[] = { { .name = "quote", .id = 1, .readonly = true } };
 static const struct sim_slice catalogue[] = {
-    { "org.sim:pricing:1.0.0", entries, 1, STATUS_OK },
-    { "org.sim:orders:1.0.0", entries, 1, STATUS_OK },
-    { "org.sim:other:1.0.0", entries, 1, STATUS_VERSION_MISMATCH },
+    { "org.sim:pricing:1.0.0", entries, 1, STATUS_OK, 0 },
+    { "org.sim:orders:1.0.0", entries, 1, STATUS_OK, 0 },
+    { "org.sim:other:1.0.0", entries, 1, STATUS_VERSION_MISMATCH, 0 },
 };
 #define PRICING "org.sim:pricing:1.0.0"
 #define OTHER   "org.sim:other:1.0.0"

@@ -277,6 +277,41 @@ static void crashed_instance_restarts_alone(void **state)
     arena_fini(&arena);
 }
 
+/* The entry that takes its endpoints says why: its process died, or it was killed for its health. */
+static void an_unhealthy_instance_is_told_as_such(void **state)
+{
+    struct fleet *fleet = *state;
+    struct arena arena = { 0 };
+    assert_published(fleet, "name: s\nslices:\n - {artifact: 'a:b:1', instances: 3}\n", true);
+    fleet_sicken_instance(&fleet->stores[0], &fleet->stores[0].instances[0]);
+    const char *record = "";
+    while (strstr(record, "\"reason\"") == NULL) {
+        assert_true(stepper_step(fleet->stepper));
+        record = agreed_text(&fleet->agreed, "slices/node-1/a:b:1", &arena);
+    }
+    assert_non_null(strstr(record, "\"state\":\"DEACTIVATE\""));
+    assert_non_null(strstr(record, "\"reason\":\"UNHEALTHY\",\"text\":\"unhealthy: health said IO\""));
+    assert_int_equal(fleet_endpoints(fleet, "a:b:1"), 2);
+    fleet_settle(fleet, SECONDS(1));
+    assert_int_equal(fleet_active(fleet), 3);
+    arena_fini(&arena);
+}
+
+/* What cannot be unloaded stays, pinned, and the record goes at UNLOADING's deadline. */
+static void what_cannot_be_unloaded_is_pinned(void **state)
+{
+    struct fleet *fleet = *state;
+    assert_published(fleet, "name: s\nslices:\n - {artifact: 'a:b:1', instances: 1}\n", true);
+    fleet->hold_unloads = true;
+    struct probe_result result = fleet_publish_within(
+        fleet, "name: s\nslices:\n - {artifact: 'a:b:1', instances: 0}\n", true, SECONDS(5));
+    message_destroy(&result.message);
+    fleet_settle(fleet, SECONDS(115));
+    assert_int_equal(agreed_count(&fleet->agreed, "slices/"), 1);
+    fleet_settle(fleet, SECONDS(10));
+    assert_int_equal(agreed_count(&fleet->agreed, "slices/"), 0);
+}
+
 static void crash_loop_is_moved_after_five(void **state) /* DEP10 */
 {
     struct fleet *fleet = *state;
@@ -638,6 +673,8 @@ int main(void)
         WORLD_TEST(restarted_node_starts_over),
         WORLD_TEST(all_nodes_restart),
         WORLD_TEST(crashed_instance_restarts_alone),
+        WORLD_TEST(an_unhealthy_instance_is_told_as_such),
+        WORLD_TEST(what_cannot_be_unloaded_is_pinned),
         WORLD_TEST(crash_loop_is_moved_after_five),
         WORLD_TEST(restarts_without_a_leader),
         WORLD_TEST(fatal_failure_restores_what_was),
