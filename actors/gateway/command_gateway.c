@@ -194,7 +194,7 @@ static struct message *copy_request(const struct run *run)
         codec_unpack(&copy->arena, command_request_descriptor(run->command), packed, size, &copy->body, NULL);
     CHECK(status == STATUS_OK); /* We packed it ourselves. */
     copy->request_id = run->request->request_id;
-    copy->tag = run->request->tag; /* By which a call is withdrawn. */
+    copy->tag = run->request->tag;       /* By which a call is withdrawn. */
     if (run->request->from_node != NULL) /* Through which node the caller speaks. */
         copy->from_node = arena_strdup(&copy->arena, run->request->from_node);
     return copy;

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "actors/slice/retry_budget.h"
-#include "runtime/base/memory.h"
 #include "runtime/base/check.h"
+#include "runtime/base/memory.h"
 
 static uint32_t spend_all(struct retry_budget *budget, uint64_t who, int64_t now_ns)
 {
