@@ -27,7 +27,7 @@ static struct artifact_heal *free_place(struct artifact_heal heals[ARTIFACT_HEAL
 
 static void end_heal(struct artifact_heal *heal)
 {
-    *heal = (struct artifact_heal){ .keeper = heal->keeper };
+    *heal = (struct artifact_heal){ 0 };
 }
 
 /* --- the leader: another node instead ------------------------------------------------------------------- */
@@ -46,9 +46,9 @@ static void on_written(struct actor *self, void *state, void *context, const str
 }
 
 /* The holders as they are now, without those that are gone, and with the new one. */
-static void write_holders(struct actor *self, struct artifact_heal *heal, const struct kept_artifact *kept)
+static void write_holders(struct actor *self, struct artifact_keeper *keeper, struct artifact_heal *heal,
+                          const struct kept_artifact *kept)
 {
-    struct artifact_keeper *keeper = heal->keeper;
     struct proposal proposal = proposal_begin(PB__ORIGIN__ORIGIN_MANAGER, 1);
     struct arena *arena = &proposal.message->arena;
     struct artifact_record record = kept->record;
@@ -79,7 +79,7 @@ static void on_copied(struct actor *self, void *state, void *context, const stru
     if (result->status != STATUS_OK)
         log_warn(self, "artifact.copy_failed", "%s to node %s: %s", heal->artifact, heal->node,
                  result->error->message);
-    if (result->status == STATUS_OK && same && keeper->leading) write_holders(self, heal, kept);
+    if (result->status == STATUS_OK && same && keeper->leading) write_holders(self, keeper, heal, kept);
     else end_heal(heal);
 }
 

@@ -339,7 +339,7 @@ static void keeper_turn_end(struct actor *self, void *state)
     artifact_view_note_time(&keeper->view, actor_now_ns(self));
     tell_pins(self, keeper, looks);
     artifact_heal_review(self, keeper);
-    bool looks_after = keeper->view.artifacts.count > 0;
+    bool looks_after = keeper->view.artifacts.count > 0 || keeper->view.running.count > 0;
     if (looks_after && keeper->tick.value == 0)
         keeper->tick = actor_after(self, TICK_NS, KIND_ARTIFACT_KEEPER_TICK, 0);
 }
@@ -361,10 +361,6 @@ static enum status keeper_init(struct actor *self, void *state, const void *opti
         [FOLLOW_RECORDS] = keeper->records_prefix,
         [FOLLOW_NODES] = "nodes/",
     };
-    for (uint32_t i = 0; i < ARTIFACT_PUSHES_MAX; i++)
-        keeper->pushes[i].keeper = keeper;
-    for (uint32_t i = 0; i < ARTIFACT_HEALS_MAX; i++)
-        keeper->heals[i].keeper = keeper->mends[i].keeper = keeper;
     for (int i = 0; i < FOLLOW_COUNT; i++) {
         keeper->follows[i] = (struct follow){ .prefix = prefixes[i], .watch_id = (uint64_t)i + 1 };
         follow_start(self, &keeper->follows[i]);

@@ -10,9 +10,9 @@
 #include "wire/follow.h"
 
 enum {
-    ARTIFACT_PUSHES_MAX = 64, /* Pieces and waiting pushes at a time. */
+    ARTIFACT_PUSHES_MAX = 48, /* Pieces and waiting pushes at a time. */
     ARTIFACT_HEALS_MAX = 4,
-    ARTIFACT_CANDIDATES_MAX = 32,
+    ARTIFACT_CANDIDATES_MAX = 16,
     FOLLOW_ARTIFACTS = 0,
     FOLLOW_BLUEPRINTS,
     FOLLOW_ALLOCATIONS,
@@ -45,7 +45,6 @@ struct artifact_push { /* One request, until it is answered. */
 };
 
 struct artifact_heal { /* One copy that the leader has made; or, `mends`, that this node makes for itself. */
-    struct artifact_keeper *keeper;
     bool busy;
     char artifact[COORDINATES_TEXT_MAX];
     char sha256[SHA256_TEXT_SIZE];

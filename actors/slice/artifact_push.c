@@ -33,7 +33,7 @@ static const Pb__ArtifactPushRequest *request_of(const struct artifact_push *pus
 static void end_push(struct artifact_push *push)
 {
     message_destroy(&push->request);
-    *push = (struct artifact_push){ .keeper = push->keeper };
+    *push = (struct artifact_push){ 0 };
 }
 
 static void refuse_push(struct actor *self, struct artifact_push *push, const struct error *error)
@@ -388,6 +388,7 @@ void artifact_push_on_request(struct actor *self, void *state, const struct mess
         actor_refuse_error(self, message, &error);
         return;
     }
+    push->keeper = keeper;
     push->request = actor_keep(self);
     const struct kept_artifact *kept = artifact_view_find(&keeper->view, request->artifact);
     if (is_kept(keeper, kept, request->sha256)) {

@@ -193,8 +193,6 @@ static enum status artifact_store_init(struct actor *self, void *state, const vo
     uint64_t cache_bytes_max = store->options->cache_bytes_max;
     for (uint32_t i = 0; i < ARTIFACT_SEARCHES_MAX; i++)
         store->searches[i].store = store;
-    for (uint32_t i = 0; i < ARTIFACT_TRANSFERS_MAX; i++)
-        store->transfers[i].store = store;
     return artifact_cache_open(&store->cache, store->files, store->options->directory,
                                cache_bytes_max == 0 ? CACHE_BYTES_MAX : cache_bytes_max, actor_wall_ms(self),
                                error);

@@ -14,7 +14,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from cluster import Cluster, await_true, example_slice  # noqa: E402
+from cluster import Cluster, await_true, build_pricing, example_slice, publish_artifact  # noqa: E402
 
 os.environ.setdefault("AETHER_BUILD", str(pathlib.Path(__file__).resolve().parents[2] / "build" / "dev"))
 PRICING = "org.example:pricing:1.0.0"
@@ -146,6 +146,107 @@ class ArtifactTest(unittest.TestCase):
         self.assertTrue(json.loads(out)["complete"])
         self.assertGreaterEqual(len(json.loads(out)["holders"]), 2)
         self.assertEqual(self.artifacts()[PRICING]["sha256"], sha256)
+
+
+class SignedTest(unittest.TestCase):
+    """A node with keys and a repository: the cluster's store is searched first, versions of both are compared."""
+
+    def setUp(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="aether-signed-"))
+        self.key, public = self.directory / "key.pem", self.directory / "key.pub"
+        subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", self.key], check=True)
+        subprocess.run(["openssl", "pkey", "-in", self.key, "-pubout", "-out", public], check=True)
+        self.repository = self.directory / "repository"
+        self.cluster = Cluster(1, name="signed", directory=self.directory,
+                               repositories=[{"id": "here", "url": f"file://{self.repository}"}],
+                               extra_config={"security": {"artifact-keys": [str(public)]},
+                                             "limits": {"artifact-size": "1Mi", "artifact-cache": "2Mi"}})
+        self.cluster.__enter__()
+        self.addCleanup(self.cluster.__exit__)
+        self.cluster.leader()
+
+    def sign(self, file):
+        signature = file.with_name(f"{file.name}.sig")
+        subprocess.run(["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", self.key, "-in", file, "-out", signature], check=True)
+        return signature
+
+    def refused(self, code, *words):
+        exit_code, out, _ = self.cluster.run("artifact", "push", *words)
+        self.assertEqual(json.loads(out)["error"]["code"], code, out)
+        return exit_code
+
+    def runs(self, version):
+        document = {"name": "shop", "slices": [{"artifact": f"org.example:pricing:{version}", "instances": 1}]}
+        self.cluster.ask("blueprint", "publish", "-", stdin=json.dumps(document), timeout=120)
+        return self.cluster.await_active(1)[0]["artifact"].split(":")[2]
+
+    def test_signatures_and_versions(self):
+        first = build_pricing(self.directory, "1.0.0")
+        self.refused("CORRUPT", first)  # No signature.
+        self.refused("CORRUPT", first, "--signature", self.sign(build_pricing(self.directory, "9.0.0")))
+        pushed = self.cluster.ask("artifact", "push", first, "--signature", self.sign(first))
+        self.assertIn("1 of 1 node", pushed["note"])
+        self.assertTrue(self.cluster.ask("artifact", "show", PRICING)["signature"])
+        self.assertEqual(self.runs("LATEST"), "1.0.0")
+        there = publish_artifact(self.repository, build_pricing(self.directory, "1.1.0"), "org.example:pricing:1.1.0")
+        self.sign(there)
+        (there.parents[1] / "maven-metadata.xml").write_text(
+            "<metadata><versioning><release>1.1.0</release><versions><version>1.1.0</version></versions></versioning></metadata>")
+        self.assertEqual(self.runs("RELEASE"), "1.1.0")  # The repository's is higher.
+        second = build_pricing(self.directory, "1.2.0")
+        document = self.slice_push(second)
+        self.assertEqual((document["artifact"], document["is-signed"]), ("org.example:pricing:1.2.0", True))
+        self.assertEqual(self.runs("[1.0,2.0)"), "1.2.0")  # Now the cluster's.
+        self.assertEqual(self.runs("[1.0,1.2.0)"), "1.1.0")
+        self.snapshots()
+        self.bounds(second)
+
+    def slice_push(self, file):
+        code, out, err = self.cluster.run("slice", "push", file, "--sign", self.key)
+        self.assertEqual(code, 0, out + err)
+        return json.loads(out)
+
+    def snapshots(self):
+        """What runs goes on with its bytes; what is published anew gets the new ones."""
+        dated = build_pricing(self.directory, "1.3.0-SNAPSHOT")
+        self.slice_push(dated)
+        self.assertEqual(self.runs("1.3.0-SNAPSHOT"), "1.3.0-SNAPSHOT")
+        before = self.cluster.ask("slice", "show", "org.example:pricing")["sha256"]
+        dated.write_bytes(dated.read_bytes() + b"newer")
+        changed = self.slice_push(dated)
+        self.assertTrue(changed["changed"])
+        self.assertEqual(self.cluster.ask("slice", "show", "org.example:pricing")["sha256"], before)
+        self.assertEqual(self.runs("1.3.0-SNAPSHOT"), "1.3.0-SNAPSHOT")
+        self.assertEqual(self.cluster.ask("slice", "show", "org.example:pricing")["sha256"], changed["sha256"])
+
+    def bounds(self, file):
+        """The cache holds 2 MiB: pushes go on until all of it is pinned, and then say so."""
+        too_large = self.directory / "large.so"
+        too_large.write_bytes(file.read_bytes() + bytes(1024 * 1024))
+        self.assertEqual(self.refused("INVALID", too_large, "--sign", self.key, "--artifact", "org.example:pricing:2.0.0"), INVALID)
+        kept = 0
+        for k in range(20):
+            padded = build_pricing(self.directory, f"3.{k}.0")
+            padded.write_bytes(padded.read_bytes() + bytes(300 * 1024))
+            code, out, _ = self.cluster.run("artifact", "push", padded, "--sign", self.key)
+            if code != 0:
+                break
+            kept += 1
+        error = json.loads(out)["error"]
+        self.assertEqual((error["code"], "limits.artifact-cache" in error["hint"]), ("OVERLOADED", True), error)
+        self.assertGreaterEqual(kept, 3)
+        held = sum(f.stat().st_size for f in (self.cluster.nodes[0].data / "artifacts").glob("*") if len(f.name) == 64)
+        self.assertLessEqual(held, 2 * 1024 * 1024)
+        self.cluster.ask("artifact", "delete", "org.example:pricing:3.0.0")
+        self.assertTrue(self.cluster.ask("artifact", "push", padded, "--sign", self.key)["complete"])
+        self.assertEqual(self.runs("1.2.0"), "1.2.0")  # Kept for the cluster all the time.
+
+    def test_nobody_there(self):
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("AETHER_")}
+        done = subprocess.run([str(self.cluster.bin / "aether"), "-e", "tcp://127.0.0.1:9", "slice", "push", example_slice("pricing"),
+                               "--timeout", "1s"], capture_output=True, text=True, env=environment)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("--to FOLDER", done.stderr)
 
 
 if __name__ == "__main__":

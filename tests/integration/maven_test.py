@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from cluster import ROOT, Cluster, Failure, example_slice, publish_artifact  # noqa: E402
+from cluster import Cluster, Failure, build_pricing, example_slice, publish_artifact  # noqa: E402
 
 SKIP = 77
 PLUGIN = "org.apache.maven.plugins:maven-deploy-plugin:3.0.0:deploy-file"
@@ -52,21 +52,6 @@ def versions_of_maven(folder, slice_file):
         check("pricing:1.0.0" in str(stored), f"the revision names no exact version: {stored}")
         publish(cluster, "[1.1,2.0)", expect=4)
         check(running(cluster) == "org.example:pricing:1.0.0", "a range that nothing fits has changed something")
-
-
-def build_pricing(folder, version):
-    """The example, as somebody would build the next version of it."""
-    sources = folder / "sources"
-    shutil.copytree(ROOT / "examples" / "pricing", sources / "pricing")
-    shutil.copytree(ROOT / "examples" / "json", sources / "json")
-    source = sources / "pricing" / "pricing.c"
-    text = source.read_text()
-    check('"1.0.0"' in text, "the example's version can't be found in it")
-    source.write_text(text.replace('"1.0.0"', f'"{version}"'))
-    target = folder / "pricing-snapshot.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-I", ROOT / "actors" / "slice" / "sdk", "-o", target, source,
-                    sources / "json" / "json.c"], check=True)
-    return target
 
 
 def snapshots_of_maven(folder, _):

@@ -342,6 +342,41 @@ static void one_node_keeps_it_alone_until_there_are_more(void **unused)
     end(&sim);
 }
 
+/* More uploads than a node takes are refused at once; a place that nobody uses for a minute is given away,
+ * and who comes back later goes on where it was. */
+static void many_uploads_are_bounded(void **unused)
+{
+    (void)unused;
+    enum { COUNT = 40, PLACES = 32 };
+    struct sim *sim = begin(seed_of(5), 3);
+    struct object objects[COUNT];
+    struct sim_call calls[COUNT];
+    uint32_t taken = 0, refused = 0;
+    for (uint32_t i = 0; i < COUNT; i++) {
+        objects[i] = make_object((uint8_t)(100 + i));
+        calls[i] = send_piece(sim, 0, SIM_PRICING, &objects[i], 0, PIECE);
+    }
+    for (uint32_t i = 0; i < COUNT; i++) {
+        enum status status = sim_await(sim, calls[i], SECONDS(30));
+        taken += status == STATUS_OK ? 1 : 0;
+        refused += status == STATUS_OVERLOADED ? 1 : 0;
+    }
+    assert_int_equal(taken, PLACES);
+    assert_int_equal(refused, COUNT - PLACES);
+    sim_run(sim, SECONDS(61));
+    for (uint32_t i = 0; i < PLACES; i++) /* All the places, for others. */
+        (void)sim_await(sim, send_piece(sim, 0, SIM_ORDERS, &objects[COUNT - 1 - i], 0, PIECE), SECONDS(30));
+    struct sim_call back = send_piece(sim, 0, SIM_PRICING, &objects[0], 0, 0);
+    assert_int_equal(sim_await(sim, back, SECONDS(30)), STATUS_OVERLOADED);
+    sim_run(sim, SECONDS(61));
+    back = send_piece(sim, 0, SIM_PRICING, &objects[0], 0, 0);
+    assert_int_equal(sim_await(sim, back, SECONDS(30)), STATUS_OK);
+    assert_int_equal(((const Pb__ArtifactPushReply *)sim_call_reply(sim, back)->body)->offset, PIECE);
+    for (uint32_t i = 0; i < COUNT; i++)
+        memory_free(objects[i].data);
+    end(&sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +385,7 @@ int main(void)
         cmocka_unit_test(a_disk_that_lost_it_gets_it_back),
         cmocka_unit_test(one_of_two_wins),
         cmocka_unit_test(deaths_in_the_middle),
+        cmocka_unit_test(many_uploads_are_bounded),
         cmocka_unit_test(one_node_keeps_it_alone_until_there_are_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -302,3 +302,19 @@ def example_slice(name):
     if not found:
         raise Failure(f"the example slice {name} is not built in {build_dir()}")
     return found[0]
+
+
+def build_pricing(folder, version):
+    """The example, as somebody would build the next version of it."""
+    sources = folder / f"sources-{version}"
+    shutil.copytree(ROOT / "examples" / "pricing", sources / "pricing")
+    shutil.copytree(ROOT / "examples" / "json", sources / "json")
+    source = sources / "pricing" / "pricing.c"
+    text = source.read_text()
+    if '"1.0.0"' not in text:
+        raise Failure("the example's version can't be found in it")
+    source.write_text(text.replace('"1.0.0"', f'"{version}"'))
+    target = folder / f"pricing-{version}.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-I", ROOT / "actors" / "slice" / "sdk", "-o", target, source,
+                    sources / "json" / "json.c"], check=True)
+    return target
