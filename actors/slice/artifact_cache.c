@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const int64_t LEFTOVER_NS = SECONDS(24 * 60 * 60);
+static const int64_t LEFTOVER_NS = SECONDS(86400);
 
 struct cached {
     char sha256[SHA256_TEXT_SIZE];

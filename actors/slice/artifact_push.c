@@ -377,14 +377,18 @@ void artifact_push_on_request(struct actor *self, void *state, const struct mess
     const Pb__ArtifactPushRequest *request = message->body;
     struct error error;
     struct bytes *piece = NULL;
-    struct artifact_push *push = free_place(keeper);
     enum status status = check_push(keeper, request, &error);
-    if (status == STATUS_OK && push == NULL)
-        status =
-            error_set(&error, STATUS_OVERLOADED, "%d pushes are under way on this node", ARTIFACT_PUSHES_MAX);
     if (status == STATUS_OK && (piece = piece_of(request)) == NULL)
         status = error_set(&error, STATUS_INVALID, "base64 can't be read");
     if (status != STATUS_OK) {
+        actor_refuse_error(self, message, &error);
+        return;
+    }
+    struct artifact_push *push = free_place(keeper);
+    if (push == NULL) {
+        bytes_unref(&piece);
+        (void)error_set(&error, STATUS_OVERLOADED, "%d pushes are under way on this node",
+                        ARTIFACT_PUSHES_MAX);
         actor_refuse_error(self, message, &error);
         return;
     }

@@ -3,6 +3,7 @@
  * is no error: whoever lost the answer sends it again, and two who push the same bytes help each other. */
 #include "actors/slice/artifact_store_state.h"
 
+#include "runtime/base/check.h"
 #include "runtime/base/mark.h"
 #include "runtime/base/text.h"
 #include "wire/kinds.h"
@@ -143,28 +144,38 @@ static bool is_here(struct actor *self, struct artifact_store *store, const stru
     return artifact_store_find(self, store, receive->sha256, path, &size, &error) == STATUS_OK;
 }
 
+/* Takes the piece, where it is the next one. */
+static enum status go_on(struct actor *self, struct artifact_store *store,
+                         const struct artifact_receive *receive, const struct bytes *piece,
+                         uint64_t *out_offset, bool *out_whole, struct error *error)
+{
+    struct artifact_upload *upload = NULL;
+    size_t size = piece == NULL ? 0 : piece->size;
+    enum status status = begin_upload(self, store, receive, &upload, error);
+    if (status != STATUS_OK) return status;
+    CHECK(upload != NULL);
+    status = check_piece(upload, receive, size, error);
+    if (status != STATUS_OK) return status;
+    upload->used_ns = actor_now_ns(self);
+    *out_offset = upload->offset;
+    if (size == 0 || receive->offset != upload->offset) return STATUS_OK;
+    *out_offset += size;
+    return take_piece(store, upload, receive, piece, out_whole, error);
+}
+
 void artifact_upload_on_receive(struct actor *self, void *state, const struct message *message)
 {
     struct artifact_store *store = state;
     const struct artifact_receive *receive = message->body;
     const struct bytes *piece = message->attachment;
-    struct artifact_upload *upload = NULL;
     struct error error;
+    uint64_t offset = 0;
     bool whole = false;
-    size_t size = piece == NULL ? 0 : piece->size;
-    if (size == 0 && is_here(self, store, receive)) {
+    if ((piece == NULL || piece->size == 0) && is_here(self, store, receive)) {
         reply_received(self, message, receive->size_bytes, true);
         return;
     }
-    enum status status = begin_upload(self, store, receive, &upload, &error);
-    if (status == STATUS_OK) status = check_piece(upload, receive, size, &error);
-    uint64_t offset = status == STATUS_OK ? upload->offset : 0;
-    if (status == STATUS_OK) upload->used_ns = actor_now_ns(self);
-    if (status == STATUS_OK && size > 0 && receive->offset == offset) {
-        status = take_piece(store, upload, receive, piece, &whole, &error);
-        offset += size;
-    }
-    if (status == STATUS_OK) {
+    if (go_on(self, store, receive, piece, &offset, &whole, &error) == STATUS_OK) {
         reply_received(self, message, offset, whole);
         return;
     }

@@ -213,7 +213,7 @@ static int compare_loads(const void *left, const void *right)
 uint32_t artifact_view_candidates(const struct artifact_view *view, const struct artifact_record *record,
                                   const char *names[ARTIFACT_NODES_MAX])
 {
-    struct load loads[ARTIFACT_NODES_MAX];
+    struct load loads[ARTIFACT_NODES_MAX] = { { 0 } };
     uint32_t count = 0;
     const struct view_node *node = NULL;
     for (const char *key = ""; (node = deployment_view_next_node(&view->deployment, &key)) != NULL;) {
@@ -221,7 +221,7 @@ uint32_t artifact_view_candidates(const struct artifact_view *view, const struct
         if (count < ARTIFACT_NODES_MAX)
             loads[count++] = (struct load){ .name = node->name, .kept = kept_by(view, node->name) };
     }
-    qsort(loads, count, sizeof *loads, compare_loads);
+    if (count > 1) qsort(loads, count, sizeof *loads, compare_loads);
     for (uint32_t i = 0; i < count; i++)
         names[i] = loads[i].name;
     return count;

@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OBJECT_SIZE = 600 * 1000, PIECE = 256 * 1024, SEEDS = 12 };
+enum { OBJECT_SIZE = 600 * 1000, PIECE = 256 * 1024, TWO_PIECES = 2 * PIECE, SEEDS = 12 };
 
 struct object {
     uint8_t *data;
@@ -273,7 +273,7 @@ static void one_of_two_wins(void **unused)
                 STATUS_OK);
         }
         for (uint32_t i = 0; i < 2; i++)
-            calls[i] = send_piece(sim, i, SIM_PRICING, &objects[i], 2 * PIECE, OBJECT_SIZE - 2 * PIECE);
+            calls[i] = send_piece(sim, i, SIM_PRICING, &objects[i], TWO_PIECES, OBJECT_SIZE - TWO_PIECES);
         enum status first = sim_await(sim, calls[0], SECONDS(60)),
                     second = sim_await(sim, calls[1], SECONDS(60));
         assert_true((first == STATUS_OK && second == STATUS_CONFLICT) ||
@@ -303,7 +303,7 @@ static void deaths_in_the_middle(void **unused)
         (void)sim_await(sim, send_piece(sim, node, SIM_PRICING, &object, 0, PIECE), SECONDS(9));
         (void)sim_await(sim, send_piece(sim, node, SIM_PRICING, &object, PIECE, PIECE), SECONDS(9));
         struct sim_call last =
-            send_piece(sim, node, SIM_PRICING, &object, 2 * PIECE, OBJECT_SIZE - 2 * PIECE);
+            send_piece(sim, node, SIM_PRICING, &object, TWO_PIECES, OBJECT_SIZE - TWO_PIECES);
         sim_run(sim, MILLISECONDS((int64_t)(seed * 7 % 60)));
         if (seed % 2 == 0) sim_kill(sim, victim);
         else sim_cut(sim, UINT64_C(1) << victim);
@@ -349,8 +349,8 @@ static void many_uploads_are_bounded(void **unused)
     (void)unused;
     enum { COUNT = 40, PLACES = 32 };
     struct sim *sim = begin(seed_of(5), 3);
-    struct object objects[COUNT];
-    struct sim_call calls[COUNT];
+    struct object objects[COUNT] = { { 0 } };
+    struct sim_call calls[COUNT] = { { 0 } };
     uint32_t taken = 0, refused = 0;
     for (uint32_t i = 0; i < COUNT; i++) {
         objects[i] = make_object((uint8_t)(100 + i));

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BYTES_MAX = 1000, SIZE = 100 };
+enum { BYTES_MAX = 1000, SIZE = 100, LARGE = 3 * SIZE };
 
 struct fixture {
     struct sim_files *files;
@@ -131,11 +131,11 @@ static void pinned_ones_stay_and_then_there_is_no_room(void **state)
     assert_int_equal(keep(fixture, 12, SIZE, NULL), STATUS_OK);
     for (uint8_t i = 1; i <= 8; i++)
         assert_true(has(fixture, i));
-    assert_int_equal(keep(fixture, 13, 3 * SIZE, &error), STATUS_OVERLOADED);
+    assert_int_equal(keep(fixture, 13, LARGE, &error), STATUS_OVERLOADED);
     assert_string_equal(error.hint, "raise limits.artifact-cache of this node");
     assert_true(has(fixture, 11)); /* Nothing was evicted in vain. */
     pin(fixture, pinned, 1);
-    assert_int_equal(keep(fixture, 13, 3 * SIZE, NULL), STATUS_OK);
+    assert_int_equal(keep(fixture, 13, LARGE, NULL), STATUS_OK);
     assert_true(has(fixture, 1));
     assert_false(has(fixture, 2));
 }
