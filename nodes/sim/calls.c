@@ -299,6 +299,7 @@ struct sim_call sim_invoke_as(struct sim *sim, uint32_t node, const struct sim_i
     sim_slices_payload(invocation->number, payload);
     request->target = wire_string(message, target);
     request->payload = wire_string(message, payload);
+    request->idempotency_key = wire_string(message, invocation->idempotency_key);
     return sim_ask(sim, node, TO_SLICE_CALL, &message, invocation->timeout_ns);
 }
 
@@ -312,6 +313,11 @@ struct sim_call sim_invoke(struct sim *sim, uint32_t node, const char *artifact,
 struct sim_carried sim_carried(const struct sim *sim)
 {
     return (struct sim_carried){ sim->slices.restored, sim->slices.carried, sim->slices.configured };
+}
+
+uint64_t sim_withdrawn(const struct sim *sim)
+{
+    return sim->slices.withdrawn;
 }
 
 uint32_t sim_executions(const struct sim *sim, uint64_t number)

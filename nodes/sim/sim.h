@@ -28,6 +28,7 @@ struct sim_slice_faults {
     uint32_t no_permille;    /* Steps to which a hook says no. */
     uint32_t crash_permille; /* Steps and calls that end in a crash. */
     int64_t life_max_ns;     /* An active instance crashes within this; 0: not by itself. */
+    int64_t call_max_ns;     /* How long calls take; 0: 10 ms. */
 };
 
 struct sim_options {
@@ -207,7 +208,8 @@ struct sim_call sim_publish(struct sim *sim, const char *name, uint32_t pricing,
 struct sim_invocation {
     const char *artifact;
     const char *entry; /* "quote", which may be repeated, or "book", which may not. */
-    uint64_t number;   /* Its payload, which it is answered with; unique. */
+    uint64_t number;   /* Its payload, which it is answered with; unique, but among those of one key. */
+    const char *idempotency_key; /* NULL = none. */
     int64_t timeout_ns;
 };
 struct sim_call sim_invoke_as(struct sim *sim, uint32_t node, const struct sim_invocation *invocation);
@@ -220,6 +222,8 @@ struct sim_carried {
 };
 struct sim_carried sim_carried(const struct sim *sim);
 uint32_t sim_executions(const struct sim *sim, uint64_t number); /* How often that one's code began to run. */
+uint64_t sim_withdrawn(
+    const struct sim *sim); /* Calls that instances had in hand when nobody wanted them more. */
 /* Of the entry point "quote". */
 struct sim_call sim_invoke(struct sim *sim, uint32_t node, const char *artifact, int64_t timeout_ns);
 /* "kv put KEY WORD [--if-rev N]" (the value is the word as a JSON string), "kv get KEY [--stale] [--after

@@ -206,6 +206,8 @@ static const struct sim_slice models[] = {
       .hooks = SLICE_HOOK_SNAPSHOT | SLICE_HOOK_RESTORE | SLICE_HOOK_CONFIG_CHANGED },
 };
 
+static const int64_t call_max_ns = MILLISECONDS(10);
+
 static void stock(struct sim *sim)
 {
     sim->slices = (struct sim_slices){
@@ -214,7 +216,6 @@ static void stock(struct sim *sim)
         .chance = chance_of(sim->options.seed, 101),
         .fetch_ns_max = MILLISECONDS(20),
         .step_ns_max = MILLISECONDS(20),
-        .call_ns_max = MILLISECONDS(10),
     };
     sim_set_slice_faults(sim, &sim->options.slices);
     sim->artifacts.slices = &sim->slices;
@@ -225,6 +226,7 @@ void sim_set_slice_faults(struct sim *sim, const struct sim_slice_faults *faults
     sim->slices.no_permille = faults->no_permille;
     sim->slices.crash_permille = faults->crash_permille;
     sim->slices.life_ns_max = faults->life_max_ns;
+    sim->slices.call_ns_max = faults->call_max_ns > 0 ? faults->call_max_ns : call_max_ns;
 }
 
 struct sim *sim_create(const struct sim_options *options)

@@ -23,7 +23,7 @@
 
 #include <zmq.h>
 
-enum { HANDLED = STATION_SLOTS, MCP_HANDLED };
+enum { HANDLED = STATION_SLOTS, MCP_HANDLED, CALLED, WITHDRAWN };
 
 static char directory[STATION_PATH_MAX];
 static struct station station;
@@ -31,10 +31,28 @@ static struct station station;
 /* --- stand-ins --------------------------------------------------------------------------------------------
  */
 
+static _Atomic uint64_t call_tag;      /* Of the call that came last. */
+static _Atomic uint64_t withdrawn_tag; /* What slice_call heard last. */
+
+/* Calls are never answered here: they are under way. */
+static void slice_call(struct actor *self, void *context, const struct message *message)
+{
+    (void)self, (void)context;
+    if (message->kind != KIND_CALL_WITHDRAWN) return;
+    withdrawn_tag = ((const struct call_withdrawn *)message->body)->tag;
+    tally_add(&station.tally, WITHDRAWN);
+}
+
 static void gateway(struct actor *self, void *context, const struct message *message)
 {
     (void)context;
     const Pb__KvGetRequest *request = message->body;
+    if (message->kind == KIND_CALL_REQUEST) {
+        call_tag = message->tag;
+        tally_add(&station.tally, CALLED);
+        return;
+    }
+    CHECK(message->tag == 0); /* Only calls are withdrawn. */
     if (strcmp(request->key, "refuse") == 0) {
         struct error error;
         (void)error_set(&error, STATUS_NOT_FOUND, "no %s", request->key);
@@ -74,6 +92,7 @@ static int set_up(void **state)
     station_start(&station, directory, "a");
     (void)stub_spawn(station.runtime, TO_COMMAND_GATEWAY, gateway, NULL);
     (void)stub_spawn(station.runtime, TO_MCP_SERVER, mcp_server, NULL);
+    (void)stub_spawn(station.runtime, TO_SLICE_CALL, slice_call, NULL);
     return 0;
 }
 
@@ -375,6 +394,50 @@ static void a_leaving_client_harms_nobody(void **state)
     client_close(&client);
 }
 
+static uint64_t begin_call(struct client *client, uint32_t count)
+{
+    struct message *request = wire_message_create(KIND_CALL_REQUEST);
+    struct error error = { 0 };
+    assert_int_equal(client_send(client, &request, SECONDS(30), &error), STATUS_OK);
+    assert_true(tally_await(&station.tally, CALLED, count));
+    assert_int_not_equal(call_tag, 0);
+    return call_tag;
+}
+
+static void a_call_is_withdrawn_by_who_made_it(void **state)
+{
+    (void)state;
+    struct error error = { 0 };
+    struct client *one = connect_client();
+    struct client *other = connect_client();
+    uint64_t first = begin_call(one, 1);
+    uint64_t second = begin_call(other, 2); /* The same correlation, on another connection. */
+    assert_true(first != second && first >> 32 != second >> 32);
+    assert_int_equal(client_withdraw(one, &error), STATUS_OK);
+    assert_true(tally_await(&station.tally, WITHDRAWN, 1));
+    assert_true(withdrawn_tag == first);
+    assert_int_equal(client_withdraw(other, &error), STATUS_OK);
+    assert_true(tally_await(&station.tally, WITHDRAWN, 2));
+    assert_true(withdrawn_tag == second);
+    client_close(&one);
+    client_close(&other);
+}
+
+/* The node asks whether it is there, and what it is asked with disturbs nobody. */
+static void a_client_that_left_withdraws_its_calls(void **state)
+{
+    (void)state;
+    struct client *stays = connect_client();
+    struct client *leaves = connect_client();
+    uint64_t kept = begin_call(stays, 1);
+    uint64_t left = begin_call(leaves, 2);
+    client_close(&leaves);
+    assert_true(tally_await(&station.tally, WITHDRAWN, 1));
+    assert_true(withdrawn_tag == left && withdrawn_tag != kept);
+    assert_served(stays);
+    client_close(&stays);
+}
+
 int main(void)
 {
 #define CLIENT_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -389,6 +452,8 @@ int main(void)
         CLIENT_TEST(refused_texts_keep_their_ids),
         CLIENT_TEST(garbage_is_answered_or_dropped),
         CLIENT_TEST(a_leaving_client_harms_nobody),
+        CLIENT_TEST(a_call_is_withdrawn_by_who_made_it),
+        CLIENT_TEST(a_client_that_left_withdraws_its_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
