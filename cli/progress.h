@@ -1,5 +1,6 @@
-/* progress: what becomes of a blueprint while its command waits: one line on stderr for each instance whose
- * state changed, from `slice list` on a connection of its own. Talk, not result: its failures are silent. */
+/* progress: what becomes of a blueprint, or of a node, while its command waits: one line on stderr for each
+ * instance whose state changed, from `slice list`, or for the node's place among the members, from `cluster
+ * members`, on a connection of its own. Talk, not result: its failures are silent. */
 #ifndef AETHER_CLI_PROGRESS_H
 #define AETHER_CLI_PROGRESS_H
 

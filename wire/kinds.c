@@ -110,6 +110,7 @@ struct message *wire_refusal_create(const struct error *error)
     refusal->status = (uint32_t)error->status;
     refusal->message = wire_string(message, error->message);
     refusal->hint = wire_string(message, error->hint);
+    refusal->final = error->is_final;
     return message;
 }
 
@@ -121,4 +122,5 @@ void wire_refusal_read(const struct message *refusal, struct error *out_error)
     if (status == STATUS_OK) status = STATUS_UNKNOWN; /* A refusal that says OK is none we understand. */
     (void)error_set(out_error, status, "%s", body->message);
     error_hint(out_error, "%s", body->hint);
+    out_error->is_final = body->final;
 }

@@ -47,7 +47,7 @@ enum {
 
 static const int64_t lost_after_default_ns = SECONDS(3);
 static const int64_t fence_margin_ns = SECONDS(1);
-static const int64_t judge_every_ns = MILLISECONDS(100);
+static const int64_t judge_every_ns = MILLISECONDS(250);
 static const int64_t start_timeout_ns = SECONDS(2);
 static const int64_t decide_timeout_ns = SECONDS(2);
 static const int64_t consensus_timeout_ns = SECONDS(2);

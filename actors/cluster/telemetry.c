@@ -61,6 +61,7 @@ static void wait_unheard(struct actor *self, struct telemetry *telemetry, struct
         (void)error_set(&error, STATUS_NODE_LOST, "%s can't be reached: it does not run, or is cut off",
                         node);
         error_hint(&error, "aether node show %s, for what the cluster knows of it", node);
+        error.is_final = true; /* It is that node that is away, and none on the way to it. */
     }
     wait_end(self, telemetry, waiting, NULL, &error);
 }

@@ -5,15 +5,18 @@
 
 #include "runtime/base/status.h"
 
+#include <stdbool.h>
+
 enum { ERROR_MESSAGE_MAX = 480, ERROR_HINT_MAX = 240 };
 
 struct error {
     enum status status;
     char message[ERROR_MESSAGE_MAX];
     char hint[ERROR_HINT_MAX];
+    bool is_final; /* Whoever asks again, here or elsewhere, hears the same. */
 };
 
-/* Sets status and message, clears the hint, and returns the status, so that
+/* Sets status and message, clears the rest, and returns the status, so that
  * `return error_set(error, STATUS_IO, "open %s: %s", path, text);` reads as one step. */
 enum status error_set(struct error *error, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -32,7 +32,7 @@ static void or_default(uint32_t *field, uint32_t value)
 
 static void fill_defaults(struct core_options *options)
 {
-    or_default(&options->heartbeat_ticks, 5);
+    or_default(&options->heartbeat_ticks, 10);
     or_default(&options->election_min_ticks, 50);
     or_default(&options->election_max_ticks, 100);
     or_default(&options->window_messages, PROGRESS_WINDOW_MAX);

@@ -395,7 +395,7 @@ struct core_actions {
 struct core_options {
     replica_id self;
     uint64_t seed;                 /* Must differ between replicas and starts. */
-    uint32_t heartbeat_ticks;      /* 5 */
+    uint32_t heartbeat_ticks;      /* 10 */
     uint32_t election_min_ticks;   /* 50: T_min */
     uint32_t election_max_ticks;   /* 100: T_max, exclusive */
     uint32_t window_messages;      /* 256 a peer (R1), at most that */

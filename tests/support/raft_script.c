@@ -151,6 +151,7 @@ static void begin(struct script *script)
         script->options.election_min_ticks = 20;
         script->options.election_max_ticks = 21;
     }
+    if (script->options.heartbeat_ticks == 0) script->options.heartbeat_ticks = 5; /* Four in a timeout. */
     script->options.seed = 1;
     script->core = core_create(&script->options);
     static struct core_term_run runs[CORE_TERM_RUNS_MAX];

@@ -19,7 +19,7 @@ enum {
     QUEUE_MAX = 10000, /* Messages; bytes are bounded by the budgets. */
     HANDSHAKE_MS = 3000,
     CONNECT_MS = 3000,
-    HEARTBEAT_MS = 1000,
+    HEARTBEAT_MS = 2000, /* Each one wakes both nodes; the transport's own traffic tells sooner. */
     SILENCE_MS = 3000,
     RECONNECT_MIN_MS = 50,
     RECONNECT_MAX_MS = 500,
