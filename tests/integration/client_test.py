@@ -98,6 +98,17 @@ class ClientTest(unittest.TestCase):
         self.assertEqual(code, 7 if document["error"]["code"] == "UNKNOWN" else 3, document)
         self.assertIn(document["error"]["code"], ("UNKNOWN", "NO_LEADER"))
 
+    def test_a_named_node_is_away(self):
+        """NODE_LOST of the node that the command names is the answer; it was repeated for 26 s."""
+        gone, other = self.followers
+        gone.kill()
+        for words in (("metric", "list", "--node", gone.name), ("node", "show", gone.name, "--tree")):
+            code, document, seconds = self.aether([other], *words)
+            self.assertEqual((code, document["error"]["code"]), (7, "NODE_LOST"), document)
+            self.assertLess(seconds, 5)
+        gone.start()
+        await_true("it answers", lambda: self.cluster.run("cluster", "status", node=gone)[0] == 0, 30)
+
     def test_nobody_there(self):
         done = subprocess.run([str(self.cluster.bin / "aether"), "-e", "tcp://127.0.0.1:1,tcp://127.0.0.1:2", "-o", "json",
                                "kv", "get", "a"], capture_output=True, text=True, timeout=60)

@@ -93,7 +93,9 @@ class MembershipTest(unittest.TestCase):
             node.start()
         self.await_roles(10, node_1="voter", node_2="voter", node_3="voter", node_4="learner", node_5="learner")
         self.change("promote", "node-4")
-        self.assertTrue(self.change("promote", "node-5")["complete"])
+        code, out, err = self.cluster.run("node", "promote", "node-5")
+        self.assertTrue(code == 0 and json.loads(out)["complete"], out + err)
+        self.assertIn("node-5 voter", err)  # What became of it, while it was waited for.
         self.await_roles(10, **{f"node_{k}": "voter" for k in range(1, 6)})
         listed = {n["node"]: (n["state"], n["presence"]) for n in self.cluster.ask("node", "list")["nodes"]}
         self.assertEqual(listed, {f"node-{k}": ("ON_DUTY", "UP") for k in range(1, 6)})
