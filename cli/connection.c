@@ -258,7 +258,8 @@ static enum status ask(struct connection *connection, struct message *request,
         if (connection->client != NULL && (status == STATUS_NODE_LOST || asking.timed_out))
             leave_node(connection); /* Late answers of a node that we gave up are of no use. */
         bool unsent = status == STATUS_NO_LEADER && connection->client == NULL;
-        bool again = unsent || (!said->is_final && helps_elsewhere(&asking, status));
+        bool final = status != STATUS_OK && said->is_final;
+        bool again = unsent || (!final && helps_elsewhere(&asking, status));
         /* A node answers NO_LEADER and the like when nearly all of the time is over: that is the answer. */
         if (!again || asking.end_ns - now_ns() < terms->timeout_ns / 8) break;
         if (connection->client != NULL) leave_node(connection);

@@ -7,8 +7,8 @@
  * log's start is dropped and the inactive generation cleared, both in steps (D7, N6). So a put hardly ever
  * finds the disk busy with anything but puts. On a full disk it holds what it has and acknowledges nothing
  * until there is room (F2). Limits  GROUP_BYTES_MAX and GROUP_ENTRIES_MAX a write; BATCHES_MAX batches held;
- * SETTLE_ENTRIES or settle_bytes or settle_age_ns unsettled. The leader bounds how much it has under way (R1,
- * R10), the state has one LOG_COPY at a time. An error of the log ends the actor (F1). */
+ * SETTLE_ENTRIES_MAX or settle_bytes or settle_age_ns unsettled. The leader bounds how much it has under way
+ * (R1, R10), the state has one LOG_COPY at a time. An error of the log ends the actor (F1). */
 #include "actors/consensus/log_writer.h"
 
 #include "actors/consensus/compaction.h"
@@ -20,7 +20,7 @@
 
 #include <string.h>
 
-enum { GROUP_ENTRIES_MAX = 1024, BATCHES_MAX = 1024, SETTLE_ENTRIES = 2048 };
+enum { GROUP_ENTRIES_MAX = 1024, BATCHES_MAX = 1024, SETTLE_ENTRIES_MIN = 1024, SETTLE_ENTRIES_MAX = 2048 };
 static const size_t group_bytes_max = (size_t)4 * 1024 * 1024;
 static const size_t page_bytes_max = (size_t)1024 * 1024; /* D6 */
 static const size_t settle_bytes = (size_t)2 * 1024 * 1024;
@@ -38,6 +38,7 @@ struct log_writer {
     uint32_t entry_count;
     size_t bytes;
     struct message *copy; /* A LOG_COPY that waits to be settled. */
+    uint32_t settle_at;   /* Entries: the time has come, whatever else is to be written. */
     bool settle_due;      /* The timer for it runs; */
     bool written;         /* since it was set, there was a write, */
     int64_t unsettled_ns; /* and since then there is something to settle. */
@@ -279,10 +280,19 @@ static bool settle_log(struct actor *self, struct log_writer *writer)
     return false;
 }
 
+/* Replicas write the same entries: did each settle after as many, all would stand still at once. So while one
+ * does, the others are a majority that goes on. */
+static void draw_settle_at(struct actor *self, struct log_writer *writer)
+{
+    uint64_t drawn = actor_random(self) % (SETTLE_ENTRIES_MAX - SETTLE_ENTRIES_MIN);
+    writer->settle_at = SETTLE_ENTRIES_MIN + (uint32_t)drawn;
+}
+
 /* false: the actor has failed. */
 static bool settle(struct actor *self, struct log_writer *writer)
 {
     if (holds(self, writer)) return true;
+    draw_settle_at(self, writer);
     add_leisurely(self, writer);
     if (writer->batch_count > 0) return write_all(self, writer);
     return !writer->log->live.unsettled || settle_log(self, writer);
@@ -311,7 +321,7 @@ static bool commit(struct actor *self, struct log_writer *writer)
     if (has_thorough(writer)) add_leisurely(self, writer);
     writer->written = true;
     if (!write_all(self, writer)) return false;
-    bool much = live->unsettled_entries >= SETTLE_ENTRIES || live->unsettled_bytes >= settle_bytes;
+    bool much = live->unsettled_entries >= writer->settle_at || live->unsettled_bytes >= settle_bytes;
     if (much) return settle(self, writer);
     if (live->unsettled) settle_later(self, writer);
     return true;
@@ -523,6 +533,7 @@ static enum status on_init(struct actor *self, void *state, const void *options,
     writer->told_base = given->log->live.base.index;
     writer->log->ops->space(writer->log, &writer->space);
     writer->space_at_ns = actor_now_ns(self);
+    draw_settle_at(self, writer);
     (void)actor_every(self, space_age_ns, KIND_LOG_LOOK);
     if (writer->log->live.preparing) step_later(self, writer, slice_idle_ns);
     return STATUS_OK;
