@@ -619,8 +619,6 @@ static enum status check_whole(struct config *config, struct error *error)
     for (size_t i = 0; i < ARRAY_COUNT(deadlines); i++)
         if (deadlines[i] < SECONDS(1))
             return error_set(error, STATUS_INVALID, "slices.*-deadline: at least 1s each");
-    if (config->limits_artifact_bytes < 1)
-        return error_set(error, STATUS_INVALID, "limits.artifact-size is at least 1");
     if (config->limits_artifact_cache_bytes < config->limits_artifact_bytes) {
         (void)error_set(
             error, STATUS_INVALID,

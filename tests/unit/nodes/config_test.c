@@ -111,6 +111,9 @@ static void wrong_content(void **unused)
     refused("node: {id: a}\nlimits: {lost-after: 5}\n", "limits.lost-after wants a duration", "");
     refused("node: {id: a}\nlimits: {lost-after: 1s}\n", "at least 2s", "");
     refused("node: {id: a}\nlimits: {threads: -1}\n", "limits.threads", "");
+    refused("node: {id: a}\nlimits: {artifact-size: 0}\n", "limits.artifact-size wants a size", "");
+    refused("node: {id: a}\nlimits: {artifact-cache: 1Mi}\n", "would not fit", "raise limits.artifact-cache");
+    refused("node: {id: a}\nlimits: {artifact-cache: much}\n", "limits.artifact-cache", "");
     refused("node: {id: a}\ncluster: {bootstrap: [a, b]}\n", "lists 2 names", "1, 3, 5 or 7");
     refused("node: {id: a}\ncluster: {bootstrap: [a, b, c]}\n", "no address for b", "cluster.peers");
     refused("node: {id: a}\ncluster: {bootstrap: [a, a, b]}\n", "twice", "");
