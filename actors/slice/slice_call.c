@@ -30,6 +30,7 @@
 
 enum { CALLS_MAX = 16384, WATCH_ENDPOINTS = 1, WATCH_NODES = 2 };
 static const int64_t deadline_default_ns = SECONDS(30);
+static const int64_t telling_max_ns = MILLISECONDS(100);
 static const int64_t fence_timeout_ns = SECONDS(1);
 
 /* --- requests ----------------------------------------------------------------------------------------- */
@@ -92,10 +93,9 @@ static void start(struct actor *self, struct slice_call *calls, struct call *cal
     call->budget = hash64_mix(payer, hash64(call->target, strlen(call->target), 0));
     retry_budget_earn(&calls->budget, call->budget);
     bool known = endpoint_table_find(&calls->table, call->target) != NULL; /* Then its form is fine. */
-    bool plain = known && call->key[0] == '\0' && call->depth <= CALL_DEPTH_MAX;
-    if (plain && (call->payload == NULL || call->payload->size <= AETHER_PAYLOAD_MAX))
-        call_attempt_begin(self, calls, call);
-    else if (check(call, &error) != STATUS_OK) refuse(self, calls, call, &error);
+    bool plain = known && call->key[0] == '\0' && call->depth <= CALL_DEPTH_MAX &&
+                 (call->payload == NULL || call->payload->size <= AETHER_PAYLOAD_MAX);
+    if (!plain && check(call, &error) != STATUS_OK) refuse(self, calls, call, &error);
     else call_attempt_begin(self, calls, call);
 }
 
@@ -110,6 +110,13 @@ static enum status read_request_id(const Pb__CallRequest *request, struct reques
         return error_set(error, STATUS_INVALID, "the traceparent is none of W3C Trace Context");
     if (given[0] == '\0' || trace_context_read(given, out_id)) return STATUS_OK;
     return error_set(error, STATUS_INVALID, "the request id is neither 32 hex digits nor a traceparent");
+}
+
+/* Whoever awaits the explanation is told DEADLINE by others when the time is over: it must be there before.
+ */
+static int64_t telling_ns(int64_t budget_ns)
+{
+    return budget_ns / 16 < telling_max_ns ? budget_ns / 16 : telling_max_ns;
 }
 
 static void on_call(struct actor *self, void *state, const struct message *message)
@@ -127,7 +134,7 @@ static void on_call(struct actor *self, void *state, const struct message *messa
     /* The client's connection is the upper half of the tag (wire/zmq/client_socket.c). */
     call->caller =
         arena_printf(&call->request->arena, "client-%08x@%s", (unsigned)(call->tag >> 32), calls->node->name);
-    if (call->explains) call->deadline_ns -= (call->deadline_ns - call->began_ns) / 16; /* To tell it in. */
+    if (call->explains) call->deadline_ns -= telling_ns(call->deadline_ns - call->began_ns);
     if (read_request_id(request, &call->request_id, &error) != STATUS_OK) {
         refuse(self, calls, call, &error);
         return;
