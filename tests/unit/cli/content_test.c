@@ -79,8 +79,8 @@ static void words_stay_words(void **unused)
 {
     (void)unused;
     expect("call", "payload", "{\"a\":1}", "{\"a\":1}");
-    expect("kv put", "value", "@nothing", "@nothing"); /* This row takes no files. */
-    expect("kv put", "value", "-", "-");
+    expect("kv get", "key", "@nothing", "@nothing"); /* This row takes no files. */
+    expect("kv get", "key", "-", "-");
 }
 
 static void bad_files_are_refused(void **unused)
