@@ -180,6 +180,12 @@ void actor_ask_name(struct actor *self, uint32_t name, struct message **message,
     actor_ask(self, actor_find(self, name), message, timeout_ns, complete, context);
 }
 
+void actor_set_ask_depth(struct actor *self, uint16_t depth)
+{
+    self->turn->ask_depth = depth;
+    self->turn->has_work = true;
+}
+
 /* Handlers borrow messages as const; that an ask was answered is the runtime's own mark on it. */
 static struct message *own_mark(const struct message *request)
 {

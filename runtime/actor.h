@@ -134,8 +134,8 @@ void actor_tell_name(struct actor *self, uint32_t name, struct message **message
  * target ended with it: what it did before, nobody knows. timeout_ns <= 0 means: the current
  * message's deadline, or 30 s. The current message's deadline caps it either way. Inside `complete` the
  * current request id and deadline are those under which was asked. An ask made while handling an ask waits
- * one deeper; more than 64 deep is refused OVERLOADED, for such a chain goes in a circle (it is counted
- * within one node; between nodes the deadline ends it). Where the asker itself ends, its open asks complete
+ * one deeper; more than 64 deep is refused OVERLOADED, for such a chain goes in a circle (frames carry the
+ * depth from node to node). Where the asker itself ends, its open asks complete
  * CANCELLED before fini, so that contexts can be freed; what is asked from there on is dropped, never
  * completed. */
 struct ask_result {
@@ -148,6 +148,10 @@ void actor_ask(struct actor *self, struct actor_id to, struct message **message,
                ask_completion *complete, void *context);
 void actor_ask_name(struct actor *self, uint32_t name, struct message **message, int64_t timeout_ns,
                     ask_completion *complete, void *context);
+
+/* Asks made from here on wait as deep as if the work at hand were awaited by so many: for who asks in another
+ * node's name. */
+void actor_set_ask_depth(struct actor *self, uint16_t depth);
 
 /* Answer `request` (current or kept) once: a second answer, or one to a message that asked nothing, is
  * dropped. reply takes the message. */

@@ -43,7 +43,7 @@ struct message {
     uint64_t tag;        /* Timers: the tag given at arming. */
     uint8_t lane;
     uint8_t flags;      /* Private to the runtime. */
-    uint16_t ask_depth; /* Private: how many asks wait in a chain for this one's answer, it included. */
+    uint16_t ask_depth; /* How many asks wait in a chain for this one's answer, it included. The runtime's. */
     struct request_id request_id;
     struct message **kept_by; /* Private: what points at us while we are a kept ask. */
     struct bytes *attachment; /* Bulk bytes; one reference is ours. */

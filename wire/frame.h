@@ -1,6 +1,7 @@
 /* frame: one ZeroMQ part between nodes, or between a client and a node: a fixed header, the packed body, the
  * attachment. Layout, little-endian (consensus.md section 11):
- *   0  u32 magic "AETH"   4 u16 protocol   6 u16 flags (1 = reply)   8 u64 cluster id   16 u64 from replica
+ *   0  u32 magic "AETH"   4 u16 protocol   6 u16 flags (1 = reply;
+ * upper byte: see frame_ask_depth)   8 u64 cluster id   16 u64 from replica
  *  24 u64 to replica     32 u64 term (0 when the kind has none)      40 u64 correlation (0 = no reply
  * awaited) 48 u64 request id high  56 u64 request id low   64 u32 budget ms (0 = none)   68 u32 kind   72 u32
  * body size 76 u32 attachment size  80 u32 crc32c of the body and attachment  84 u32 crc32c of bytes 0..83
@@ -30,6 +31,17 @@ struct frame_header {
     uint32_t body_size;
     uint32_t attachment_size;
 };
+
+/* How many asks wait in a chain for the answer to this one: so that a chain that goes in a circle over nodes
+ * ends as one within a node does (actor_ask). From senders that don't say it: 0. */
+static inline uint16_t frame_ask_depth(const struct frame_header *header)
+{
+    return header->flags >> 8;
+}
+static inline uint16_t frame_flags_of_depth(uint16_t depth)
+{
+    return (uint16_t)((depth > UINT8_MAX ? UINT8_MAX : depth) << 8);
+}
 
 /* Packs body and attachment after an all-but-empty header (kind, sizes, body crc, request id), which
  * frame_seal completes in place before the frame leaves: bytes must have one reference then.

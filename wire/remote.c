@@ -279,6 +279,7 @@ void remote_on_ask(struct remote *remote, struct actor *self, const struct messa
     struct frame_header header = header_of(remote, kept);
     header.budget_ms = budget_ms(self, kept);
     header.correlation = next_correlation(remote, self);
+    header.flags = frame_flags_of_depth(kept->ask_depth);
     frame_seal(kept->attachment, &header);
     bool before_cluster = is_before_cluster(frame_kind(kept->attachment->data, kept->attachment->size));
     enum status status =
@@ -461,8 +462,10 @@ static void serve(struct remote *remote, struct actor *self, const struct served
         refuse_peer(remote, self, asker, &error);
         message_destroy(message);
     } else {
+        actor_set_ask_depth(self, frame_ask_depth(header));
         actor_ask_name(self, row->receiver, message, MILLISECONDS(header->budget_ms), on_served,
                        served_create(remote, asker));
+        actor_set_ask_depth(self, 0);
     }
 }
 

@@ -494,6 +494,48 @@ static void a_restarted_peer_is_heard(void **state)
     }
 }
 
+/* --- a circle ---------------------------------------------------------------------------------------------
+ */
+
+static void on_other_corner(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    (void)state;
+    struct message *asked = context;
+    assert_int_not_equal(result->status, STATUS_OK);
+    actor_refuse(self, asked, result->status);
+    message_destroy(&asked);
+}
+
+struct corner { /* Asks the other node the same before it answers. */
+    const char *other;
+    uint32_t rounds;
+};
+
+static void corner_handle(struct actor *self, void *context, const struct message *message)
+{
+    (void)message;
+    struct corner *corner = context;
+    corner->rounds++;
+    struct message *again = wire_message_create(KIND_KV_GET_REQUEST);
+    wire_ask(self, corner->other, CHANNEL_DATA, &again, SECONDS(30), on_other_corner, actor_keep(self));
+}
+
+static void a_circle_over_nodes_is_refused(void **state)
+{
+    struct network *network = *state;
+    struct corner corners[NODES] = { { .other = "b" }, { .other = "a" } };
+    for (int i = 0; i < NODES; i++) {
+        (void)stub_spawn(network->nodes[i].runtime, TO_STATE, corner_handle, &corners[i]);
+    }
+    struct asker asker = { .timeout_ns = SECONDS(30) };
+    int64_t now_ns = stepper_now_ns(network->stepper);
+    ask_and_await(network, &asker, KIND_KV_GET_REQUEST);
+    assert_int_equal(asker.status, STATUS_OVERLOADED);
+    assert_int_equal(stepper_now_ns(network->stepper), now_ns); /* Not by its deadline. */
+    assert_int_equal(corners[0].rounds + corners[1].rounds,
+                     32); /* Two asks a crossing: to the transport, from it. */
+}
+
 int main(void)
 {
 #define WIRE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -510,6 +552,7 @@ int main(void)
         WIRE_TEST(what_does_not_fit_is_refused),
         WIRE_TEST(a_post_arrives_or_is_lost_quietly),
         WIRE_TEST(a_restarted_peer_is_heard),
+        WIRE_TEST(a_circle_over_nodes_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
