@@ -16,8 +16,9 @@
  * and be taken for read. mailbox_discard sees to that.
  *
  * Credits bound the user lane: a sender takes one with its push, or several ahead for a chain of messages;
- * the owner gives them back in batches, at the latest when it rests. Stops, downs, timers and answers need
- * none. */
+ * the owner gives them back in batches, at the latest when it rests (while it dozes at home it keeps an
+ * eighth of the bound at most, and never more than 32: so many fewer fit in from elsewhere). Stops, downs,
+ * timers and answers need none. */
 #ifndef AETHER_RUNTIME_MAILBOX_H
 #define AETHER_RUNTIME_MAILBOX_H
 

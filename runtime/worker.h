@@ -13,7 +13,8 @@
  * quickest, and two threads are not slower than one; work uses all cores. An actor known to be slow runs only
  * after what waits behind it was given away, and what it wakes meanwhile goes to a hungry sibling at once.
  * The price: what is in the queue of a worker waits for the end of its turn, even where that actor is slow
- * for the first time.
+ * for the first time. (Who only dozes there, see home.h, is let go before each turn of one not known to be
+ * quick.)
  *
  * An actor that awaits what another process writes may linger (behavior.linger): its worker asks it again and
  * again for about as long as a wake takes, and stops as soon as anybody else wants to run there.
