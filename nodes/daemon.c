@@ -330,6 +330,7 @@ static int refuse(const struct daemon *daemon, const struct error *error)
 {
     say(daemon, 3, "daemon.not_started", error->message);
     if (error->hint[0] != '\0') say(daemon, 3, "daemon.hint", error->hint);
+    if (error->status == STATUS_NOT_READY) return DAEMON_EXIT_RESTART;
     return error->status == STATUS_INVALID ? DAEMON_EXIT_CONFIG : DAEMON_EXIT_OPERATOR;
 }
 

@@ -329,6 +329,10 @@ static enum status replay(struct lmdb_log *lmdb, struct lmdb_check *check, struc
 {
     bool replayed = false;
     enum status status = lmdb_journal_open(lmdb, &replayed, error);
+    if (status == STATUS_IO && replayed) {
+        error->status = STATUS_NOT_READY;
+        return die(lmdb, STATUS_NOT_READY, error);
+    }
     if (status != STATUS_OK || !replayed) return status;
     return lmdb_read_end(lmdb, &check->last, &check->configuration_index, error);
 }
