@@ -7,8 +7,8 @@
  * - OK: sound; or the state copy alone is damaged (T6: boot.copy_state); or the store was in doubt (T2) and
  *   stands aside already: then this is an empty store under a new replica id, and boot tells of the old one.
  * - CONFLICT: another process has it open, or it belongs to another cluster than `member` says.
- * - NOT_READY: the disk failed, or was full, while the tables were brought up to what is durable: to be opened
- *   again, by another process (F1, F2).
+ * - NOT_READY: the disk failed, or was full, while the tables were brought up to what is durable: to be
+ *   opened again, by another process (F1, F2).
  * - IO, VERSION_MISMATCH: a failure that may pass, or that a person has to mend. Nothing was changed, and
  *   nothing may be concluded (T2). */
 #ifndef AETHER_STORE_LOG_H
