@@ -279,7 +279,7 @@ static void one_of_two_wins(void **unused)
         assert_true((first == STATUS_OK && second == STATUS_CONFLICT) ||
                     (first == STATUS_CONFLICT && second == STATUS_OK));
         struct arena arena = { 0 };
-        struct artifact_record record;
+        struct artifact_record record = { .sha256 = "" };
         assert_true(read_entry(sim, SIM_PRICING, &arena, &record));
         assert_string_equal(record.sha256, objects[first == STATUS_OK ? 0 : 1].sha256);
         arena_fini(&arena);
