@@ -42,11 +42,13 @@ static const char *node_of(const struct argv *argv, bool *out_member)
 /* The name of the blueprint that the command is about; NULL: none. The caller's. */
 static char *blueprint_of(const struct argv *argv)
 {
-    if (argv->command->request == KIND_BLUEPRINT_DELETE_REQUEST) {
+    uint32_t request = argv->command->request;
+    if (request == KIND_BLUEPRINT_DELETE_REQUEST || request == KIND_BLUEPRINT_ROLLBACK_REQUEST ||
+        request == KIND_BLUEPRINT_WAIT_REQUEST) {
         const char *name = value_get_string(argv->arguments, "name", NULL);
         return name == NULL ? NULL : memory_strdup(name);
     }
-    if (argv->command->request != KIND_BLUEPRINT_PUBLISH_REQUEST) return NULL;
+    if (request != KIND_BLUEPRINT_PUBLISH_REQUEST) return NULL;
     const char *text = value_get_string(argv->arguments, "document", "");
     struct value *document = NULL;
     if (value_parse_yaml(text, strlen(text), &document, NULL, NULL) != STATUS_OK) return NULL;

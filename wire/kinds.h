@@ -201,6 +201,12 @@ enum kind_flag {
     PB(467, SLICE_FACTS_REPLY, slice_facts_reply, NOBODY, 0)                                                 \
     PB(468, SLICE_CARRY_REQUEST, slice_carry_request, SLICE_CARRIER, 0)                                      \
     PB(469, SLICE_CARRY_REPLY, slice_carry_reply, NOBODY, 0)                                                 \
+    PB(470, BLUEPRINT_HISTORY_REQUEST, blueprint_history_request, CLUSTER_DEPLOYMENT_MANAGER,                \
+       KIND_FROM_CLIENT)                                                                                     \
+    PB(471, BLUEPRINT_HISTORY_REPLY, blueprint_history_reply, NOBODY, 0)                                     \
+    PB(472, BLUEPRINT_ROLLBACK_REQUEST, blueprint_rollback_request, CLUSTER_DEPLOYMENT_MANAGER,              \
+       KIND_FROM_CLIENT)                                                                                     \
+    PB(473, BLUEPRINT_WAIT_REQUEST, blueprint_wait_request, CLUSTER_DEPLOYMENT_MANAGER, KIND_FROM_CLIENT)    \
     /* 500-599 gateway */                                                                                    \
     PB(500, GATEWAY_FORWARD, gateway_forward, COMMAND_GATEWAY, 0)                                            \
     /* 1100-1199 local: transport (runtime/port/transport.h) */                                              \

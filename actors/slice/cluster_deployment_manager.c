@@ -209,6 +209,16 @@ static void on_get(struct actor *self, void *state, const struct message *messag
     reply_or_refuse(self, message, &reply, status, &error);
 }
 
+static void on_history(struct actor *self, void *state, const struct message *message)
+{
+    const struct cluster_deployment_manager *manager = state;
+    const Pb__BlueprintHistoryRequest *request = message->body;
+    struct error error = { 0 };
+    struct message *reply = wire_message_create(KIND_BLUEPRINT_HISTORY_REPLY);
+    enum status status = deployment_queries_history(reply, &manager->view, request->name, &error);
+    reply_or_refuse(self, message, &reply, status, &error);
+}
+
 static void on_slices(struct actor *self, void *state, const struct message *message)
 {
     const struct cluster_deployment_manager *manager = state;
@@ -367,6 +377,9 @@ static const struct behavior_row rows[] = {
     { KIND_BLUEPRINT_GET_REQUEST, on_get },
     { KIND_SLICE_LIST_REQUEST, on_slices },
     { KIND_SLICE_SHOW_REQUEST, on_show },
+    { KIND_BLUEPRINT_HISTORY_REQUEST, on_history },
+    { KIND_BLUEPRINT_ROLLBACK_REQUEST, publishing_on_rollback },
+    { KIND_BLUEPRINT_WAIT_REQUEST, publishing_on_wait },
     { KIND_SLICE_EXPLAIN_REQUEST, on_explain },
     { KIND_SLICE_RESTART_REQUEST, restarting_on_restart },
 };

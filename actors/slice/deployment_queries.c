@@ -212,6 +212,43 @@ enum status deployment_queries_get_blueprint(struct message *reply, const struct
     return STATUS_OK;
 }
 
+static Pb__BlueprintRevision *revision_of(struct message *reply, const struct view_blueprint *past,
+                                          const struct view_blueprint *current)
+{
+    Pb__BlueprintRevision *revision = arena_alloc(&reply->arena, sizeof(*revision));
+    pb__blueprint_revision__init(revision);
+    revision->revision = past->revision;
+    revision->timestamp = past->blueprint.timestamp;
+    revision->slices = past->blueprint.slice_count;
+    revision->current = current != NULL && current->revision == past->revision;
+    revision->artifacts = arena_array(&reply->arena, past->blueprint.slice_count, sizeof(char *));
+    for (uint32_t i = 0; i < past->blueprint.slice_count; i++) {
+        revision->instances += past->blueprint.slices[i].instances;
+        revision->artifacts[revision->n_artifacts++] = wire_string(reply, past->blueprint.slices[i].artifact);
+    }
+    return revision;
+}
+
+/* Of a blueprint that was deleted, too: rollback brings it back. */
+enum status deployment_queries_history(struct message *reply, const struct deployment_view *view,
+                                       const char *name, struct error *error)
+{
+    Pb__BlueprintHistoryReply *history = reply->body;
+    const struct view_blueprint *current = deployment_view_blueprint(view, name);
+    const struct view_blueprint *past = NULL;
+    history->name = wire_string(reply, name);
+    history->revisions = arena_array(&reply->arena, view->history.count, sizeof(*history->revisions));
+    for (const char *key = ""; (past = deployment_view_next_revision(view, name, &key)) != NULL;) {
+        size_t at = history->n_revisions++;
+        for (; at > 0 && history->revisions[at - 1]->revision < past->revision; at--)
+            history->revisions[at] = history->revisions[at - 1];
+        history->revisions[at] = revision_of(reply, past, current);
+    }
+    if (history->n_revisions > 0) return STATUS_OK;
+    bool named = coordinates_part_is_valid(name, BLUEPRINT_NAME_MAX);
+    return not_found(error, "blueprint", named ? name : "of that name", "blueprint list");
+}
+
 struct wanted_slice {
     const struct view_blueprint *blueprint;
     const struct blueprint_slice *slice;

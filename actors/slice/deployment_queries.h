@@ -16,6 +16,8 @@ void deployment_queries_list_blueprints(struct message *reply, const struct depl
 MUST_CHECK enum status deployment_queries_get_blueprint(struct message *reply,
                                                         const struct deployment_view *view, const char *name,
                                                         struct error *error);
+MUST_CHECK enum status deployment_queries_history(struct message *reply, const struct deployment_view *view,
+                                                  const char *name, struct error *error);
 MUST_CHECK enum status deployment_queries_show_slice(struct message *reply,
                                                      const struct deployment_view *view,
                                                      const struct endpoint_table *endpoints,

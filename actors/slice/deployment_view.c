@@ -173,6 +173,16 @@ const struct view_allocation *deployment_view_next_allocation(const struct deplo
     return next(&view->allocations, key);
 }
 
+const struct view_blueprint *deployment_view_next_revision(const struct deployment_view *view,
+                                                           const char *name, const char **key)
+{
+    const struct view_blueprint *past = NULL;
+    while ((past = next(&view->history, key)) != NULL) {
+        if (strcmp(past->name, name) == 0) return past;
+    }
+    return NULL;
+}
+
 const struct view_record *deployment_view_next_record(const struct deployment_view *view, const char **key)
 {
     return next(&view->records, key);

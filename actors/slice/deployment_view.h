@@ -63,6 +63,9 @@ const struct view_blueprint *deployment_view_next_blueprint(const struct deploym
                                                             const char **key);
 const struct view_allocation *deployment_view_next_allocation(const struct deployment_view *view,
                                                               const char **key);
+/* The kept revisions of one blueprint. */
+const struct view_blueprint *deployment_view_next_revision(const struct deployment_view *view,
+                                                           const char *name, const char **key);
 const struct view_record *deployment_view_next_record(const struct deployment_view *view, const char **key);
 const struct view_node *deployment_view_next_node(const struct deployment_view *view, const char **key);
 

@@ -361,6 +361,19 @@ static struct publication *accept(struct actor *self, struct cluster_deployment_
     return publication;
 }
 
+/* From a document that was read to what is resolved, probed, written and waited for. */
+static void resolve(struct actor *self, struct cluster_deployment_manager *manager,
+                    struct publication *publication)
+{
+    (void)text_copy(publication->name, sizeof(publication->name), publication->blueprint.name);
+    uint32_t count = publication->blueprint.slice_count;
+    publication->slices = arena_array(&publication->arena, count, sizeof(*publication->slices));
+    for (uint32_t i = 0; i < count; i++)
+        publication->slices[i] = publication->blueprint.slices[i];
+    publication->blueprint.slices = publication->slices;
+    resolve_next(self, manager, publication);
+}
+
 void publishing_on_publish(struct actor *self, void *state, const struct message *message)
 {
     struct cluster_deployment_manager *manager = state;
@@ -381,13 +394,77 @@ void publishing_on_publish(struct actor *self, void *state, const struct message
         fail_publication(self, manager, publication, &error);
         return;
     }
-    (void)text_copy(publication->name, sizeof(publication->name), publication->blueprint.name);
-    uint32_t count = publication->blueprint.slice_count;
-    publication->slices = arena_array(&publication->arena, count, sizeof(*publication->slices));
-    for (uint32_t i = 0; i < count; i++)
-        publication->slices[i] = publication->blueprint.slices[i];
-    publication->blueprint.slices = publication->slices;
-    resolve_next(self, manager, publication);
+    resolve(self, manager, publication);
+}
+
+/* The revision that is asked for; without one: the newest that says something else than the current one does.
+ * NULL: none. */
+static const struct view_blueprint *find_revision(const struct cluster_deployment_manager *manager,
+                                                  const Pb__BlueprintRollbackRequest *request,
+                                                  const struct view_blueprint *current)
+{
+    bool named = request->has_revision_case == PB__BLUEPRINT_ROLLBACK_REQUEST__HAS_REVISION_REVISION;
+    const struct view_blueprint *found = NULL;
+    const struct view_blueprint *past = NULL;
+    for (const char *key = "";
+         (past = deployment_view_next_revision(&manager->view, request->name, &key)) != NULL;) {
+        bool fits = named ? past->revision == request->revision
+                          : current == NULL || (past->revision < current->revision &&
+                                                !blueprint_equal(&past->blueprint, &current->blueprint));
+        if (fits && (found == NULL || past->revision > found->revision)) found = past;
+    }
+    return found;
+}
+
+void publishing_on_rollback(struct actor *self, void *state, const struct message *message)
+{
+    struct cluster_deployment_manager *manager = state;
+    const Pb__BlueprintRollbackRequest *request = message->body;
+    struct error error = { 0 };
+    struct publication *publication = accept(self, manager, message, false);
+    if (publication == NULL) return;
+    const struct view_blueprint *current = deployment_view_blueprint(&manager->view, request->name);
+    const struct view_blueprint *past = find_revision(manager, request, current);
+    if (past == NULL) {
+        (void)error_set(&error, STATUS_NOT_FOUND, "blueprint %s has no such earlier revision", request->name);
+        error_hint(&error, "aether blueprint history %s lists them", request->name);
+        fail_publication(self, manager, publication, &error);
+        return;
+    }
+    publication->detach = request->detach != 0;
+    enum status status = blueprint_parse(&publication->arena, past->text, strlen(past->text), request->name,
+                                         &publication->blueprint, &error);
+    if (status == STATUS_OK)
+        status = publication_check_nodes(&publication->blueprint, &manager->view, &error);
+    if (status != STATUS_OK) fail_publication(self, manager, publication, &error);
+    else resolve(self, manager, publication);
+}
+
+void publishing_on_wait(struct actor *self, void *state, const struct message *message)
+{
+    struct cluster_deployment_manager *manager = state;
+    const Pb__BlueprintWaitRequest *request = message->body;
+    struct error error = { 0 };
+    const struct view_blueprint *current = deployment_view_blueprint(&manager->view, request->name);
+    struct publication *publication = accept(self, manager, message, false);
+    if (publication == NULL) return;
+    enum status status = STATUS_NOT_FOUND;
+    if (current == NULL) {
+        (void)error_set(&error, STATUS_NOT_FOUND, "there is no blueprint %s", request->name);
+        error_hint(&error, "aether blueprint list shows what there is");
+    } else {
+        status = blueprint_read(&publication->arena, current->name, current->text, strlen(current->text),
+                                &publication->blueprint, &error);
+    }
+    if (status != STATUS_OK) {
+        fail_publication(self, manager, publication, &error);
+        return;
+    }
+    (void)text_copy(publication->name, sizeof(publication->name), current->name);
+    publication->revision = current->revision;
+    publication->phase = PUBLICATION_WAITING;
+    publication->waiting_since_ns = actor_now_ns(self);
+    manager->changed = true;
 }
 
 void publishing_on_delete(struct actor *self, void *state, const struct message *message)

@@ -195,7 +195,7 @@ static void on_request(struct actor *self, void *state, const struct message *me
 {
     struct slice_log *log = state;
     const Pb__SliceLogsRequest *request = message->body;
-    struct log_query query;
+    struct log_query query = { 0 };
     struct error error;
     if (read_query(log, request, actor_wall_ms(self), &query, &error) != STATUS_OK) {
         actor_refuse_error(self, message, &error);

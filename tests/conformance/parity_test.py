@@ -499,6 +499,14 @@ class ParityTest(unittest.TestCase):
         self.assertEqual(called["payload"]["gross-cents"], 2140)
         self.same_failure(["call", "org.example:none/quote", "{}"], "call",
                           {"target": "org.example:none/quote", "payload": {}}, "NO_ENDPOINT")
+        revision = self.same(["blueprint", "history", "shop"], "blueprint_history", {"name": "shop"})["revisions"][0]
+        self.assertEqual((revision["current"], revision["artifacts"]), (True, [PRICING]))
+        self.assertTrue(self.same(["blueprint", "wait", "shop"], "blueprint_wait", {"name": "shop"})["complete"])
+        rolled = self.same(["blueprint", "rollback", "shop", revision["revision"]], "blueprint_rollback",
+                           {"name": "shop", "revision": revision["revision"]})
+        self.assertEqual((rolled["complete"], rolled["changed"]), (True, False))
+        for verb in ("history", "wait", "rollback"):
+            self.same_failure(["blueprint", verb, "none"], f"blueprint_{verb}", {"name": "none"}, "NOT_FOUND")
         broken = self.directory / "broken.json"
         broken.write_text('{"name":"shop","slicez":[]}')
         self.same_failure(["blueprint", "publish", broken], "blueprint_publish", {"document": broken.read_text()},

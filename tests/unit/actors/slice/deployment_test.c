@@ -621,6 +621,79 @@ static void dependencies_come_first(void **state)
     assert_int_equal(fleet_active(fleet), 2);
 }
 
+static struct probe_result ask_leader(struct fleet *fleet, struct message *message)
+{
+    struct agreed_node *leader = &fleet->agreed.nodes[fleet->agreed.leader];
+    return probe_ask_name(leader->runtime, TO_CLUSTER_DEPLOYMENT_MANAGER, &message, SECONDS(300));
+}
+
+static struct message *rollback_request(const char *name, uint64_t revision)
+{
+    struct message *message = wire_message_create(KIND_BLUEPRINT_ROLLBACK_REQUEST);
+    Pb__BlueprintRollbackRequest *request = message->body;
+    request->name = wire_string(message, name);
+    if (revision == 0) return message;
+    request->has_revision_case = PB__BLUEPRINT_ROLLBACK_REQUEST__HAS_REVISION_REVISION;
+    request->revision = revision;
+    return message;
+}
+
+static void earlier_revisions_are_listed_and_published_again(void **state)
+{
+    struct fleet *fleet = *state;
+    assert_published(fleet, "name: s\nslices:\n - {artifact: 'a:b:1', instances: 1}\n", true);
+    assert_published(fleet, "name: s\nslices:\n - {artifact: 'a:b:1', instances: 4}\n", true);
+    struct message *message = wire_message_create(KIND_BLUEPRINT_HISTORY_REQUEST);
+    ((Pb__BlueprintHistoryRequest *)message->body)->name = wire_string(message, "s");
+    struct probe_result result = ask_leader(fleet, message);
+    const Pb__BlueprintHistoryReply *history = result.message->body;
+    assert_int_equal(history->n_revisions, 2);
+    assert_true(history->revisions[0]->current && !history->revisions[1]->current);
+    assert_int_equal(history->revisions[0]->instances, 4);
+    assert_string_equal(history->revisions[1]->artifacts[0], "a:b:1");
+    uint64_t newest = history->revisions[0]->revision;
+    message_destroy(&result.message);
+    result = ask_leader(fleet, rollback_request("s", 0));
+    assert_int_equal(result.status, STATUS_OK);
+    assert_true(((const Pb__BlueprintPublishReply *)result.message->body)->complete);
+    message_destroy(&result.message);
+    assert_int_equal(fleet_active(fleet), 1);
+    result = ask_leader(fleet, rollback_request("s", newest));
+    message_destroy(&result.message);
+    assert_int_equal(fleet_active(fleet), 4);
+    assert_int_equal(ask_leader(fleet, rollback_request("s", 99999)).status, STATUS_NOT_FOUND);
+    delete_blueprint(fleet, "s", STATUS_OK);
+    result = ask_leader(fleet, rollback_request("s", newest)); /* What was deleted comes back. */
+    assert_int_equal(result.status, STATUS_OK);
+    message_destroy(&result.message);
+    assert_int_equal(fleet_active(fleet), 4);
+}
+
+static void waiting_writes_nothing(void **state)
+{
+    struct fleet *fleet = *state;
+    struct probe_result begun = fleet_publish_within(fleet, shop, true, SECONDS(5));
+    message_destroy(&begun.message);
+    struct message *message = wire_message_create(KIND_BLUEPRINT_WAIT_REQUEST);
+    ((Pb__BlueprintWaitRequest *)message->body)->name = wire_string(message, "shop");
+    struct probe_result result = ask_leader(fleet, message);
+    assert_int_equal(result.status, STATUS_OK);
+    assert_true(((const Pb__BlueprintPublishReply *)result.message->body)->complete);
+    message_destroy(&result.message);
+    assert_int_equal(fleet_active(fleet), 5);
+    for (uint32_t n = 0; n < FLEET_NODES; n++)
+        fleet->stores[n].refuse_load = STATUS_CORRUPT;
+    begun = fleet_publish_within(fleet, "name: t\nslices:\n - {artifact: 'a:weak:1'}\n", true, SECONDS(5));
+    message_destroy(&begun.message);
+    message = wire_message_create(KIND_BLUEPRINT_WAIT_REQUEST);
+    ((Pb__BlueprintWaitRequest *)message->body)->name = wire_string(message, "t");
+    assert_int_equal(ask_leader(fleet, message).status, STATUS_NOT_READY);
+    assert_int_equal(agreed_count(&fleet->agreed, "blueprints/"), 2); /* Nothing was restored. */
+    message = wire_message_create(KIND_BLUEPRINT_WAIT_REQUEST);
+    ((Pb__BlueprintWaitRequest *)message->body)->name = wire_string(message, "none");
+    assert_int_equal(ask_leader(fleet, message).status, STATUS_NOT_FOUND);
+}
+
 static void lists_say_what_is_there(void **state)
 {
     struct fleet *fleet = *state;
@@ -692,6 +765,8 @@ int main(void)
         WORLD_TEST(new_leader_reconciles),
         WORLD_TEST(followers_refuse_to_publish),
         WORLD_TEST(dependencies_come_first),
+        WORLD_TEST(earlier_revisions_are_listed_and_published_again),
+        WORLD_TEST(waiting_writes_nothing),
         WORLD_TEST(lists_say_what_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
