@@ -104,15 +104,18 @@ static void add_store(struct node *node, const struct node_options *options)
 
 static void add_cluster(struct node *node, const struct node_options *options)
 {
-    node->membership = (struct membership_options){ .node = options->node,
-                                                    .cluster_name = options->cluster_name,
-                                                    .address = options->address,
-                                                    .labels_json = options->labels_json,
-                                                    .zone = options->zone,
-                                                    .role = options->worker ? "worker" : "voter",
-                                                    .incarnation = options->incarnation,
-                                                    .lost_after_ns = options->lost_after_ns,
-                                                    .confirmed_ns = &node->presence_confirmed_ns };
+    node->membership =
+        (struct membership_options){ .node = options->node,
+                                     .cluster_name = options->cluster_name,
+                                     .address = options->address,
+                                     .labels_json = options->labels_json,
+                                     .zone = options->zone,
+                                     .role = options->worker ? "worker" : "voter",
+                                     .worker_replica =
+                                         options->worker ? options->log->boot.identity.replica_id : 0,
+                                     .incarnation = options->incarnation,
+                                     .lost_after_ns = options->lost_after_ns,
+                                     .confirmed_ns = &node->presence_confirmed_ns };
     add(node,
         (struct child_spec){ &membership_behavior, &node->membership, NULL, TO_MEMBERSHIP, CHILD_PERMANENT });
     node->telemetry = (struct telemetry_options){ .node = options->node };

@@ -178,6 +178,17 @@ static void started(struct actor *self, struct membership *membership)
     renew(self, membership);
 }
 
+/* A worker that was removed while it was off: it ends as if it had been told then. */
+static void end_removed(struct actor *self, const struct membership *membership)
+{
+    struct message *message = wire_message_create(KIND_NODE_HALT);
+    Pb__NodeHalt *halt = message->body;
+    halt->node = wire_string(message, membership->options->node);
+    halt->incarnation = membership->incarnation;
+    halt->removed = true;
+    actor_tell_name(self, TO_VOTER_KEEPER, &message);
+}
+
 static void on_start_done(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct membership *membership = state;
@@ -192,6 +203,8 @@ static void on_start_done(struct actor *self, void *state, void *context, const 
         started(self, membership);
     } else if (status == STATUS_CONFLICT) { /* Not newer than what is recorded. */
         choose_incarnation(self, membership);
+    } else if (status == STATUS_DENIED) {
+        end_removed(self, membership);
     } else {
         log_debug(self, "cluster.start_not_written", "%s",
                   status_name(status)); /* The next tick tries again. */
@@ -207,6 +220,7 @@ static void start(struct actor *self, struct membership *membership)
     Pb__OpNodeStarted *begins = codec_create(&message->arena, &pb__op_node_started__descriptor);
     begins->node = wire_string(message, membership->options->node);
     begins->incarnation = membership->incarnation;
+    begins->replica = membership->options->worker_replica;
     set_facts(membership->options, message, begins);
     operation->op_case = PB__OPERATION__OP_NODE_STARTED;
     operation->node_started = begins;

@@ -106,7 +106,7 @@ void sim_wipe(struct sim *sim, uint32_t index)
     sim_files_destroy(&node->files);
     node->files = sim_files_create();
     node->replica = 0;
-    checkers_on_wiped(sim->checkers, index);
+    if (index < sim->node_count) checkers_on_wiped(sim->checkers, index);
 }
 
 struct log_memory_disk *sim_copy_disk(const struct sim *sim, uint32_t index)

@@ -9,6 +9,7 @@
 #include "store/schema/cluster_members.h"
 #include "store/schema/cluster_node.h"
 #include "store/schema/cluster_space.h"
+#include "store/schema/cluster_worker.h"
 #include "store/schema/document.h"
 #include "store/schema/event.h"
 #include "store/schema/slice_rules.h"
@@ -200,6 +201,7 @@ static enum status forget(struct kv_txn *txn, const struct kv_context *context, 
     if (cluster_members_find(&members, node) != NULL)
         return error_set(error, STATUS_CONFLICT, "%s still takes part in the log", node);
     slice_rules_forget_node(txn, context, node);
+    cluster_worker_retire(txn, context, node);
     cluster_space_forget(txn, node);
     cluster_wish_put(txn, context, node, CLUSTER_WISH_NONE, false);
     labels_key(key, node);

@@ -6,6 +6,7 @@
 #include "runtime/base/planted.h"
 #include "store/schema/cluster.h"
 #include "store/schema/cluster_space.h"
+#include "store/schema/cluster_worker.h"
 #include "store/schema/document.h"
 #include "store/schema/event.h"
 #include "store/schema/slice_rules.h"
@@ -124,6 +125,12 @@ enum status cluster_rules_node_started(struct kv_txn *txn, const struct kv_conte
     if (!cluster_name_is_valid(started->node, CLUSTER_NODE_NAME_MAX)) {
         return error_set(error, STATUS_INVALID, "\"%.63s\" is no node name", started->node);
     }
+    if (started->replica != 0 && cluster_worker_is_retired(txn, started->replica)) {
+        MARK("cluster_node.removed_worker_is_told");
+        (void)error_set(error, STATUS_DENIED, "%s was removed from the cluster", started->node);
+        error_hint(error, "to let it in again, start it with an empty node.data");
+        return STATUS_DENIED;
+    }
     struct value *facts = NULL;
     enum status status = document_parse(started->facts.data, started->facts.len, &facts, error);
     if (status != STATUS_OK) return status;
@@ -134,6 +141,7 @@ enum status cluster_rules_node_started(struct kv_txn *txn, const struct kv_conte
         struct value *record = node_record(before, facts, started->incarnation);
         cluster_labels_apply(txn, started->node, record);
         slice_rules_forget_node(txn, context, started->node);
+        if (started->replica != 0) cluster_worker_put(txn, started->node, started->replica);
         cluster_node_put(txn, started->node, &record);
         node_event(txn, context, "node.started", started->node, started->incarnation, "");
     }

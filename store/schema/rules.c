@@ -28,6 +28,7 @@ static const struct {
     { "config/retired/", DOMAIN_DERIVED }, { "config/wishes/", DOMAIN_DERIVED },
     { "config/labels/", DOMAIN_DERIVED },  { "config/checkpoint", DOMAIN_DERIVED },
     { "config/alarms/", DOMAIN_DERIVED },  { "artifacts/", DOMAIN_ARTIFACT },
+    { "config/workers/", DOMAIN_DERIVED }, { "config/retired-workers/", DOMAIN_DERIVED },
 };
 
 static enum domain domain_of(const char *key)

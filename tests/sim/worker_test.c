@@ -106,6 +106,41 @@ static void a_worker_leaves_a_replica_that_died(void **unused)
     finish(sim);
 }
 
+static void remove_worker(struct sim *sim, uint32_t worker)
+{
+    struct message *message = wire_message_create(KIND_NODE_REMOVE_REQUEST);
+    Pb__NodeRemoveRequest *request = message->body;
+    request->node = wire_string(message, sim_node_name(sim, worker));
+    request->force = true;
+    struct sim_call call =
+        sim_ask(sim, sim_await_leader(sim, SECONDS(5)), TO_COMMAND_GATEWAY, &message, SECONDS(30));
+    assert_int_equal(sim_await(sim, call, SECONDS(30)), STATUS_OK);
+}
+
+/* What is removed while it is off is told when it comes, and comes in again with an empty directory. */
+static void a_worker_that_was_off_when_removed_ends(void **unused)
+{
+    (void)unused;
+    struct sim *sim = start(5, 2);
+    uint32_t worker = sim_worker(sim, 0);
+    write_some(sim, 5, "before");
+    sim_run(sim, SECONDS(2)); /* They have said that they started. */
+    assert_true(sim_workers_are_level(sim, SECONDS(5)));
+    sim_kill(sim, worker);
+    remove_worker(sim, worker);
+    sim_start(sim, worker);
+    sim_run(sim, SECONDS(5));
+    assert_true(sim_is_removed(sim, worker));
+    sim_wipe(sim, worker);
+    sim_start(sim, worker);
+    write_some(sim, 5, "after");
+    assert_true(sim_workers_are_level(sim, SECONDS(10)));
+    sim_run(sim, SECONDS(2));
+    assert_true(sim_is_up(sim, worker));
+    assert_is_known_as_worker(sim, worker);
+    finish(sim);
+}
+
 /* Issue 4: all reach the leader's index within 2 virtual seconds after writes stop. */
 static void two_hundred_workers_keep_up(void **unused)
 {
@@ -123,6 +158,7 @@ int main(void)
         cmocka_unit_test(a_worker_reads_what_was_written),
         cmocka_unit_test(a_worker_resumes_by_index),
         cmocka_unit_test(a_worker_leaves_a_replica_that_died),
+        cmocka_unit_test(a_worker_that_was_off_when_removed_ends),
         cmocka_unit_test(two_hundred_workers_keep_up),
     };
     return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
