@@ -144,6 +144,7 @@ static void visit_ttl(void *context, const Pb__KvEvent *event)
     }
     int64_t ttl_ms = value_get_integer(value, "ttl", 0);
     if (PLANTED("lease_keeper.half_the_time")) ttl_ms /= 2;
+    if (PLANTED("lease_keeper.twice_the_time")) ttl_ms *= 2;
     if (ttl_ms > 0) lease_of(keeper, event->record->key + strlen(TTL_PREFIX))->ttl_ns = MILLISECONDS(ttl_ms);
     value_free(&value);
 }

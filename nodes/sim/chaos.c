@@ -193,6 +193,7 @@ static void heal(struct chaos *chaos)
     struct sim *sim = chaos->sim;
     sim_heal(sim);
     fault_heal(chaos, all_nodes(chaos));
+    chaos->healed_ns = sim_now_ns(sim);
     int64_t allowed_ns = settle_ns + (int64_t)greatest_lag(chaos) * catch_up_entry_ns;
     if (!sim_settles(sim, allowed_ns)) {
         char standing[SIM_STANDING_MAX];
@@ -218,6 +219,16 @@ static uint32_t any_that_takes_part(const struct sim *sim, uint32_t number)
         if (status.role != 0) return (number + i) % count;
     }
     return number % count;
+}
+
+/* K8: nobody renews any more, and a leader is there: all leases end, each in time. */
+static void await_lease_ends(struct chaos *chaos)
+{
+    const char *overdue = NULL;
+    while (chaos_goes_on(chaos) && sim_has_leases(chaos->sim, chaos->healed_ns, &overdue) && overdue == NULL)
+        sim_run(chaos->sim, slice_ns);
+    if (overdue == NULL) return;
+    sim_fail(chaos->sim, "K8: lease %s is still held, more than a second after its time", overdue);
 }
 
 /* From each node: what is there is no older than what was acknowledged (the checkers see the answers). */
@@ -304,6 +315,7 @@ void chaos_run(const struct chaos_options *options, struct chaos_result *out_res
     run_faults(&chaos);
     if (chaos_goes_on(&chaos)) run_majority(&chaos);
     if (chaos_goes_on(&chaos)) heal(&chaos);
+    if (chaos_goes_on(&chaos)) await_lease_ends(&chaos);
     if (chaos_goes_on(&chaos)) look_at_all(&chaos);
     if (chaos_goes_on(&chaos)) await_deployment(&chaos);
     if (chaos_goes_on(&chaos)) chaos_watchers_end(&chaos);

@@ -90,6 +90,7 @@ struct chaos {
     struct chaos_result *result;
     uint64_t seed;
     int64_t faults_ns; /* How long the first phase takes. */
+    int64_t healed_ns; /* When the third began. */
     bool early;        /* Faults begin before there is a cluster. */
     struct chaos_client clients[CHAOS_CLIENTS_MAX];
     uint32_t client_count;

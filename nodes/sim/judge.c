@@ -25,6 +25,7 @@ struct judge {
     struct map leases;              /* name -> struct judged_lease */
     struct map values;              /* a recorded value -> the revision that wrote it */
     uint64_t no_ops[NO_OPS_ENOUGH]; /* Indices of the last ones, newest first. */
+    int64_t no_op_ns;               /* When the newest was applied first. */
 };
 
 struct judge *judge_create(void)
@@ -209,10 +210,28 @@ static enum status look_at_command(struct judge *judge, const struct raft_entry 
     return status;
 }
 
-static void note_no_op(struct judge *judge, uint64_t index)
+static void note_no_op(struct judge *judge, uint64_t index, int64_t now_ns)
 {
+    judge->no_op_ns = now_ns;
     memmove(judge->no_ops + 1, judge->no_ops, sizeof judge->no_ops - sizeof judge->no_ops[0]);
     judge->no_ops[0] = index;
+}
+
+/* K8: at most a second late once a leader exists, which gives it all of its time anew (A3), by a clock that
+ * may be a tenth too slow. */
+bool judge_has_leases(const struct judge *judge, int64_t well_ns, int64_t now_ns, const char **out_overdue)
+{
+    const char *name = NULL;
+    void *value = NULL;
+    *out_overdue = NULL;
+    for (size_t i = 0; map_next(&judge->leases, &i, &name, &value);) {
+        const struct judged_lease *lease = value;
+        int64_t since_ns = lease->renewed_ns > judge->no_op_ns ? lease->renewed_ns : judge->no_op_ns;
+        if (since_ns < well_ns) since_ns = well_ns;
+        int64_t ttl_ns = (int64_t)(lease->ttl_ms * 10 / 9 + 1) * 1000000;
+        if (now_ns > since_ns + ttl_ns + SECONDS(1)) *out_overdue = name;
+    }
+    return judge->leases.count > 0;
 }
 
 enum status judge_look(struct judge *judge, const struct raft_entry *entry, const struct kv_outcome *outcome,
@@ -220,7 +239,7 @@ enum status judge_look(struct judge *judge, const struct raft_entry *entry, cons
 {
     struct arena arena = { 0 };
     void *command = NULL;
-    if (entry->type == ENTRY_NO_OP) note_no_op(judge, entry->index);
+    if (entry->type == ENTRY_NO_OP) note_no_op(judge, entry->index, now_ns);
     bool readable = entry->type == ENTRY_COMMAND && entry->payload != NULL &&
                     codec_unpack(&arena, &pb__command__descriptor, entry->payload->data, entry->payload->size,
                                  &command, NULL) == STATUS_OK;

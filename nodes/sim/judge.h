@@ -17,5 +17,8 @@ void judge_destroy(struct judge **judge);
  * may not. */
 MUST_CHECK enum status judge_look(struct judge *judge, const struct raft_entry *entry,
                                   const struct kv_outcome *outcome, int64_t now_ns, struct error *error);
+/* Is any lease held? *out_overdue: one that should have ended, if clocks are right and a
+ * leader is there since `well_ns`; or NULL. */
+bool judge_has_leases(const struct judge *judge, int64_t well_ns, int64_t now_ns, const char **out_overdue);
 
 #endif

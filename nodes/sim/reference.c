@@ -201,6 +201,12 @@ enum status reference_apply(struct reference *reference, const struct raft_entry
     return error_wrap(error, "after entry %llu", (unsigned long long)entry->index);
 }
 
+bool reference_has_leases(const struct reference *reference, int64_t well_ns, int64_t now_ns,
+                          const char **out_overdue)
+{
+    return judge_has_leases(reference->judge, well_ns, now_ns, out_overdue);
+}
+
 static void count(const struct reference *reference, struct look *look)
 {
     struct error error;

@@ -16,6 +16,9 @@ const struct kv *reference_kv(const struct reference *reference);
 MUST_CHECK enum status reference_apply(struct reference *reference, const struct raft_entry *entry,
                                        int64_t now_ns, struct error *error);
 
+bool reference_has_leases(const struct reference *reference, int64_t well_ns, int64_t now_ns,
+                          const char **out_overdue);
+
 /* DEP1: every blueprint has as many ACTIVE instances as it wants, and nothing runs that none wants. */
 bool reference_converged(struct reference *reference);
 uint32_t reference_endpoints_on(const struct reference *reference, const char *node);

@@ -106,6 +106,7 @@ void sim_set_clock(struct sim *sim, uint32_t index, uint32_t rate_permille, int6
 
 /* The node is down: its state is made wrong so that no checksum tells (F4). false: it has none. */
 bool sim_diverge(struct sim *sim, uint32_t index, uint64_t pick);
+void sim_expect_split(struct sim *sim); /* F4: no state has a majority, and all may end for it. */
 
 /* --- workers: numbered behind the voters, named worker-1...; faults of chance leave them alone --- */
 uint32_t sim_worker_count(const struct sim *sim);
@@ -140,6 +141,9 @@ void sim_expect(struct sim *sim, uint64_t nodes); /* Of whom it asks that: a mas
 bool sim_deploys(struct sim *sim, int64_t timeout_ns);
 void sim_slice_counts(const struct sim *sim, uint32_t *out_wanted, uint32_t *out_active);
 uint32_t sim_endpoints_on(const struct sim *sim, uint32_t node); /* As last committed. */
+/* Is any lease held? *out_overdue: one that should have ended (K8), if all is well since `well_ns`; or NULL.
+ */
+bool sim_has_leases(const struct sim *sim, int64_t well_ns, const char **out_overdue);
 void sim_set_slice_faults(struct sim *sim, const struct sim_slice_faults *faults);
 void sim_status(const struct sim *sim, uint32_t node, struct core_status *out_status); /* Zeroed: no core. */
 log_index sim_applied(const struct sim *sim, uint32_t node);

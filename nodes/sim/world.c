@@ -98,7 +98,8 @@ static void on_failure(void *context, const struct error *error)
     struct scheduler *stepper = node->sim->stepper;
     /* A fault of the disk ends a node, or its removal (S12); anything else that does is a bug. */
     node->removed = error->status == STATUS_DENIED;
-    bool expected = checkers_expect_end(node->sim->checkers, node->index) || world_expects_lost_entries(node);
+    bool expected = node->sim->split || checkers_expect_end(node->sim->checkers, node->index) ||
+                    world_expects_lost_entries(node);
     if (error->status != STATUS_IO && !node->removed && !expected) {
         checkers_fail(node->sim->checkers, "%s ended: %s", node->name, error->message);
     }

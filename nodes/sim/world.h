@@ -25,6 +25,7 @@ struct sim_node {
     int64_t wall_offset_ms;
     replica_id replica; /* As of its last start; 0: a directory in which none was made. */
     bool damaged;       /* By sim_damage, and not whole again since. */
+    bool must_doubt;    /* Damaged where no repair is allowed (D8). */
     bool foreign;       /* Another node's directory (sim_exchange_disks), of which it must not start. */
     bool stale;         /* An old copy (sim_put_back), which it has to be told (T3). */
     bool diverged;      /* By sim_diverge: sound at the next start, and found out by F4 before a later one. */
@@ -83,6 +84,7 @@ struct sim {
     uint32_t node_count; /* Without workers. */
     uint32_t worker_count;
     uint64_t expected; /* Nodes that must settle. */
+    bool split;        /* sim_expect_split. */
     struct sim_request **requests;
     uint32_t request_count;
     uint32_t request_room;

@@ -83,7 +83,9 @@ bool sim_damage(struct sim *sim, uint32_t index, enum log_memory_damage damage, 
     struct sim_node *node = &sim->nodes[index];
     CHECK(node->runtime == NULL);
     bool done = log_memory_disk_damage(node->disk, damage, pick);
+    bool surely = damage == LOG_MEMORY_DAMAGE_ENTRY || damage == LOG_MEMORY_DAMAGE_PAGE;
     node->damaged = node->damaged || done;
+    node->must_doubt = node->must_doubt || (done && surely);
     return done;
 }
 
@@ -97,6 +99,11 @@ bool sim_diverge(struct sim *sim, uint32_t index, uint64_t pick)
     return true;
 }
 
+void sim_expect_split(struct sim *sim)
+{
+    sim->split = true;
+}
+
 void sim_wipe(struct sim *sim, uint32_t index)
 {
     struct sim_node *node = &sim->nodes[index];
@@ -106,6 +113,7 @@ void sim_wipe(struct sim *sim, uint32_t index)
     sim_files_destroy(&node->files);
     node->files = sim_files_create();
     node->replica = 0;
+    node->must_doubt = false;
     if (index < sim->node_count) checkers_on_wiped(sim->checkers, index);
 }
 
@@ -170,11 +178,14 @@ void world_check_boot(struct sim_node *node)
     node->replica = boot->identity.replica_id;
     bool is_voter = node->index < node->sim->node_count;
     if (doubts && is_voter) checkers_on_wiped(node->sim->checkers, node->index);
-    if (doubts && !expected) {
+    if (node->must_doubt && !doubts) {
+        sim_fail(node->sim, "D8: %s goes on with a log that was damaged", node->name);
+    } else if (doubts && !expected) {
         sim_fail(node->sim, "T2: %s doubts a store that nobody damaged: %s", node->name, boot->doubt_reason);
     } else if (!sound && !expected) {
         sim_fail(node->sim, "D3: %s finds its copy of the state damaged, which nobody did", node->name);
     }
+    node->must_doubt = false;
     if (doubts) node->stale = node->damaged = false;
     if (sound && !doubts) node->damaged = node->diverged;
     else node->diverged = false;

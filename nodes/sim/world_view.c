@@ -198,6 +198,11 @@ void sim_slice_counts(const struct sim *sim, uint32_t *out_wanted, uint32_t *out
     reference_counts(checkers_reference(sim->checkers), out_wanted, out_active);
 }
 
+bool sim_has_leases(const struct sim *sim, int64_t well_ns, const char **out_overdue)
+{
+    return reference_has_leases(checkers_reference(sim->checkers), well_ns, sim_now_ns(sim), out_overdue);
+}
+
 uint32_t sim_endpoints_on(const struct sim *sim, uint32_t node)
 {
     return reference_endpoints_on(checkers_reference(sim->checkers), sim->nodes[node].name);

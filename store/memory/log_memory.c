@@ -436,6 +436,7 @@ enum status log_memory_open(struct log_memory_disk *disk, const struct random *r
     struct error own;
     CHECK(disk->open_count == 0); /* Two openers are forbidden (section 3). */
     (void)error;
+    if (PLANTED("log_memory.damage_is_truncated")) log_memory_cut_damage(disk);
     if (disk->identity.replica_id != 0 && log_memory_check(disk, &verdict, &own) != STATUS_OK) {
         retire(disk, own.message);
         verdict = (struct log_memory_verdict){ .copy_damaged = false };

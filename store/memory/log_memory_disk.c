@@ -268,6 +268,15 @@ void log_memory_truncate(struct log_memory_disk *disk, log_index from)
     forget_configurations(disk, count, disk->configuration_count - count);
 }
 
+void log_memory_cut_damage(struct log_memory_disk *disk)
+{
+    for (size_t i = 0; i < disk->entry_count; i++) {
+        if (disk->entries[i].crc == log_memory_crc(&disk->entries[i].entry)) continue;
+        log_memory_truncate(disk, disk->entries[i].entry.index);
+        return;
+    }
+}
+
 void log_memory_drop_prefix(struct log_memory_disk *disk, log_index to)
 {
     const struct raft_entry *last = log_memory_disk_entry(disk, to);

@@ -61,6 +61,8 @@ uint32_t log_memory_crc(const struct raft_entry *entry);
 
 void log_memory_append(struct log_memory_disk *disk, const struct raft_entry *entry);
 void log_memory_truncate(struct log_memory_disk *disk, log_index from);
+/* What D8 forbids, for the planted bug of it: the log from the first damaged entry on. */
+void log_memory_cut_damage(struct log_memory_disk *disk);
 void log_memory_drop_prefix(struct log_memory_disk *disk, log_index to);
 void log_memory_keep_configuration(struct log_memory_disk *disk, const struct raft_entry *entry);
 /* The configurations before the newest one at or below `upto`; with it, if `all`. */

@@ -48,6 +48,7 @@ void applying_settle(struct core *core)
 {
     log_index durable = core->persistence.durable;
     log_index limit = core->commit < durable ? core->commit : durable; /* R9 */
+    if (MUTANT(core, APPLIES_UNCOMMITTED)) limit = durable;
     if (snapshots_holds_apply(core)) return;
     while (core->handed < limit && !core->apply_reads && core->handed - core->applied < HANDED_MAX) {
         hand_over(core, limit);

@@ -51,7 +51,9 @@
     X(42, STALE_SUFFIX, "a snapshot keeps a log that contradicts it (N3)")                                   \
     X(43, INSTALL_RESETS_HARD, "a snapshot overwrites term and vote (N2)")                                   \
     X(46, SNAPSHOT_WITHOUT_CONF, "a snapshot does not bring its configuration (N2)")                         \
-    X(47, INSTALLS_BELOW_COMMIT, "installs a snapshot at or below commit (N3)")
+    X(47, INSTALLS_BELOW_COMMIT, "installs a snapshot at or below commit (N3)")                              \
+    X(56, APPLIES_UNCOMMITTED,                                                                               \
+      "the state, and who watches it, has entries before they are committed (R9, A6)")
 
 enum core_mutant {
     CORE_MUTANT_NONE = 0,

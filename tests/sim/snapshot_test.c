@@ -11,6 +11,8 @@
 
 #include "nodes/sim/sim.h"
 #include "runtime/base/memory.h"
+#include "wire/kinds.h"
+#include "wire/proto/cluster.pb-c.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -254,6 +256,54 @@ static void a_state_that_differs_is_given_up(void **unused) /* F4, T5, T6 */
     }
 }
 
+static void remove_leaving_four(struct sim *sim, uint32_t node)
+{
+    struct message *message = wire_message_create(KIND_NODE_REMOVE_REQUEST);
+    Pb__NodeRemoveRequest *request = message->body;
+    request->node = wire_string(message, sim_node_name(sim, node));
+    request->force = true;
+    request->allow_even = true;
+    struct sim_call call = sim_ask(sim, sim_leader(sim), TO_COMMAND_GATEWAY, &message, SECONDS(30));
+    assert_int_equal(sim_await(sim, call, SECONDS(30)), STATUS_OK);
+}
+
+/* Two of four have one state, two another: nobody may say which is right, so all stop. */
+static void two_against_two_all_stop(void **unused) /* F4 */
+{
+    (void)unused;
+    struct story story =
+        begin((struct sim_options){ .seed = 95, .voters = 5, .core = { .checkpoint_entries = 40 } });
+    struct sim *sim = story.sim;
+    sim_run(sim, SECONDS(2));
+    uint32_t leader = sim_leader(sim);
+    uint32_t gone = (leader + 1) % 5;
+    remove_leaving_four(sim, gone);
+    write_some(&story, 10);
+    settle(&story);
+    uint32_t others[] = { (leader + 2) % 5, (leader + 3) % 5 };
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++)
+        assert_true(sim_stop(sim, others[i]));
+    sim_expect_split(sim);
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        assert_true(sim_diverge(sim, others[i], 7)); /* The same of both: they are of one mind. */
+        sim_start(sim, others[i]);
+    }
+    uint64_t ended = 0;
+    for (uint32_t i = 0; i < 400 && __builtin_popcountll(ended) < 4;
+         i++) { /* Till a CHECKPOINT is applied. */
+        char command[64];
+        (void)snprintf(command, sizeof command, "kv put again/%u split-%u", i, i);
+        uint32_t asked = sim_leader(sim) == SIM_NOBODY ? leader : sim_leader(sim);
+        (void)sim_command(sim, asked, command);
+        sim_run(sim, MILLISECONDS(50));
+        for (uint32_t n = 0; n < 5; n++)
+            if (sim_restarts(sim, n)) ended |= UINT64_C(1) << n;
+    }
+    assert_int_equal(__builtin_popcountll(ended), 4);
+    assert_int_equal(ended & (UINT64_C(1) << gone), 0);
+    finish(&story);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +316,7 @@ int main(void)
         cmocka_unit_test(writes_go_on_meanwhile),
         cmocka_unit_test(a_worker_that_was_away_gets_one_too),
         cmocka_unit_test(a_state_that_differs_is_given_up),
+        cmocka_unit_test(two_against_two_all_stop),
     };
     return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);
 }
