@@ -196,7 +196,7 @@ static void ask_directly(struct actor *self, struct desk_routes *routes, struct 
                                     .deadline_named = call->deadline_named,
                                     .depth = call->depth,
                                     .began_ns = actor_now_ns(self),
-                                    .payload = bytes_copy(call->payload, call->payload_size),
+                                    .payload = slice_frame_payload(call->frame),
                                     .caller = memory_strdup(call->caller),
                                     .complete = complete,
                                     .context = context };
@@ -218,7 +218,7 @@ void desk_routes_call(struct actor *self, struct desk_routes *routes, const stru
         ask_directly(self, routes, route, call, complete, context);
         return;
     }
-    struct bytes *payload = bytes_copy(call->payload, call->payload_size);
+    struct bytes *payload = slice_frame_payload(call->frame);
     ask_around(self, call, &payload, complete, context);
 }
 

@@ -6,7 +6,7 @@
 #ifndef AETHER_ACTORS_SLICE_DESK_ROUTES_H
 #define AETHER_ACTORS_SLICE_DESK_ROUTES_H
 
-#include "actors/slice/messages.h"
+#include "actors/slice/slice_frame.h"
 
 enum { DESK_ROUTES_MAX = 8 };
 
@@ -24,9 +24,8 @@ struct desk_call { /* What a slice wants called. Borrowed. */
     const char *affinity;        /* "" = none */
     const char *idempotency_key; /* "" = none */
     const char *caller;
-    const void *payload;
-    size_t payload_size;
-    uint64_t tag; /* By which it is withdrawn. */
+    const struct slice_frame *frame; /* Of its payload. */
+    uint64_t tag;                    /* By which it is withdrawn. */
     struct request_id request_id;
     int64_t budget_ns;
     uint32_t depth;

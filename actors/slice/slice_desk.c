@@ -436,6 +436,16 @@ static void set_slice_error(struct error *error, int32_t status, const void *tex
     text_fini(&clean);
 }
 
+/* An inline slice that answers with what it was sent, or a part of it, shares that. */
+static struct bytes *reply_payload(const struct open_call *call, const struct slice_frame *frame)
+{
+    struct slice_frame shared = *frame;
+    struct bytes *sent = call->request->attachment;
+    uintptr_t from = sent == NULL ? 0 : (uintptr_t)sent->data, at = (uintptr_t)frame->payload;
+    if (sent != NULL && at >= from && at + frame->payload_size <= from + sent->size) shared.whole = sent;
+    return slice_frame_payload(&shared);
+}
+
 static enum status on_reply(struct actor *self, struct slice_desk *desk, const struct slice_frame *frame,
                             struct error *error)
 {
@@ -446,7 +456,7 @@ static enum status on_reply(struct actor *self, struct slice_desk *desk, const s
     if (frame->status == STATUS_OK) {
         struct message *reply = wire_message_create(KIND_INVOKE_REPLY);
         ((Pb__InvokeReply *)reply->body)->handled_us = frame->number / 1000;
-        struct bytes *payload = bytes_copy(frame->payload, frame->payload_size);
+        struct bytes *payload = reply_payload(call, frame);
         message_attach(reply, &payload);
         actor_reply(self, call->request, &reply);
     } else {
@@ -615,8 +625,7 @@ static enum status on_invoke_wish(struct actor *self, struct slice_desk *desk,
                                     .affinity = frame->words[1],
                                     .idempotency_key = frame->words[2],
                                     .caller = desk->caller,
-                                    .payload = frame->payload,
-                                    .payload_size = frame->payload_size,
+                                    .frame = frame,
                                     .tag = wish_tag(self, wish->id),
                                     .request_id = request_id,
                                     .budget_ns = budget_ns,

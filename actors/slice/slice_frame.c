@@ -20,6 +20,8 @@ struct head {
     uint32_t payload_size;
 };
 
+enum { SHARED_FROM = 16 * 1024 }; /* Less is copied in the time that sharing takes. */
+
 struct entry_head {
     uint32_t id;
     uint32_t deadline_ms;
@@ -96,8 +98,23 @@ enum status slice_frame_decode(const struct bytes *bytes, struct slice_frame *ou
     if (bytes->size - at != head.payload_size || head.payload_size > AETHER_PAYLOAD_MAX)
         return error_set(error, STATUS_INVALID, "the payload's size is not the frame's");
     frame.payload = bytes->data + at;
+    frame.whole = NULL; /* The caller knows whether `bytes` may be kept. */
     *out_frame = frame;
     return STATUS_OK;
+}
+
+static void unref_whole(void *owner)
+{
+    struct bytes *whole = owner;
+    bytes_unref(&whole);
+}
+
+struct bytes *slice_frame_payload(const struct slice_frame *frame)
+{
+    if (frame->whole == NULL || frame->payload_size < SHARED_FROM)
+        return bytes_copy(frame->payload, frame->payload_size);
+    uint8_t *data = frame->whole->data + ((const uint8_t *)frame->payload - frame->whole->data);
+    return bytes_wrap(data, frame->payload_size, unref_whole, bytes_ref(frame->whole));
 }
 
 void slice_frame_put_entries(const struct instance_entry *entries, uint32_t count, struct arena *arena,

@@ -59,7 +59,11 @@ struct slice_frame {
     const char *words[SLICE_FRAME_WORDS]; /* NULL = "". */
     const void *payload;
     size_t payload_size;
+    struct bytes *whole; /* What all of this lies in, borrowed; NULL: it is the sender's own memory. */
 };
+
+/* The payload as a reference of its own: a share of `whole` where it is large, else a copy. */
+struct bytes *slice_frame_payload(const struct slice_frame *frame);
 
 /* The head of a frame as bytes in the arena; the frame is this and its payload. INVALID: too large. */
 MUST_CHECK enum status slice_frame_encode(const struct slice_frame *frame, struct arena *arena,

@@ -103,11 +103,12 @@ static bool send_frame(struct actor *self, struct slice_desk *desk, const struct
 
 /* --- from the process ---------------------------------------------------------------------------------- */
 
-static bool take_frame(struct actor *self, struct slice_host *host, const struct bytes *bytes)
+static bool take_frame(struct actor *self, struct slice_host *host, struct bytes *bytes)
 {
     struct slice_frame frame;
     struct error error;
     enum status status = slice_frame_decode(bytes, &frame, &error);
+    frame.whole = bytes; /* A copy of ours: nobody writes there any more. */
     if (status == STATUS_OK) status = slice_desk_on_frame(self, &host->desk, &frame, &error);
     if (status == STATUS_OK) return true;
     fail_crashed(self, host, error.message);

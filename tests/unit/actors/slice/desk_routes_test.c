@@ -58,12 +58,12 @@ static void on_end(struct actor *self, void *state, void *context, const struct 
 
 static void call_it(struct actor *self, struct world *world)
 {
+    const struct slice_frame frame = { .payload = "?", .payload_size = 1 };
     const struct desk_call call = { .target = "org.test:other/thing",
                                     .affinity = world->affinity,
                                     .idempotency_key = world->key,
                                     .caller = "org.test:one:1.0.0#1@n1",
-                                    .payload = "?",
-                                    .payload_size = 1,
+                                    .frame = &frame,
                                     .tag = world->tag,
                                     .request_id = { 7, 7 },
                                     .budget_ns = SECONDS(10),
