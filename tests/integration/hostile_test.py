@@ -67,12 +67,12 @@ class Copies:
         first, self.used = self.used, self.used + count
         return [copy_name(number) for number in range(first, self.used)]
 
-    def publish(self, name, config, detach=False):
+    def publish(self, name, config, detach=False, place=f"resources: {RESOURCES}"):
         document = f"""name: {name}
 slices:
   - artifact: org.test:{name}:1.0.0
     instances: 1
-    resources: {RESOURCES}
+    {place}
     config: {json.dumps(config)}
     update: {{strategy: rolling, auto-rollback: false}}
 """
@@ -190,6 +190,27 @@ def delete_all(cluster, names):
     await_true("nothing hostile is left", lambda: len(cluster.instances()) == 1, 40)
 
 
+def an_inline_one_is_watched(cluster, copies):
+    """In the node nothing can end it; what holds its thread beyond the deadline is named, and told as an event."""
+    (name,) = copies.take(1)
+    code, out, err = copies.publish(name, {}, place="isolation: inline")
+    check(code == 0, f"publishing {name} inline: {out}{err}")
+    code, out, _ = copies.call(name, "try", "slow", timeout="300ms")
+    check(code == 7 and "DEADLINE" in out, f"slow: exit {code}: {out}")
+
+    def is_reported():
+        log = cluster.nodes[0].log.read_text(errors="replace")
+        check(any("actor.long_turn" in line and f"slice_inline[org.test:{name}" in line for line in log.splitlines()),
+              "the log names no slice")
+        events = cluster.ask("event", "list", "--limit", "1000")["events"]
+        check(any(e["type"] == "call.failed" and e["fields"]["outcome"] == "DEADLINE" and name in e["fields"]["target"]
+                  for e in events), "no event")
+        return True
+    await_true("the long turn is reported", is_reported, 20)
+    await_true(f"{name} again", lambda: copies.call(name, "echo", "here")[0] == 0, 20)
+    return [name]
+
+
 def each_alone(cluster, copies):
     alone_us = p99_while(cluster, lambda: time.sleep(5))
     print(f"the neighbour alone: p99 {alone_us} us")
@@ -208,7 +229,7 @@ def each_alone(cluster, copies):
 
 def run_tests(cluster, copies):
     pid = cluster.nodes[0].process.pid
-    for test in (what_the_kernel_refuses, deeds_in_a_call, deeds_in_hooks):
+    for test in (what_the_kernel_refuses, an_inline_one_is_watched, deeds_in_a_call, deeds_in_hooks):
         delete_all(cluster, test(cluster, copies))
         check(cluster.nodes[0].process.pid == pid and cluster.nodes[0].alive(), f"{test.__name__}: the node died")
         neighbour_answers(cluster)

@@ -14,6 +14,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TRY = 1, ECHO };
@@ -29,6 +30,15 @@ static void loop(void)
 {
     for (volatile unsigned long turns = 0;; turns++)
         ;
+}
+
+static void take_a_second(void)
+{
+    struct timespec begun, now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &begun);
+    do
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((now.tv_sec - begun.tv_sec) * 1000000000L + now.tv_nsec - begun.tv_nsec < 1000000000L);
 }
 
 static void leak(void)
@@ -222,6 +232,7 @@ static void do_deed(const char *deed)
     if (strcmp(deed, "crash") == 0) (void)raise(SIGSEGV);
     if (strcmp(deed, "exit") == 0) exit(0);
     if (strcmp(deed, "loop") == 0) loop();
+    if (strcmp(deed, "slow") == 0) take_a_second();
     if (strcmp(deed, "leak") == 0) leak();
     if (strcmp(deed, "overflow") == 0) (void)overflow(NULL);
     if (strcmp(deed, "close-all") == 0) close_everything();
