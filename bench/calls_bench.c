@@ -117,7 +117,8 @@ static double trip_us(struct lanes *lanes, uint32_t *sequence, uint32_t trips, i
         taken_ns[i] = now_ns() - began_ns;
     }
     qsort(taken_ns, trips, sizeof *taken_ns, by_value);
-    double p50_us = (double)taken_ns[trips / 2] / 1e3;
+    size_t middle = trips / 2;
+    double p50_us = (double)taken_ns[middle] / 1e3;
     memory_free(taken_ns);
     return p50_us;
 }

@@ -129,7 +129,7 @@ static void frames_lie_in_one_piece_and_near_the_start(void **unused)
         assert_int_equal(put(&pair, data, 64, &ring), RING_DONE);
         assert_int_equal(slice_ring_peek(&pair.reader, &frame), RING_DONE);
         /* From wherever it stood: at most once around to the end of the memory, then not far. */
-        if (round > 0) assert_true((const uint8_t *)frame.data < start + 513 * 1024);
+        if (round > 0) assert_true((const uint8_t *)frame.data < start + (size_t)513 * 1024);
         slice_ring_drop(&pair.reader, &ring);
     }
     memory_free(data);
