@@ -192,9 +192,9 @@ void deployment_queries_list_blueprints(struct message *reply, const struct depl
 
 static enum status not_found(struct error *error, const char *what, const char *name, const char *verb)
 {
-    enum status status = error_set(error, STATUS_NOT_FOUND, "there is no %s %.200s", what, name);
+    (void)error_set(error, STATUS_NOT_FOUND, "there is no %s %.200s", what, name);
     error_hint(error, "aether %s shows what there is", verb);
-    return status;
+    return STATUS_NOT_FOUND;
 }
 
 enum status deployment_queries_get_blueprint(struct message *reply, const struct deployment_view *view,
