@@ -148,13 +148,14 @@ static void add_quarantined(void *context, const struct quarantine_view *view)
     reply->quarantine[reply->n_quarantine++] = line;
 }
 
-static char *degraded_text(struct runtime *runtime, struct message *message)
+void actor_tree_degraded(struct runtime *runtime, char text[ACTOR_TREE_DEGRADED_MAX])
 {
     struct runtime_health health;
     runtime_health(runtime, &health);
-    if (!health.degraded) return wire_string(message, "");
-    return arena_printf(&message->arena, "a turn of %s at %s took %" PRId64 " ms", health.actor,
-                        kind_name(health.kind), health.turn_ms);
+    text[0] = '\0';
+    if (health.degraded)
+        (void)snprintf(text, ACTOR_TREE_DEGRADED_MAX, "a turn of %s at %s took %" PRId64 " ms", health.actor,
+                       kind_name(health.kind), health.turn_ms);
 }
 
 void actor_tree_fill(struct runtime *runtime, struct message *message, Pb__NodeTreeReply *reply)
@@ -167,7 +168,9 @@ void actor_tree_fill(struct runtime *runtime, struct message *message, Pb__NodeT
     add_actors(&tree, tree.first_root, "", 0);
     memory_free(tree.seen);
     if (tree.more) add_ellipsis(&tree);
-    reply->degraded = degraded_text(runtime, message);
+    char degraded[ACTOR_TREE_DEGRADED_MAX];
+    actor_tree_degraded(runtime, degraded);
+    reply->degraded = wire_string(message, degraded);
     struct quarantine_lines lines = { .message = message, .reply = reply };
     runtime_visit_quarantine(runtime, add_quarantined, &lines);
 }

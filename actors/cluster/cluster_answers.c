@@ -33,8 +33,8 @@ static bool is_up(const struct cluster_view *view, const char *node)
 static const char *health_of(const Pb__ClusterStatusReply *status, bool all_up)
 {
     if (status->leader[0] == '\0') return "no-leader";
-    bool well = all_up && status->n_alarms == 0 && status->voters_up == status->voters &&
-                status->instances_active >= status->instances_wanted;
+    bool well = all_up && status->n_alarms == 0 && status->n_degraded == 0 &&
+                status->voters_up == status->voters && status->instances_active >= status->instances_wanted;
     return well ? "ok" : "degraded";
 }
 
@@ -50,8 +50,21 @@ static void add_alarms(struct message *message, const struct cluster_view *view)
     }
 }
 
+static void add_degraded(struct message *message, const struct cluster_view *view,
+                         const struct presence *presence)
+{
+    Pb__ClusterStatusReply *status = message->body;
+    status->degraded = arena_array(&message->arena, view->nodes.count, sizeof(char *));
+    for (const char *node = NULL; cluster_view_next(&view->nodes, &node) != NULL;) {
+        const char *why = presence_degraded(presence, node);
+        if (why[0] == '\0') continue;
+        status->degraded[status->n_degraded++] = arena_printf(&message->arena, "%s: %s", node, why);
+    }
+}
+
 struct message *cluster_answers_status(const struct cluster_view *view, const char *cluster_name,
-                                       const struct consensus_status_reply *consensus)
+                                       const struct consensus_status_reply *consensus,
+                                       const struct presence *presence)
 {
     struct message *message = wire_message_create(KIND_CLUSTER_STATUS_REPLY);
     Pb__ClusterStatusReply *status = message->body;
@@ -76,6 +89,7 @@ struct message *cluster_answers_status(const struct cluster_view *view, const ch
     status->instances_active = cluster_view_active(view);
     status->answered_by = wire_string(message, consensus->node);
     add_alarms(message, view);
+    add_degraded(message, view, presence);
     status->health = wire_string(message, health_of(status, all_up));
     return message;
 }

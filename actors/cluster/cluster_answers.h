@@ -4,12 +4,15 @@
 #define AETHER_ACTORS_CLUSTER_CLUSTER_ANSWERS_H
 
 #include "actors/cluster/cluster_view.h"
+#include "actors/cluster/presence.h"
 #include "runtime/message.h"
 #include "wire/local.h"
 #include "wire/proto/cluster.pb-c.h"
 
+/* presence: which nodes are degraded, as far as it is known here. */
 struct message *cluster_answers_status(const struct cluster_view *view, const char *cluster_name,
-                                       const struct consensus_status_reply *consensus);
+                                       const struct consensus_status_reply *consensus,
+                                       const struct presence *presence);
 /* news: for what wishes wait; NULL: not known here. */
 struct message *cluster_answers_members(const struct cluster_view *view,
                                         const struct consensus_status_reply *consensus,

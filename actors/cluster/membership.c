@@ -9,6 +9,7 @@
  * before the leader declares it lost. */
 #include "actors/cluster/membership.h"
 
+#include "actors/cluster/actor_tree.h"
 #include "actors/cluster/cluster_answers.h"
 #include "actors/cluster/cluster_proposal.h"
 #include "actors/cluster/cluster_view.h"
@@ -323,10 +324,13 @@ static void renew(struct actor *self, struct membership *membership)
 {
     if (!membership->started || membership->role.leader[0] == '\0') return;
     struct waiting *sent = wait_add(membership);
+    char degraded[ACTOR_TREE_DEGRADED_MAX];
+    actor_tree_degraded(actor_runtime(self), degraded);
     sent->sent_ns = actor_now_ns(self);
     if (strcmp(membership->role.leader, membership->options->node) == 0) {
         struct message *barrier = message_create(KIND_READ_BARRIER, 0); /* The same round, but here. */
         sent->led_term = membership->role.term;
+        presence_note_degraded(&membership->presence, membership->options->node, degraded);
         actor_ask_name(self, TO_STATE, &barrier, membership->lost_after_ns, on_renewed, sent);
         return;
     }
@@ -334,6 +338,7 @@ static void renew(struct actor *self, struct membership *membership)
     Pb__PresenceRenew *renewal = message->body;
     renewal->node = wire_string(message, membership->options->node);
     renewal->incarnation = membership->incarnation;
+    renewal->degraded = wire_string(message, degraded);
     wire_ask(self, membership->role.leader, CHANNEL_CONSENSUS, &message, membership->lost_after_ns,
              on_renewed, sent);
 }
@@ -371,6 +376,7 @@ static void on_barrier(struct actor *self, void *state, void *context, const str
         return;
     }
     presence_renewed(&membership->presence, renewal->node, renewal->incarnation, actor_now_ns(self));
+    presence_note_degraded(&membership->presence, renewal->node, renewal->degraded);
     struct message *reply = wire_message_create(KIND_PRESENCE_RENEWED);
     ((Pb__PresenceRenewed *)reply->body)->term = membership->role.term;
     actor_reply(self, waiting->request, &reply);
@@ -610,9 +616,10 @@ static void on_consensus(struct actor *self, void *state, void *context, const s
     }
     const struct consensus_status_reply *consensus = result->message->body;
     bool status = waiting->request->kind == KIND_CLUSTER_STATUS_REQUEST;
-    struct message *reply =
-        status ? cluster_answers_status(&membership->view, membership->options->cluster_name, consensus)
-               : cluster_answers_members(&membership->view, consensus, news_of(membership));
+    struct message *reply = status
+                                ? cluster_answers_status(&membership->view, membership->options->cluster_name,
+                                                         consensus, &membership->presence)
+                                : cluster_answers_members(&membership->view, consensus, news_of(membership));
     actor_reply(self, waiting->request, &reply);
     wait_end(membership, &waiting);
 }

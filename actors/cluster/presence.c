@@ -3,6 +3,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
+#include "runtime/base/text.h"
 
 #include <string.h>
 
@@ -15,6 +16,7 @@ struct presence_node {
     bool losing;               /* We decided that it is lost. */
     bool deciding;             /* A command about it is under way. */
     bool seen;
+    char degraded[PRESENCE_DEGRADED_MAX];
 };
 
 void presence_init(struct presence *presence, int64_t lost_after_ns)
@@ -67,6 +69,18 @@ void presence_set(struct presence *presence, const char *name, uint64_t incarnat
     }
     node->state = state;
     node->seen = true;
+}
+
+void presence_note_degraded(struct presence *presence, const char *name, const char *why)
+{
+    struct presence_node *node = map_get(&presence->nodes, name);
+    if (node != NULL) (void)text_copy(node->degraded, sizeof node->degraded, why);
+}
+
+const char *presence_degraded(const struct presence *presence, const char *name)
+{
+    const struct presence_node *node = map_get(&presence->nodes, name);
+    return node == NULL ? "" : node->degraded;
 }
 
 void presence_forget(struct presence *presence, const char *name)

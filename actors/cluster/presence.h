@@ -12,7 +12,7 @@
 
 enum presence_state { PRESENCE_UP, PRESENCE_SUSPECT, PRESENCE_LOST };
 
-enum { PRESENCE_RENEW_MS = 500, PRESENCE_MISSED_MAX = 3 };
+enum { PRESENCE_RENEW_MS = 500, PRESENCE_MISSED_MAX = 3, PRESENCE_DEGRADED_MAX = 160 };
 
 struct presence {
     struct map nodes; /* Name to struct presence_node, private. */
@@ -37,6 +37,9 @@ void presence_disconnected(struct presence *presence, const char *name);
 /* May this incarnation be confirmed? Not once its loss was decided, even if nobody knows yet whether that was
  * committed: what runs on it may already be starting elsewhere. */
 bool presence_may_renew(const struct presence *presence, const char *name, uint64_t incarnation);
+/* Why it is degraded, as its renewals say; "": it is well, or was not heard since we lead. */
+void presence_note_degraded(struct presence *presence, const char *name, const char *why);
+const char *presence_degraded(const struct presence *presence, const char *name);
 void presence_renewed(struct presence *presence, const char *name, uint64_t incarnation, int64_t now_ns);
 
 struct presence_decision {

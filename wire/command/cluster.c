@@ -20,7 +20,7 @@ const struct command cluster_commands[] = {
         .role = ROLE_OBSERVER,
         .flags = COMMAND_PREFERS_LEADER,
         .identity = "name",
-        .omit_empty = FIELDS("alarms"),
+        .omit_empty = FIELDS("alarms", "degraded"),
     },
     {
         .name = "cluster members",

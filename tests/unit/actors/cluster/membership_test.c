@@ -214,17 +214,30 @@ static struct probe_result ask(struct world *world, struct message *message)
     return probe_ask(world->runtime, world->membership, &message, SECONDS(5));
 }
 
-static struct probe_result renew_for(struct world *world, const char *node, uint64_t incarnation,
-                                     const char *from)
+static struct probe_result renew_from(struct world *world, const char *node, uint64_t incarnation,
+                                      const char *from, const char *degraded)
 {
     struct message *message = wire_message_create(KIND_PRESENCE_RENEW);
     Pb__PresenceRenew *renewal = message->body;
     renewal->node = wire_string(message, node);
     renewal->incarnation = incarnation;
+    renewal->degraded = wire_string(message, degraded);
     message->from_node = wire_string(message, from);
     struct probe_result result = ask(world, message);
     message_destroy(&result.message);
     return result;
+}
+
+static struct probe_result renew_for(struct world *world, const char *node, uint64_t incarnation,
+                                     const char *from)
+{
+    return renew_from(world, node, incarnation, from, "");
+}
+
+static struct probe_result renew_degraded(struct world *world, const char *node, uint64_t incarnation,
+                                          const char *why)
+{
+    return renew_from(world, node, incarnation, node, why);
 }
 
 /* --- starting: A7 --------------------------------------------------------------------------------------- */
@@ -362,6 +375,25 @@ static void the_leader_confirms_after_a_barrier(void **state)
     assert_int_equal(world->barriers, before + 1);
     world->barriers_open = false;
     assert_int_equal(renew_for(world, "n2", 7, "n2").status, STATUS_NO_LEADER);
+}
+
+/* A renewal tells that its node turns too slowly; the next one, that it doesn't any more. */
+static void a_degraded_node_shows_in_the_status(void **state)
+{
+    struct world *world = *state;
+    set_node(world, "n2", 7, "UP");
+    set_role(world, true, 3, "n1");
+    assert_int_equal(renew_degraded(world, "n2", 7, "a turn of x at Y took 2300 ms").status, STATUS_OK);
+    struct probe_result result = ask(world, wire_message_create(KIND_CLUSTER_STATUS_REQUEST));
+    const Pb__ClusterStatusReply *status = result.message->body;
+    assert_int_equal(status->n_degraded, 1);
+    assert_string_equal(status->degraded[0], "n2: a turn of x at Y took 2300 ms");
+    assert_string_equal(status->health, "degraded");
+    message_destroy(&result.message);
+    assert_int_equal(renew_degraded(world, "n2", 7, "").status, STATUS_OK);
+    result = ask(world, wire_message_create(KIND_CLUSTER_STATUS_REQUEST));
+    assert_int_equal(((const Pb__ClusterStatusReply *)result.message->body)->n_degraded, 0);
+    message_destroy(&result.message);
 }
 
 /* A8: requests of clients that wait take no place from renewals. */
@@ -584,6 +616,7 @@ int main(void)
         TEST(who_starts_again_is_told_at_once),
         TEST(a_restart_gives_no_time_anew),
         TEST(the_leader_confirms_after_a_barrier),
+        TEST(a_degraded_node_shows_in_the_status),
         TEST(a_crowd_of_clients_hides_nobody),
         TEST(the_leader_declares_the_silent_lost),
         TEST(a_broken_connection_makes_suspect_at_once),
