@@ -29,9 +29,11 @@ static void turn_inherit(struct turn *turn, const struct actor *parent)
     *turn = (struct turn){ .is_live = true };
 }
 
-/* Gives the actor to whoever runs it from now on. */
+/* Gives the actor to whoever runs it from now on: perhaps another thread, and at once. What its init has sent
+ * gathered with what its parent's turn sends, and must not be overtaken by what it sends next (ACT1). */
 static void hand_over(struct actor *actor)
 {
+    send_gathered();
     struct scheduler *scheduler = actor->runtime->scheduler;
     bool pins = actor->behavior->home != ACTOR_POOLED && scheduler->machine->pin != NULL;
     if (pins && actor->phase == ACTOR_RUNNING) {
@@ -271,6 +273,7 @@ static void finish(struct actor *actor)
                                 .escalates = actor->escalates };
     runtime_cell_clear(actor);
     say_last_words(&words);
+    send_gathered(); /* While the place is ours, and thus the runtime there. */
     if (is_listed_child(&words)) runtime_cell_rest(actor);
     else runtime_cell_give(actor);
     memory_free(words.failure);

@@ -287,6 +287,7 @@ MUST_CHECK enum status send_deliver(struct runtime *runtime, struct actor_id to,
 void send_gather(const struct actor *from);
 void send_at_home(struct home *home); /* Of the calling thread, until the next such call; or NULL. */
 void send_hand_over(void);
+void send_gathered(void); /* What has gathered so far arrives now; the turn goes on. */
 void send_system(struct runtime *runtime, struct actor_id from, struct actor_id to, struct message **message);
 /* The asker gets KIND_REFUSED, if `request` still awaits an answer. */
 void send_refusal(struct runtime *runtime, struct message *request, const struct error *error);

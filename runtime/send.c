@@ -49,6 +49,11 @@ static inline void outbox_empty(void)
     if (outbox.newest != NULL) outbox_push();
 }
 
+void send_gathered(void)
+{
+    outbox_empty();
+}
+
 void send_at_home(struct home *home)
 {
     outbox.home = home;

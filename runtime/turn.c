@@ -466,6 +466,13 @@ static inline void handle_usual(struct actor *actor, struct turn *turn, struct m
     else message_give_back(message);
 }
 
+/* Its `stop` is part of no message. */
+MACHINE_COLD static bool end_usual(struct actor *actor)
+{
+    leave_message_context(actor->turn);
+    return life_end(actor);
+}
+
 static inline bool goes_on(const struct actor *actor)
 {
     return actor->usual && actor->system.first == NULL && is_plain(actor->user.first);
@@ -486,7 +493,7 @@ bool turn_run_usual(struct actor *actor, struct turn *turn)
         handle_usual(actor, turn, message);
     } while (message != last && handled < WATCH_BATCH_MAX && goes_on(actor));
     __atomic_store_n(&actor->handled, actor->handled + handled, __ATOMIC_RELAXED);
-    bool ended = MACHINE_SELDOM(wants_end(actor)) && life_end(actor);
+    bool ended = MACHINE_SELDOM(wants_end(actor)) && end_usual(actor);
     if (!ended) {
         actor->turn = NULL;
         watch_end_quick(turn, actor, handled);

@@ -95,12 +95,13 @@ struct sight { /* What was seen of one turn. */
     uint32_t kind;
 };
 
-/* false: no turn runs, or another than a moment ago. */
+/* false: no turn runs (yet: nobody has been shown since the thread woke), or another than a moment ago. */
 static bool see(const struct watch *watch, struct sight *sight)
 {
     sight->since_ns = __atomic_load_n(&watch->since_ns, __ATOMIC_ACQUIRE);
     if (sight->since_ns == 0) return false;
     sight->behavior = __atomic_load_n(&watch->behavior, __ATOMIC_ACQUIRE);
+    if (sight->behavior == NULL) return false;
     sight->actor = names_unpack(__atomic_load_n(&watch->actor, __ATOMIC_ACQUIRE));
     sight->runtime_number = __atomic_load_n(&watch->runtime_number, __ATOMIC_ACQUIRE);
     sight->kind = __atomic_load_n(&watch->kind, __ATOMIC_ACQUIRE);
@@ -286,6 +287,7 @@ void watch_rest(struct scheduler *scheduler, struct watch *watch)
 
 void watch_wake(struct scheduler *scheduler, struct watch *watch)
 {
+    __atomic_store_n(&watch->behavior, NULL, __ATOMIC_RELAXED);
     begin_span(watch, scheduler);
 }
 

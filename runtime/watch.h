@@ -27,10 +27,10 @@
 enum { WATCH_LENGTHS = 14, WATCH_MESSAGES = 32, WATCH_BATCH_MAX = 100 };
 #define WATCH_TURN_NS MILLISECONDS(1)
 
-struct watch {                     /* One thread's. Written by it alone, read by any: atomic. */
-    _Alignas(64) int64_t since_ns; /* When the span began; 0: no turn runs. Else the next four hold. */
-    const struct behavior *behavior;
-    uint64_t actor; /* Packed id. */
+struct watch {                       /* One thread's. Written by it alone, read by any: atomic. */
+    _Alignas(64) int64_t since_ns;   /* When the span began; 0: no turn runs. Else the next four hold, */
+    const struct behavior *behavior; /* unless this is NULL: the first turn is still to come. */
+    uint64_t actor;                  /* Packed id. */
     uint32_t runtime_number;
     uint32_t kind; /* Of the message being handled, or the last one. */
     uint64_t turns;

@@ -624,6 +624,95 @@ static void a_follower_runs_where_it_was_called(void **unused)
     assert_true(followed);
 }
 
+/* --- what init sends ---------------------------------------------------------------------------------- */
+
+struct christening { /* A child's init sends two notes; then, on another thread, its handler a third. */
+    struct gate *gate;
+    struct actor_id witness;
+    uint64_t said;
+    uint64_t heard[3];
+    uint32_t heard_count;
+};
+
+static void say(struct actor *self, struct christening *christening)
+{
+    struct message *note = message_create(KIND_NOTE, 0);
+    note->tag = ++christening->said;
+    actor_tell(self, christening->witness, &note);
+}
+
+static void witness_handle(struct actor *self, void *state, const struct message *message)
+{
+    (void)self;
+    struct christening *christening = *(struct christening **)state;
+    christening->heard[christening->heard_count++] = message->tag;
+    gate_open(christening->gate);
+}
+
+static enum status christened_init(struct actor *self, void *state, const void *options, struct error *error)
+{
+    (void)error;
+    memcpy(state, &options, sizeof options);
+    struct christening *christening = *(struct christening **)state;
+    say(self, christening);
+    say(self, christening);
+    (void)actor_after(self, 0, KIND_GO, 0);
+    return STATUS_OK;
+}
+
+static void christened_handle(struct actor *self, void *state, const struct message *message)
+{
+    (void)message;
+    say(self, *(struct christening **)state);
+}
+
+static const struct behavior christened_behavior = { .name = "christened",
+                                                     .state_size = sizeof(struct christening *),
+                                                     .pool = POOL_CONSENSUS,
+                                                     .init = christened_init,
+                                                     .otherwise = christened_handle };
+
+/* Its turn goes on until two notes have been heard: of what the child sends, what comes second? */
+static void christening_handle(struct actor *self, void *state, const struct message *message)
+{
+    (void)message;
+    struct christening *christening = *(struct christening **)state;
+    struct actor_id child;
+    struct spawn_options spawn = { .options = christening };
+    enum status status = actor_spawn(self, &christened_behavior, &spawn, &child, NULL);
+    CHECK(status == STATUS_OK);
+    gate_await(christening->gate, 2);
+}
+
+static void what_init_sends_comes_first(void **unused)
+{
+    (void)unused;
+    static const struct behavior witness_behavior = { .name = "witness",
+                                                      .state_size = sizeof(struct christening *),
+                                                      .pool = POOL_INLINE,
+                                                      .init = poller_init,
+                                                      .otherwise = witness_handle };
+    static const struct behavior parent_behavior = { .name = "parent",
+                                                     .state_size = sizeof(struct christening *),
+                                                     .init = poller_init,
+                                                     .otherwise = christening_handle };
+    struct scheduler *pool = pool_with(1);
+    struct runtime *runtime = runtime_on(pool);
+    struct gate gate;
+    gate_init(&gate);
+    struct christening christening = { .gate = &gate };
+    struct spawn_options spawn = { .options = &christening };
+    assert_int_equal(runtime_spawn(runtime, &witness_behavior, &spawn, &christening.witness, NULL),
+                     STATUS_OK);
+    struct actor_id parent;
+    spawn_and_send(runtime, &parent_behavior, &christening, KIND_GO, &parent);
+    gate_await(&gate, 3);
+    end_all(pool, runtime);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(christening.heard[i], i + 1); /* ACT1 */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -638,6 +727,7 @@ int main(void)
         cmocka_unit_test(what_is_lingered_for_gets_a_turn),
         cmocka_unit_test(who_lingers_keeps_nobody_waiting),
         cmocka_unit_test(a_follower_runs_where_it_was_called),
+        cmocka_unit_test(what_init_sends_comes_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
+#include "runtime/machine.h"
 #include "runtime/metrics.h"
 #include "runtime/os/clock.h"
 #include "runtime/os/random.h"
-#include "runtime/scheduler.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -281,13 +281,27 @@ static void time_in_handlers_is_counted_by_turn(void **state)
     assert_true(totals.turns - totals.below >= 1);
 }
 
+/* A thread that has woken, and has run nobody yet, is looked at (the pool's own, at its start). */
+static void who_has_run_nobody_is_not_judged(void **unused)
+{
+    (void)unused;
+    struct watchdog watchdog = { 0 };
+    watchdog_init(&watchdog);
+    struct watch watch = { .since_ns = 1 };
+    watchdog_add(&watchdog, &watch);
+    (void)watchdog_look(&watchdog, SECONDS(10));
+    assert_int_equal(watch.reported_ns, 0);
+    watchdog_remove(&watchdog, &watch);
+    watchdog_fini(&watchdog);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_long_turn_is_reported_once),        TEST(over_two_seconds_the_node_is_degraded),
         TEST(pinned_actors_may_block_for_a_while), TEST(who_says_that_it_blocks_is_let_alone),
-        TEST(time_in_handlers_is_counted_by_turn),
+        TEST(time_in_handlers_is_counted_by_turn), cmocka_unit_test(who_has_run_nobody_is_not_judged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
