@@ -169,10 +169,11 @@ void quarantine_suspect(struct actor *actor, const struct message *message)
                                .now_ns = scheduler_turn_now_ns(actor) };
     if (failure.fingerprint == 0 || message->lane != LANE_USER) return;
     name_origin(failure.origin, sizeof failure.origin, message);
+    /* First: who doesn't see this looks for no entry. */
+    __atomic_fetch_or(&runtime->suspect_kinds, UINT64_C(1) << failure.kind % 64, __ATOMIC_RELAXED);
     pthread_mutex_lock(&runtime->quarantine->lock);
     enum verdict verdict = judge(runtime->quarantine, &failure);
     pthread_mutex_unlock(&runtime->quarantine->lock);
-    __atomic_fetch_or(&runtime->suspect_kinds, UINT64_C(1) << failure.kind % 64, __ATOMIC_RELAXED);
     if (verdict == SUSPECTED) return;
     actor->escalates = verdict == ESCALATED;
     log_error(actor, "actor.message_quarantined", "kind=%u hash=%016llx from=%s%s", failure.kind,

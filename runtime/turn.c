@@ -424,12 +424,16 @@ static inline bool is_plain(const struct message *message)
     return message->kind > KIND_RUNTIME_LAST && (message->flags & ~MESSAGE_CREDIT) == 0;
 }
 
+static inline bool nothing_is_suspect(const struct actor *actor)
+{
+    return __atomic_load_n(&actor->runtime->suspect_kinds, __ATOMIC_RELAXED) == 0;
+}
+
 bool turn_is_usual(const struct actor *actor, const struct home *home)
 {
     return actor->usual && watch_knows_quick(actor) && actor->user.first != NULL &&
            actor->system.first == NULL && home_has(home, actor) && mailbox_is_empty(&actor->mailbox) &&
-           is_plain(actor->user.first) &&
-           __atomic_load_n(&actor->runtime->suspect_kinds, __ATOMIC_RELAXED) == 0;
+           is_plain(actor->user.first) && nothing_is_suspect(actor);
 }
 
 /* Its handler took it, failed at it, or wants to end. */
@@ -475,7 +479,8 @@ MACHINE_COLD static bool end_usual(struct actor *actor)
 
 static inline bool goes_on(const struct actor *actor)
 {
-    return actor->usual && actor->system.first == NULL && is_plain(actor->user.first);
+    return actor->usual && actor->system.first == NULL && is_plain(actor->user.first) &&
+           nothing_is_suspect(actor);
 }
 
 bool turn_run_usual(struct actor *actor, struct turn *turn)

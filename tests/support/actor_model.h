@@ -79,7 +79,8 @@ struct model { /* All counts are atomic. */
     uint64_t too_often;       /* ACT8: more restarts in 5 s than the intensity allows, */
     uint64_t gave_up_early;   /* or the supervisor gave up though there weren't as many. */
     bool judges_time;
-    bool stopping; /* Set before runtime_stop: from now on everything ends in reverse. */
+    uint32_t threads; /* Of the pool it runs on, if there are several; set before its start. */
+    bool stopping;    /* Set before runtime_stop: from now on everything ends in reverse. */
 };
 
 /* For runtime_options: what a model needs of its runtime. log_context: the model. */

@@ -72,7 +72,7 @@ static void end_all(struct scheduler *scheduler, struct runtime *runtime)
 static void crowd_on(uint32_t threads)
 {
     struct scheduler *pool = model_pool_create(threads);
-    struct model model = { 0 };
+    struct model model = { .threads = threads };
     model_start(&model, model_pool_runtime(pool, &model), 300, 60);
     model_pool_await_quiet(&model);
     int64_t unaccounted = model_unaccounted(&model);
@@ -108,7 +108,7 @@ static void a_stop_in_the_middle(void **unused)
     (void)unused;
     for (uint32_t round = 0; round < 20; round++) {
         struct scheduler *pool = model_pool_create(2);
-        struct model model = { 0 };
+        struct model model = { .threads = 2 };
         model_start(&model, model_pool_runtime(pool, &model), 300, 200);
         assert_true(model_pool_stop(&model, &pool));
         assert_true(model.completed == model.asked); /* ACT5, CANCELLED among them. */

@@ -45,7 +45,7 @@ static void memory_stays_flat(void **unused)
     int64_t began_ns = now_ns();
     int64_t length_ns = SECONDS(model_pool_seconds("AETHER_SOAK_S", 2));
     struct scheduler *pool = model_pool_create(THREADS);
-    struct model model = { 0 };
+    struct model model = { .threads = THREADS };
     model_start(&model, model_pool_runtime(pool, &model), TOKENS, WORK);
     int64_t settled_kib = 0;
     int64_t later_kib = 0;

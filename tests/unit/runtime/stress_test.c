@@ -27,8 +27,9 @@ static void run_round(uint32_t round)
 {
     uint32_t shape = round % ROUND_SHAPES;
     bool in_the_middle = round % 2 == 1;
-    struct scheduler *pool = model_pool_create(1 + shape % 4);
-    struct model model = { 0 };
+    uint32_t threads = 1 + shape % 4;
+    struct scheduler *pool = model_pool_create(threads);
+    struct model model = { .threads = threads };
     model_start(&model, model_pool_runtime(pool, &model), 20 + 40 * shape, in_the_middle ? 150 : 40);
     if (!in_the_middle) {
         model_pool_await_quiet(&model);
