@@ -53,11 +53,11 @@ static void records(void **unused)
 {
     (void)unused;
     expect("kv put", OUTPUT_TABLE, "{\"revision\":42}", "revision: 42\n");
-    expect("slice show", OUTPUT_TABLE,
-           "{\"artifact\":\"g:a:1\",\"wanted\":1,\"instances\":[{\"artifact\":\"g:a:1\",\"instance\":1,"
+    expect("blueprint publish", OUTPUT_TABLE,
+           "{\"name\":\"b\",\"instances\":[{\"artifact\":\"g:a:1\",\"instance\":1,"
            "\"node\":\"n\",\"state\":\"ACTIVE\",\"attempt\":0,\"since\":1795000000000,\"reason\":\"\","
-           "\"text\":\"\"}],\"entries\":[\"quote\"]}",
-           "artifact: g:a:1\nwanted: 1\nentries:\n  quote\n"
+           "\"text\":\"\"}],\"failed\":[\"quote\"]}",
+           "name: b\nfailed:\n  quote\n"
            "ARTIFACT INSTANCE NODE STATE  ATTEMPT SINCE\n"
            "g:a:1           1 n    ACTIVE       0 2026-11-18T11:06:40Z\n");
     expect("call", OUTPUT_TABLE, "{\"payload\":{\"total\":3},\"node\":\"n\"}", "{\"total\":3}\n");
