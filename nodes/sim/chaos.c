@@ -7,6 +7,7 @@
 
 #include "nodes/sim/chaos_state.h"
 #include "nodes/sim/fault.h"
+#include "runtime/base/check.h"
 #include "runtime/base/planted.h"
 #include "store/schema/slice.h"
 
@@ -213,6 +214,7 @@ static void heal(struct chaos *chaos)
 static uint32_t any_that_takes_part(const struct sim *sim, uint32_t number)
 {
     uint32_t count = sim_node_count(sim);
+    CHECK(count > 0);
     for (uint32_t i = 0; i < count; i++) {
         struct core_status status;
         sim_status(sim, (number + i) % count, &status);

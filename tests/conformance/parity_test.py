@@ -155,7 +155,8 @@ class ParityTest(unittest.TestCase):
         exit_code, document = self.cli(*words)
         error = document["error"]
         self.assertEqual((exit_code, error["code"]), (EXITS[code], code), error)
-        self.assertEqual(document, self.tool(name, arguments))
+        told = self.tool(name, arguments)
+        self.assertEqual(*(re.sub(r"another \d+ s", "another N s", json.dumps(d)) for d in (document, told)))
 
     # --- rows ---------------------------------------------------------------------------------------------------
     def test_cluster_and_nodes(self):
@@ -302,7 +303,7 @@ class ParityTest(unittest.TestCase):
         self.assertEqual(now["value"], 2)
         listed = self.same(["kv", "list", "config/t", "--at", first], "kv_list", {"prefix": "config/t", "at": first})
         self.assertEqual([r["value"] for r in listed["records"]], [1])
-        code, document = self.cli("kv", "get", "config/t", "--after", second + 10**6, "--timeout", "300ms")
+        code, document = self.cli("kv", "get", "config/t", "--after", second + 10**6, "--timeout", "3s")
         self.assertEqual((code, document["error"]["code"]), (7, "DEADLINE"), document)
         self.assertIn("not visible", document["error"]["message"])
         self.same_failure(["kv", "get", "config/t", "--at", second + 10**6], "kv_get",

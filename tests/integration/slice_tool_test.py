@@ -145,7 +145,7 @@ def wrong_use_is_explained(folder):
                                 (["new", "../up"], 2, "is no name for a slice"),
                                 (["build", "/nowhere"], 4, "No such file"),
                                 (["check", "/nowhere.so"], 4, "No such file"),
-                                (["push", str(ODD)], 2, "--to FOLDER is missing"),
+                                (["push", str(ODD), "--endpoint", "tcp://127.0.0.1:1"], 3, "no node answers"),
                                 (["test", str(ODD), "--tests", "/nowhere"], 2, "can't be opened"),
                                 (["check", str(ODD), "--config", "[1]"], 2, "no JSON object"),
                                 (["tset"], 2, "has no verb")):

@@ -226,10 +226,13 @@ static enum status check_room(const struct client_socket *clients, const struct 
 }
 
 /* A node starts its sockets before who answers and stops them after: then NOT_FOUND says that nobody took the
- * request, and not that what the client named is absent. */
+ * request, and not that what the client named is absent. The gateway may be there and whom it handed the
+ * request to gone: then the runtime said so, which names nothing; a command's own NOT_FOUND always does. */
 static void tell_nobody(const struct actor *self, uint32_t target, struct error *error)
 {
-    if (error->status != STATUS_NOT_FOUND || actor_id_is_set(actor_find(self, target))) return;
+    bool names_nothing = strcmp(error->message, status_text(STATUS_NOT_FOUND)) == 0;
+    bool nobody = names_nothing || !actor_id_is_set(actor_find(self, target));
+    if (error->status != STATUS_NOT_FOUND || !nobody) return;
     (void)error_set(error, STATUS_NODE_LOST, "this node starts or stops; nothing was begun");
 }
 
