@@ -39,6 +39,21 @@ static void check_later_are_gone(struct model_family *family, uint32_t index)
     }
 }
 
+static void link_to_first(struct actor *self, struct model_family *family)
+{
+    family->linked_life = actor_find(self, name_of(family->number, 0));
+    if (actor_id_is_set(family->linked_life)) actor_link(self, family->linked_life);
+}
+
+/* Where one fails alone, nothing but the link ends pupil 2 with pupil 0. */
+uint32_t model_outlived_links(const struct model *model)
+{
+    const struct model_family *family = &model->families[ONE_FOR_ONE];
+    bool both = family->alive[0] != 0 && family->alive[LINKED] != 0;
+    bool linked = actor_id_is_set(family->linked_life);
+    return both && linked && !actor_id_equal(family->linked_life, family->first_life) ? 1 : 0;
+}
+
 static enum status pupil_init(struct actor *self, void *state, const void *options, struct error *error)
 {
     (void)error;
@@ -48,8 +63,8 @@ static enum status pupil_init(struct actor *self, void *state, const void *optio
     if (__atomic_fetch_add(&family->alive[pupil->index], 1, __ATOMIC_ACQ_REL) != 0)
         model_count(&family->model->alive_twice);
     if (family->options.strategy != ONE_FOR_ONE) check_later_are_gone(family, pupil->index);
-    struct actor_id first = actor_find(self, name_of(family->number, 0));
-    if (pupil->index == LINKED && actor_id_is_set(first)) actor_link(self, first);
+    if (pupil->index == 0) family->first_life = actor_self(self);
+    if (pupil->index == LINKED) link_to_first(self, family);
     return STATUS_OK;
 }
 

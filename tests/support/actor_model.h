@@ -34,6 +34,9 @@ struct model_family {
     struct child_spec specs[MODEL_PUPILS];
     struct model_pupil_options pupils[MODEL_PUPILS];
     uint32_t alive[MODEL_PUPILS]; /* Atomic. */
+    /* Each life of pupil 2 is linked to the life of pupil 0 that it finds. Written by their own turns. */
+    struct actor_id first_life;
+    struct actor_id linked_life; /* Not set: it found none. */
     /* Written by its supervisor's log lines only. */
     int64_t restarted_ms[MODEL_INTENSITY_MAX];
     uint32_t restarts;
@@ -96,6 +99,8 @@ bool model_is_quiet(
 /* ACT3 of a quiet model: messages that no handler saw, less those that the runtime has counted as dropped,
  * dead letters or quarantined; 0 where each has its one fate. */
 int64_t model_unaccounted(const struct model *model);
+/* Links of a quiet model (on the stepper) whose one end has failed while the other lives on: must be 0. */
+uint32_t model_outlived_links(const struct model *model);
 void model_free(struct model *model);
 void model_watch_bounds(struct model *model); /* ACT4, from outside. */
 uint64_t model_violations(const struct model *model);

@@ -57,6 +57,7 @@ static void end_model(struct run *run, struct model *model, struct runtime *runt
 {
     run->quiet = run->quiet && model_is_quiet(model);
     run->unaccounted += model_unaccounted(model);
+    run->violations += model_outlived_links(model);
     model->stopping = true;
     assert_true(runtime_stop(runtime, SECONDS(1)));
     runtime_destroy(&runtime);
