@@ -1,13 +1,12 @@
-/* render: see the header. Tables are libsmartcols'; YAML is written here, in the block form that people read.
- */
+/* render: see the header. YAML is written here, in the block form that people read. */
 #include "cli/render.h"
 
+#include "cli/table.h"
 #include "runtime/base/check.h"
 #include "runtime/base/map.h"
 #include "runtime/base/memory.h"
 
 #include <inttypes.h>
-#include <libsmartcols/libsmartcols.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +16,10 @@ enum { NAME_SIZE = 64, DAY_SECONDS = 86400 };
 void render_line(struct text *out, const char *string)
 {
     for (const unsigned char *c = (const unsigned char *)string; *c != '\0'; c++) {
-        if (*c < 0x20 || *c == 0x7f) text_printf(out, "\\x%02x", *c);
+        bool second_set =
+            c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f; /* U+009B begins a sequence as ESC [ does. */
+        if (second_set) text_printf(out, "\\x%02x", *++c);
+        else if (*c < 0x20 || *c == 0x7f) text_printf(out, "\\x%02x", *c);
         else text_add_bytes(out, c, 1);
     }
 }
@@ -83,38 +85,13 @@ static bool column_is_empty(const struct value *rows, const char *name)
     return value_size(rows) > 0;
 }
 
-static void add_column(struct libscols_table *table, const struct command_column *column)
-{
-    int flags = column->form == COLUMN_NUMBER ? SCOLS_FL_RIGHT : 0;
-    CHECK(scols_table_new_column(table, column->title, 0, flags) != NULL);
-}
-
-static void fill_row(struct libscols_table *table, const struct command_column *const *shown, size_t count,
+static void fill_row(struct text *cells, const struct command_column *const *shown, size_t count,
                      const struct value *row)
 {
-    struct libscols_line *line = scols_table_new_line(table, NULL);
-    CHECK(line != NULL);
     for (size_t i = 0; i < count; i++) {
         char name[NAME_SIZE];
         command_field_name(name, sizeof name, shown[i]->field);
-        struct text cell = { 0 };
-        add_scalar(&cell, value_get(row, name), shown[i]->form);
-        CHECK(scols_line_set_data(line, i, text_string(&cell)) == 0);
-        text_fini(&cell);
-    }
-}
-
-/* Trailing blanks of a line help nobody. */
-static void add_trimmed(struct text *out, const char *printed)
-{
-    while (*printed != '\0') {
-        size_t size = strcspn(printed, "\n");
-        size_t kept = size;
-        while (kept > 0 && printed[kept - 1] == ' ')
-            kept--;
-        text_add_bytes(out, printed, kept);
-        text_add(out, "\n");
-        printed += size + (printed[size] == '\n' ? 1 : 0);
+        add_scalar(&cells[i], value_get(row, name), shown[i]->form);
     }
 }
 
@@ -122,33 +99,24 @@ static void add_table(struct text *out, const struct command_column *columns, co
 {
     enum { COLUMN_MAX = 24 };
     const struct command_column *shown[COLUMN_MAX];
+    struct table_column headings[COLUMN_MAX];
     size_t count = 0;
-    struct libscols_table *table = scols_new_table();
-    CHECK(table != NULL);
-    scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER); /* The same text in a pipe and on a terminal. */
-    CHECK(scols_table_enable_noencoding(table, 1) == 0);     /* render_line did it, once and for all forms. */
     for (const struct command_column *column = columns; column->field != NULL; column++) {
         char name[NAME_SIZE];
         command_field_name(name, sizeof name, column->field);
         if (column_is_empty(rows, name)) continue;
         CHECK(count < COLUMN_MAX);
+        headings[count] = (struct table_column){ column->title, column->form == COLUMN_NUMBER };
         shown[count++] = column;
-        add_column(table, column);
     }
-    for (size_t i = 0; i < value_size(rows); i++)
-        fill_row(table, shown, count, value_at(rows, i));
-    char *printed = NULL;
-    if (value_size(rows) ==
-        0) { /* smartcols prints nothing at all then; the heading says what there would be. */
-        for (size_t i = 0; i < count; i++)
-            text_printf(out, "%s%s", i == 0 ? "" : " ", shown[i]->title);
-        text_add(out, "\n");
-    } else {
-        CHECK(scols_print_table_to_string(table, &printed) == 0);
-        add_trimmed(out, printed);
-    }
-    scols_unref_table(table);
-    memory_free(printed); /* The library's, from the C heap. */
+    size_t row_count = value_size(rows);
+    struct text *cells = memory_array(row_count * count + 1, sizeof *cells);
+    for (size_t i = 0; i < row_count; i++)
+        fill_row(&cells[i * count], shown, count, value_at(rows, i));
+    table_print(out, headings, count, cells, row_count);
+    for (size_t i = 0; i < row_count * count; i++)
+        text_fini(&cells[i]);
+    memory_free(cells);
 }
 
 static void add_fields(struct text *out, const struct command *command, const struct value *document)
