@@ -17,8 +17,8 @@ enum {
     LOOKS_A_CLOCK = 16,   /* How often one that lingers looks before the clock is read again. */
     TURNS_INSIDE_MAX = 8, /* Before a busy worker's porter looks outside. */
 };
-#define WAKE_NS     MICROSECONDS(35) /* What waking a sleeping core costs, whoever does it. */
-#define LINGER_NS   MICROSECONDS(50) /* A wake, and an answer. */
+#define WAKE_NS     MICROSECONDS(35)  /* What waking a sleeping core costs, whoever does it. */
+#define LINGER_NS   MICROSECONDS(100) /* What two wakes cost: the other's, and the one back that it saves. */
 #define CROSSING_NS 250 /* What a message costs more when it, and who gets it, change the core. */
 
 enum park_state {

@@ -92,6 +92,7 @@ static bool send_frame(struct actor *self, struct slice_desk *desk, const struct
     enum status status = slice_frame_encode(frame, &arena, &spans[0].data, &spans[0].size, &error);
     CHECK(status == STATUS_OK); /* The desk keeps to the sizes. */
     enum slice_ring_result result = RING_NOT_NOW;
+    slice_ring_wake(&host->from); /* The turn's end looks for the answer, and decides who rings whom. */
     if (host->waiting_count == 0) result = slice_ring_write(&host->to, spans, ARRAY_COUNT(spans), &ring);
     if (result == RING_CORRUPT) fail_crashed(self, host, "it broke the shared memory's rules");
     else if (result == RING_DONE) ring_bell(host, ring);

@@ -190,3 +190,9 @@ bool slice_ring_sleep(struct slice_ring *ring)
     __atomic_store_n(&ring->shared->reader_sleeps, 0, __ATOMIC_SEQ_CST);
     return false;
 }
+
+void slice_ring_wake(struct slice_ring *ring)
+{
+    uint32_t *flag = &ring->shared->reader_sleeps;
+    if (__atomic_load_n(flag, __ATOMIC_RELAXED) != 0) __atomic_store_n(flag, 0, __ATOMIC_RELAXED);
+}

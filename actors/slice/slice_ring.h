@@ -62,5 +62,7 @@ bool slice_ring_has_frame(const struct slice_ring *ring);
 /* true: from now on the reader counts as asleep, and the next write says that it must be rung. false: a frame
  * has come meanwhile. */
 bool slice_ring_sleep(struct slice_ring *ring);
+/* The reader looks by itself until it sleeps again: nobody need ring it for what comes now. */
+void slice_ring_wake(struct slice_ring *ring);
 
 #endif

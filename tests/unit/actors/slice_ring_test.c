@@ -86,6 +86,16 @@ static void full_and_empty_say_so_and_ask_for_a_ring(void **unused)
     assert_true(ring);
     assert_int_equal(put(&pair, data, 10, &ring), RING_DONE);
     assert_false(ring); /* Once is enough. */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(slice_ring_read(&pair.reader, &frame, &ring), RING_DONE);
+        bytes_unref(&frame);
+    }
+    assert_true(slice_ring_sleep(&pair.reader));
+    slice_ring_wake(&pair.reader); /* It looks by itself again: a ring would only cost. */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(put(&pair, data, 10, &ring), RING_DONE);
+        assert_false(ring);
+    }
     assert_true(slice_ring_has_frame(&pair.reader));
     unsigned written = 2;
     while (put(&pair, data, SLICE_RING_FRAME_MAX, &ring) == RING_DONE)
