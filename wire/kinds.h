@@ -191,6 +191,8 @@ enum kind_flag {
     PB(451, INVOKE_WITHDRAW, invoke_withdraw, SLICE_CALL, 0)                                                 \
     PB(452, CALL_STATS_REQUEST, call_stats_request, SLICE_CALL, 0)                                           \
     PB(453, CALL_STATS_REPLY, call_stats_reply, NOBODY, 0)                                                   \
+    PB(454, BLUEPRINT_PLAN_REQUEST, blueprint_plan_request, CLUSTER_DEPLOYMENT_MANAGER, KIND_FROM_CLIENT)    \
+    PB(455, BLUEPRINT_PLAN_REPLY, blueprint_plan_reply, NOBODY, 0)                                           \
     PB(460, SLICE_LOGS_REQUEST, slice_logs_request, SLICE_INSPECTOR, KIND_FROM_CLIENT)                       \
     PB(461, SLICE_LOGS_REPLY, slice_logs_reply, NOBODY, 0)                                                   \
     PB(462, SLICE_RESTART_REQUEST, slice_restart_request, CLUSTER_DEPLOYMENT_MANAGER, KIND_FROM_CLIENT)      \

@@ -372,6 +372,7 @@ static const struct behavior_row rows[] = {
     { KIND_ROLE_CHANGED, on_role },
     { KIND_CLUSTER_DEPLOYMENT_TICK, on_tick },
     { KIND_BLUEPRINT_PUBLISH_REQUEST, publishing_on_publish },
+    { KIND_BLUEPRINT_PLAN_REQUEST, publishing_on_plan },
     { KIND_BLUEPRINT_DELETE_REQUEST, publishing_on_delete },
     { KIND_BLUEPRINT_LIST_REQUEST, on_list },
     { KIND_BLUEPRINT_GET_REQUEST, on_get },

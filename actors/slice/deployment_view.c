@@ -223,3 +223,132 @@ uint64_t deployment_view_runs_since(const struct deployment_view *view,
     }
     return since;
 }
+
+/* --- supposing ---------------------------------------------------------------------------------------- */
+
+static void drop(struct tree *tree, const char *key)
+{
+    free_item(tree_remove(tree, key));
+}
+
+static void put_revision(struct tree *tree, const char *key, const struct view_blueprint *from)
+{
+    struct view_blueprint *item = memory_zalloc(sizeof(*item));
+    item->name = arena_strdup(&item->arena, from->name);
+    item->text = arena_strdup(&item->arena, from->text);
+    item->revision = from->revision;
+    enum status status =
+        blueprint_read(&item->arena, item->name, item->text, strlen(item->text), &item->blueprint, NULL);
+    CHECK(status == STATUS_OK); /* What it is copied from was read, or written, by the same rules. */
+    free_item(tree_put(tree, key, item));
+}
+
+void deployment_view_put_blueprint(struct deployment_view *view, const struct blueprint *blueprint,
+                                   uint64_t revision)
+{
+    struct arena arena = { 0 };
+    char key[SLICE_KEY_MAX];
+    char name[BLUEPRINT_NAME_MAX];
+    (void)text_copy(name, sizeof(name), blueprint->name);
+    const struct view_blueprint from = { .name = name,
+                                         .text = blueprint_write(&arena, blueprint),
+                                         .revision = revision };
+    slice_key_blueprint(key, name);
+    put_revision(&view->blueprints, key, &from);
+    slice_key_history(key, name, revision);
+    put_revision(&view->history, key, &from);
+    arena_fini(&arena);
+}
+
+void deployment_view_put_allocation(struct deployment_view *view, const char *artifact, const char *node,
+                                    const struct allocation *allocation, uint64_t revision)
+{
+    char key[SLICE_KEY_MAX];
+    slice_key_allocation(key, artifact, node);
+    if (allocation == NULL) {
+        drop(&view->allocations, key);
+        return;
+    }
+    struct view_allocation *item = memory_zalloc(sizeof(*item));
+    struct allocation *copy = &item->allocation;
+    (void)text_copy(item->artifact, sizeof(item->artifact), artifact);
+    (void)text_copy(item->node, sizeof(item->node), node);
+    item->revision = revision;
+    *copy = *allocation;
+    copy->instances = arena_memdup(&item->arena, allocation->instances,
+                                   allocation->instance_count * sizeof(*allocation->instances));
+    copy->blueprint = arena_strdup(&item->arena, allocation->blueprint);
+    copy->sha256 = arena_strdup(&item->arena, allocation->sha256);
+    free_item(tree_put(&view->allocations, key, item));
+}
+
+void deployment_view_put_record(struct deployment_view *view, const char *node, const char *artifact,
+                                const struct slice_record *record)
+{
+    char key[SLICE_KEY_MAX];
+    slice_key_record(key, node, artifact);
+    if (record == NULL) {
+        drop(&view->records, key);
+        return;
+    }
+    struct view_record *item = memory_zalloc(sizeof(*item));
+    struct slice_instance *instances = arena_array(&item->arena, record->instance_count, sizeof(*instances));
+    for (uint32_t i = 0; i < record->instance_count; i++) {
+        instances[i] = record->instances[i];
+        instances[i].reason = arena_strdup(&item->arena, instances[i].reason);
+        instances[i].text = arena_strdup(&item->arena, instances[i].text);
+    }
+    (void)text_copy(item->artifact, sizeof(item->artifact), artifact);
+    (void)text_copy(item->node, sizeof(item->node), node);
+    item->record = *record;
+    item->record.instances = instances;
+    free_item(tree_put(&view->records, key, item));
+}
+
+static void put_node(struct tree *tree, const char *key, const struct view_node *from)
+{
+    struct view_node *item = memory_zalloc(sizeof(*item));
+    const char **labels = arena_array(&item->arena, 2 * (size_t)from->node.label_count, sizeof(*labels));
+    for (size_t i = 0; i < 2 * (size_t)from->node.label_count; i++)
+        labels[i] = arena_strdup(&item->arena, from->node.labels[i]);
+    (void)text_copy(item->name, sizeof(item->name), from->name);
+    item->node = from->node;
+    item->node.state = arena_strdup(&item->arena, from->node.state);
+    item->node.presence = arena_strdup(&item->arena, from->node.presence);
+    item->node.labels = labels;
+    free_item(tree_put(tree, key, item));
+}
+
+void deployment_view_lose_node(struct deployment_view *view, const char *node)
+{
+    char key[SLICE_KEY_MAX];
+    const char *at = key;
+    const struct view_record *record = NULL;
+    (void)snprintf(key, sizeof(key), "nodes/%s", node);
+    struct view_node *lost = tree_get(&view->nodes, key);
+    if (lost != NULL) lost->node.presence = "LOST";
+    slice_key_record(key, node, "");
+    while ((record = next(&view->records, &at)) != NULL && strcmp(record->node, node) == 0) {
+        drop(&view->records, at);
+        at = key;
+    }
+}
+
+void deployment_view_copy(const struct deployment_view *view, struct deployment_view *out_copy)
+{
+    const void *item = NULL;
+    *out_copy = (struct deployment_view){ 0 };
+    for (const char *key = ""; (item = next(&view->blueprints, &key)) != NULL;)
+        put_revision(&out_copy->blueprints, key, item);
+    for (const char *key = ""; (item = next(&view->history, &key)) != NULL;)
+        put_revision(&out_copy->history, key, item);
+    for (const char *key = ""; (item = next(&view->nodes, &key)) != NULL;)
+        put_node(&out_copy->nodes, key, item);
+    const struct view_allocation *allocation = NULL;
+    for (const char *key = ""; (allocation = next(&view->allocations, &key)) != NULL;)
+        deployment_view_put_allocation(out_copy, allocation->artifact, allocation->node,
+                                       &allocation->allocation, allocation->revision);
+    const struct view_record *record = NULL;
+    for (const char *key = ""; (record = next(&view->records, &key)) != NULL;)
+        deployment_view_put_record(out_copy, record->node, record->artifact, &record->record);
+}

@@ -69,6 +69,18 @@ const struct view_blueprint *deployment_view_next_revision(const struct deployme
 const struct view_record *deployment_view_next_record(const struct deployment_view *view, const char **key);
 const struct view_node *deployment_view_next_node(const struct deployment_view *view, const char **key);
 
+/* --- supposing (forecast.h): a view of what is not, or not yet, the case ------------------------------- */
+void deployment_view_copy(const struct deployment_view *view, struct deployment_view *out_copy);
+/* Each copies what it is given; NULL: it is not there. A blueprint becomes a revision of its history too. */
+void deployment_view_put_blueprint(struct deployment_view *view, const struct blueprint *blueprint,
+                                   uint64_t revision);
+void deployment_view_put_allocation(struct deployment_view *view, const char *artifact, const char *node,
+                                    const struct allocation *allocation, uint64_t revision);
+void deployment_view_put_record(struct deployment_view *view, const char *node, const char *artifact,
+                                const struct slice_record *record);
+/* Its node was declared LOST: nothing that it recorded is left (A7). */
+void deployment_view_lose_node(struct deployment_view *view, const char *node);
+
 /* The instance as its node recorded it; NULL: no record. */
 const struct slice_instance *deployment_view_instance(const struct deployment_view *view, const char *node,
                                                       const char *artifact, uint32_t instance);

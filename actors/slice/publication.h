@@ -18,6 +18,7 @@ struct publication {
     uint64_t number; /* What completions name. */
     enum publication_phase phase;
     bool deletes;
+    bool plans; /* Resolved as if it were published; then only told what would come of it (forecast.h). */
     bool detach;
     struct message *request; /* Ours, owed exactly one answer. */
     struct arena arena;

@@ -3,6 +3,7 @@
 #include "actors/slice/publishing.h"
 
 #include "actors/slice/deployment_queries.h"
+#include "actors/slice/forecast.h"
 #include "runtime/base/check.h"
 #include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
@@ -62,9 +63,11 @@ static void finish(struct actor *self, struct cluster_deployment_manager *manage
 static void fail_publication(struct actor *self, struct cluster_deployment_manager *manager,
                              struct publication *publication, const struct error *error)
 {
-    MARK("cluster_deployment.not_carried_out");
-    log_info(self, "blueprint.not_carried_out", "name=%s status=%s why=%s", publication->name,
-             status_name(error->status), error->message);
+    if (!publication->plans) {
+        MARK("cluster_deployment.not_carried_out");
+        log_info(self, "blueprint.not_carried_out", "name=%s status=%s why=%s", publication->name,
+                 status_name(error->status), error->message);
+    }
     actor_refuse_error(self, publication->request, error);
     remove_publication(manager, publication);
 }
@@ -232,6 +235,30 @@ static void probe_next(struct actor *self, struct cluster_deployment_manager *ma
     actor_ask_name(self, TO_SLICE_STORE, &message, artifact_timeout_ns, on_probed, ticket_for(publication));
 }
 
+static void answer_plan(struct actor *self, struct cluster_deployment_manager *manager,
+                        struct publication *publication)
+{
+    const Pb__BlueprintPlanRequest *request = publication->request->body;
+    bool publishes = publication->blueprint.slice_count > 0;
+    struct rollout_memory memory = deployment_memory_of(manager);
+    const struct forecast_question question = {
+        .blueprint = publishes ? &publication->blueprint : NULL,
+        .name = publishes ? publication->name : request->name,
+        .without = request->without,
+        .memory = &memory,
+        .revision = manager->follows[FOLLOW_ALLOCATIONS].revision,
+    };
+    struct message *reply = wire_message_create(KIND_BLUEPRINT_PLAN_REPLY);
+    struct error error = { 0 };
+    if (forecast_fill(reply, &manager->view, &question, &error) != STATUS_OK) {
+        message_destroy(&reply);
+        fail_publication(self, manager, publication, &error);
+        return;
+    }
+    actor_reply(self, publication->request, &reply);
+    remove_publication(manager, publication);
+}
+
 /* The first slice that became the same artifact as one before it: a range met an exact version. */
 static bool find_twice(const struct publication *publication, struct error *error)
 {
@@ -251,6 +278,7 @@ static void resolve_next(struct actor *self, struct cluster_deployment_manager *
     struct error error = { 0 };
     if (publication->resolved == publication->blueprint.slice_count) {
         if (find_twice(publication, &error)) fail_publication(self, manager, publication, &error);
+        else if (publication->plans) answer_plan(self, manager, publication);
         else probe_next(self, manager, publication);
         return;
     }
@@ -374,27 +402,44 @@ static void resolve(struct actor *self, struct cluster_deployment_manager *manag
     resolve_next(self, manager, publication);
 }
 
+/* A person's document; false: refused, and answered. */
+static bool read_document(struct actor *self, struct cluster_deployment_manager *manager,
+                          struct publication *publication, const char *document, const char *name)
+{
+    struct error error = { 0 };
+    bool given = name[0] != '\0';
+    enum status status = blueprint_parse(&publication->arena, document, strlen(document),
+                                         given ? name : "default", &publication->blueprint, &error);
+    if (status == STATUS_OK && given && strcmp(name, publication->blueprint.name) != 0)
+        status = error_set(&error, STATUS_INVALID, "the document is named %s, and the command says %s",
+                           publication->blueprint.name, name);
+    if (status == STATUS_OK)
+        status = publication_check_nodes(&publication->blueprint, &manager->view, &error);
+    if (status != STATUS_OK) fail_publication(self, manager, publication, &error);
+    return status == STATUS_OK;
+}
+
 void publishing_on_publish(struct actor *self, void *state, const struct message *message)
 {
     struct cluster_deployment_manager *manager = state;
     const Pb__BlueprintPublishRequest *request = message->body;
-    struct error error = { 0 };
     struct publication *publication = accept(self, manager, message, false);
     if (publication == NULL) return;
     publication->detach = request->detach != 0;
-    bool given = request->name[0] != '\0';
-    enum status status = blueprint_parse(&publication->arena, request->document, strlen(request->document),
-                                         given ? request->name : "default", &publication->blueprint, &error);
-    if (status == STATUS_OK && given && strcmp(request->name, publication->blueprint.name) != 0)
-        status = error_set(&error, STATUS_INVALID, "the document is named %s, and the command says %s",
-                           publication->blueprint.name, request->name);
-    if (status == STATUS_OK)
-        status = publication_check_nodes(&publication->blueprint, &manager->view, &error);
-    if (status != STATUS_OK) {
-        fail_publication(self, manager, publication, &error);
-        return;
-    }
-    resolve(self, manager, publication);
+    if (read_document(self, manager, publication, request->document, request->name))
+        resolve(self, manager, publication);
+}
+
+void publishing_on_plan(struct actor *self, void *state, const struct message *message)
+{
+    struct cluster_deployment_manager *manager = state;
+    const Pb__BlueprintPlanRequest *request = message->body;
+    struct publication *publication = accept(self, manager, message, false);
+    if (publication == NULL) return;
+    publication->plans = true;
+    if (request->document[0] == '\0') answer_plan(self, manager, publication);
+    else if (read_document(self, manager, publication, request->document, request->name))
+        resolve(self, manager, publication);
 }
 
 /* The revision that is asked for; without one: the newest that says something else than the current one does.

@@ -1,4 +1,4 @@
-/* publishing: `blueprint publish`, `delete`, `rollback` and `wait`, carried from phase to phase
+/* publishing: `blueprint publish`, `plan`, `delete`, `rollback` and `wait`, carried from phase to phase
  * (publication.h). Part of the cluster_deployment_manager. */
 #ifndef AETHER_ACTORS_SLICE_PUBLISHING_H
 #define AETHER_ACTORS_SLICE_PUBLISHING_H
@@ -6,6 +6,7 @@
 #include "actors/slice/deployment.h"
 
 actor_handler publishing_on_publish;
+actor_handler publishing_on_plan; /* Resolved as a publish is; nothing is fetched or written. */
 actor_handler publishing_on_delete;
 actor_handler publishing_on_rollback; /* An earlier revision, published as it stands. */
 actor_handler publishing_on_wait;     /* Nothing is written: parked until it is as it should be. */

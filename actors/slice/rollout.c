@@ -208,6 +208,21 @@ void rollout_count_others(const struct deployment_view *view, const char *artifa
     *out_count = sum;
 }
 
+uint32_t rollout_serving(const struct deployment_view *view, const char *blueprint, const char *artifact)
+{
+    uint32_t serving = 0;
+    const struct view_allocation *allocation = NULL;
+    for (const char *key = ""; (allocation = deployment_view_next_allocation(view, &key)) != NULL;) {
+        const struct allocation *there = &allocation->allocation;
+        bool same = strcmp(artifact, allocation->artifact) == 0;
+        if (!same && !is_other_version(artifact, allocation->artifact)) continue;
+        if (strcmp(there->blueprint, blueprint) != 0) continue;
+        for (uint32_t i = 0; i < there->instance_count; i++)
+            serving += is_active(view, allocation->node, allocation->artifact, &there->instances[i]) ? 1 : 0;
+    }
+    return serving;
+}
+
 bool rollout_is_orphan(const struct deployment_view *view, const struct view_allocation *allocation)
 {
     const struct view_blueprint *blueprint =

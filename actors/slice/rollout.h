@@ -66,7 +66,9 @@ struct rollout_count {
 };
 void rollout_count(const struct deployment_view *view, const char *artifact, uint64_t runs_since,
                    struct rollout_count *out_count);
-/* The same over all other versions of the slice. */
+/* Those that serve of the blueprint's slice, whatever their version. */
+uint32_t rollout_serving(const struct deployment_view *view, const char *blueprint, const char *artifact);
+/* As rollout_count, over all other versions of the slice. */
 void rollout_count_others(const struct deployment_view *view, const char *artifact,
                           struct rollout_count *out_count);
 

@@ -507,6 +507,15 @@ class ParityTest(unittest.TestCase):
         self.assertEqual((rolled["complete"], rolled["changed"]), (True, False))
         for verb in ("history", "wait", "rollback"):
             self.same_failure(["blueprint", verb, "none"], f"blueprint_{verb}", {"name": "none"}, "NOT_FOUND")
+        more = {**BLUEPRINT, "slices": [{**BLUEPRINT["slices"][0], "instances": 2}]}
+        planned = self.same(["blueprint", "plan", "-"], "blueprint_plan", {"document": more}, stdin=json.dumps(more))
+        self.assertEqual([c["action"] for c in planned["changes"]], ["start"])
+        planned = self.same(["blueprint", "plan"], "blueprint_plan", {})
+        self.assertEqual(planned["summary"], "nothing would change")
+        node = self.cluster.nodes[0].name
+        self.same(["blueprint", "plan", "--without", node, "--name", "shop"], "blueprint_plan",
+                  {"without": node, "name": "shop"})
+        self.same_failure(["blueprint", "plan", "--without", "none"], "blueprint_plan", {"without": "none"}, "NOT_FOUND")
         broken = self.directory / "broken.json"
         broken.write_text('{"name":"shop","slicez":[]}')
         self.same_failure(["blueprint", "publish", broken], "blueprint_publish", {"document": broken.read_text()},

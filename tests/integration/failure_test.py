@@ -76,8 +76,26 @@ class FailureTest(unittest.TestCase):
     def endpoints_on(self, name, node):
         return [e for e in self.cluster.ask("endpoint", "list", node=node).get("endpoints", []) if e["node"] == name]
 
+    def places(self, node=None):
+        return sorted((i["artifact"], i["node"]) for i in self.cluster.ask("slice", "list", node=node)["instances"])
+
+    def places_without(self, node):
+        """Where the planner says that everything would run, were the node dead."""
+        places = self.places()
+        plan = self.cluster.ask("blueprint", "plan", "--without", node.name)
+        self.assertTrue(plan["complete"] and plan["changes"], plan)
+        for change in plan["changes"]:
+            place = (change["artifact"], change["node"])
+            if change["action"] == "stop":
+                places.remove(place)
+            else:
+                places.append(place)
+        self.assertNotIn(node.name, [name for _, name in places])
+        return sorted(places)
+
     def test_1_leader_dies(self):
-        """Another leads, what was acknowledged is there, its endpoints go, its instances are replaced; it rejoins."""
+        """Another leads, what was acknowledged is there, its endpoints go, its instances run where a plan said that they
+        would; it rejoins."""
         revision = self.put("test/leader-dies", "before")
         dead = self.cluster.leader()
         for node in self.cluster.nodes:  # What each runs, asked of any.
@@ -86,6 +104,7 @@ class FailureTest(unittest.TestCase):
             listed = self.cluster.ask("metric", "list", "aether_actor_messages", "--node", node.name)
             self.assertTrue(all(metric["value"] > 0 for metric in listed["metrics"]
                                 if metric["labels"]["actor"] in ("leader", "state")), listed)
+        planned = self.places_without(dead)
         dead.kill()
         survivor = next(n for n in self.cluster.nodes if n is not dead)
         self.cluster.leader(15 * SLACK, other_than=dead)
@@ -93,6 +112,7 @@ class FailureTest(unittest.TestCase):
         self.assertEqual((record["value"], record["revision"]), ("before", revision))
         await_true("the dead node's endpoints are gone", lambda: not self.endpoints_on(dead.name, survivor), 5 * SLACK)
         self.cluster.await_active(5, 15 * SLACK, node=survivor, off_node=dead)
+        self.assertEqual(self.places(survivor), planned)
         later = self.put("test/leader-dies", "after", node=survivor)
         dead.start()
         await_true("the returned node answers with what it missed", lambda: self.cluster.ask(

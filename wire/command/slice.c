@@ -35,6 +35,44 @@ const struct command slice_commands[] = {
         .columns = INSTANCE_COLUMNS,
     },
     {
+        .name = "blueprint plan",
+        .help = "Print what publishing a document, or the death of a node, would change, and why",
+        .details =
+            "Runs the leader's own planner on a copy of the state until it has nothing left to do, and "
+            "writes "
+            "nothing. Taken for granted is that every instance that starts becomes ACTIVE and every one that "
+            "is stopped goes. Versions are resolved as a publish would; artifacts are not fetched. Without a "
+            "document: what would change for the blueprints as they are.",
+        .example = "aether blueprint plan shop.yaml --without node-2",
+        .http = "POST /api/v1/blueprints/plan",
+        .request = KIND_BLUEPRINT_PLAN_REQUEST,
+        .reply = KIND_BLUEPRINT_PLAN_REPLY,
+        .target = TO_CLUSTER_DEPLOYMENT_MANAGER,
+        .role = ROLE_OBSERVER,
+        .flags = COMMAND_ON_LEADER | COMMAND_FRESH | COMMAND_IDEMPOTENT,
+        .arguments = ARGUMENTS(
+            { .field = "document",
+              .help = "a blueprint; a file's name on the command line, - for standard input",
+              .metavar = "FILE",
+              .positional = true,
+              .optional = true,
+              .form = FORM_DOCUMENT,
+              .source = SOURCE_FILE },
+            { .field = "name",
+              .help = "the name of a document that has none; without a document: only this blueprint" },
+            { .field = "without", .help = "suppose that this node died", .metavar = "NODE" }),
+        .list = "changes",
+        .identity = "name",
+        .columns =
+            COLUMNS(AS_NUMBER("step", "STEP"), AS_TEXT("action", "ACTION"), AS_TEXT("artifact", "ARTIFACT"),
+                    AS_NUMBER("instance", "INSTANCE"), AS_TEXT("node", "NODE"), AS_TEXT("reason", "WHY")),
+        .more_list = "slices",
+        .more_columns =
+            COLUMNS(AS_TEXT("artifact", "ARTIFACT"), AS_TEXT("change", "CHANGE"),
+                    AS_NUMBER("wanted", "WANTED"), AS_NUMBER("active", "ACTIVE"), AS_NUMBER("least", "LEAST"),
+                    AS_NUMBER("placed", "PLACED"), AS_NUMBER("missing", "MISSING"), AS_TEXT("reason", "WHY")),
+    },
+    {
         .name = "blueprint list",
         .help = "List the published blueprints",
         .example = "aether blueprint list",
