@@ -38,7 +38,8 @@ enum journal_sector_state {
 enum journal_sector_state journal_batch_read_stamp(const uint8_t sector[JOURNAL_SECTOR],
                                                    struct journal_stamp *out_stamp);
 
-/* Whether the journal can say it: hard states, truncations and entries only. The rest goes to the tables. */
+/* J4: whether the journal can say it: hard states, truncations and entries only. The rest goes to the tables.
+ */
 bool journal_batch_fits(const struct log_batch *batch);
 /* Of their stream; 0: there is nothing to write. */
 size_t journal_batch_stream_size(const struct log_batch *batches, uint32_t count);

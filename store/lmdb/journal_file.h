@@ -2,8 +2,8 @@
  * written with zeros before it is used, so that a write changes no metadata and costs one round to the disk.
  * Blocking.
  *
- * It is made in slices as `journal.new`, durable before it gets its name. Opened past the page cache where
- * the file system can (O_DIRECT), always with O_DSYNC: a write has returned when it is durable. */
+ * It is made in slices as `journal.new`, durable before it gets its name (J5). Opened past the page cache
+ * where the file system can (O_DIRECT), always with O_DSYNC: a write has returned when it is durable. */
 #ifndef AETHER_STORE_LMDB_JOURNAL_FILE_H
 #define AETHER_STORE_LMDB_JOURNAL_FILE_H
 

@@ -1,15 +1,15 @@
 /* journal_scan: what a journal's sectors prove after a start: pure, no I/O (consensus.md section 4, D8).
  *
  * A batch is written when the one before it is durable, and acknowledged when it is durable itself. So of all
- * batches only the newest may be incomplete: it was cut short, nobody was told, and it is dropped. Everything
- * else that is not whole was acknowledged and is damage, and evidence (T2):
+ * batches only the newest may be incomplete: it was cut short, nobody was told, and it is dropped (J1).
+ * Everything else that is not whole was acknowledged and is damage, and evidence (T2):
  * - an incomplete batch that another one follows, or a sequence that is missing between two;
  * - a sector that is neither what was written nor what was there before, where the newest batch is or the
  *   next one would be: a power cut loses sectors, it does not change them;
  * - a journal older than what the tables have of it already.
  * What the tables have, and what another journal wrote, is never looked at again, however sound. A newest
  * batch of which every sector went back to what was there before is told from one that was never written by
- * nobody here: that is for the gate (T3), as is an environment that lost a commit. */
+ * nobody here (J6): that is for the gate (T3), as is an environment that lost a commit. */
 #ifndef AETHER_STORE_LMDB_JOURNAL_SCAN_H
 #define AETHER_STORE_LMDB_JOURNAL_SCAN_H
 
@@ -30,7 +30,7 @@ struct journal_point {
 };
 
 struct journal_scan {
-    uint64_t newest;          /* Highest sequence of any sector: never to be used again. */
+    uint64_t newest;          /* J2: highest sequence of any sector: never to be used again. */
     struct journal_point end; /* After the last complete batch. */
     bool torn;                /* There was an incomplete one. */
 };

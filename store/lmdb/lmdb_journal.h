@@ -3,11 +3,11 @@
  * appended to it (journal_batch, journal_file) and kept in memory (lmdb_pending) until the next transaction
  * takes all of them into the tables; what else there is goes into the tables directly, and takes them along.
  * - D5: the guard is written before the batch, as before a transaction.
- * - A segment is written over only when the tables have all of it: else the write goes to them.
- * - The tables say which batches they have in the transaction that brought them (`sys`: journal_sequence), so
- *   a start replays exactly the others, in one transaction, before anything else is read.
- * - A store without a journal works as it did before there was one: the tables take every write. It is made
- *   once there is ample room (F2), beside the writes of a running node. */
+ * - J3: a segment is written over only when the tables have all of it: else the write goes to them.
+ * - J2: the tables say which batches they have in the transaction that brought them (`sys`:
+ * journal_sequence), so a start replays exactly the others, in one transaction, before anything else is read.
+ * - J5: a store without a journal works as it did before there was one: the tables take every write. It is
+ * made once there is ample room (F2), beside the writes of a running node. */
 #ifndef AETHER_STORE_LMDB_LMDB_JOURNAL_H
 #define AETHER_STORE_LMDB_LMDB_JOURNAL_H
 

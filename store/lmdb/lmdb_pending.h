@@ -1,6 +1,6 @@
 /* lmdb_pending: what is durable in the journal and not yet in the tables, as one change: the newest hard
  * state, the lowest truncation of what the tables hold, the entries after it. The next transaction takes all
- * of it (lmdb_step), so it is never written in parts. */
+ * of it (lmdb_step), so it is never written in parts (J4). */
 #ifndef AETHER_STORE_LMDB_LMDB_PENDING_H
 #define AETHER_STORE_LMDB_LMDB_PENDING_H
 

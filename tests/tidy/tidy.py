@@ -5,6 +5,7 @@
  - no heap outside runtime/base, no clock, randomness, thread or sleep outside the adapters
  - lines <= 110 columns, files <= 800 lines, functions <= 70 lines; a guard named after the file; a card on each file
  - links in the documents lead somewhere; nothing names a place outside this repository
+ - each rule of docs/consensus.md is cited by its id in the code that keeps it and in a test that shows it
 """
 import pathlib
 import re
@@ -159,11 +160,32 @@ def check_documents():
                     problem(path, number, f"link to {target} leads nowhere")
 
 
+def citations(paths):
+    """The rule ids that these files name, in their text or, as the core's scripts do, in their own name."""
+    found = set()
+    for path in paths:
+        text = pathlib.PurePosixPath(path).name.replace("_", " ") + "\n" + (ROOT / path).read_text(errors="replace")
+        found.update(re.findall(r"(?<![A-Za-z0-9])[A-Z]\d{1,2}(?![A-Za-z0-9])", text))
+    return found
+
+
+def check_rules():
+    code = citations(p for p in tracked("*.c", "*.h") if not p.startswith(("tests/", "bench/", "examples/")))
+    shown = citations(tracked("tests/*.c", "tests/*.h", "tests/*.py", "tests/core/*.txt"))
+    for number, line in enumerate((ROOT / "docs/consensus.md").read_text().split("\n"), 1):
+        rule = re.match(r"- ([A-Z]\d{1,2}) ", line)
+        if rule and rule[1] not in code:
+            problem("docs/consensus.md", number, f"rule {rule[1]} is named by no code")
+        if rule and rule[1] not in shown:
+            problem("docs/consensus.md", number, f"rule {rule[1]} is named by no test")
+
+
 def main():
     table = read_table()
     for path in tracked("*.c", "*.h"):
         check_source(path, table)
     check_documents()
+    check_rules()
     for line in problems:
         print(line)
     print(f"tidy: {len(problems)} breaches", file=sys.stderr)

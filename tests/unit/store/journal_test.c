@@ -104,7 +104,7 @@ static void assert_corrupt(const struct picture *picture, const struct journal_p
 
 static const struct journal_point nothing = { 0, 0 };
 
-static void batches_come_back_in_order(void **state)
+static void batches_come_back_in_order(void **state) /* J2 */
 {
     (void)state;
     struct picture *picture = blank(1);
@@ -117,7 +117,7 @@ static void batches_come_back_in_order(void **state)
     memory_free(picture);
 }
 
-static void segments_are_used_in_turn(void **state)
+static void segments_are_used_in_turn(void **state) /* J3 */
 {
     (void)state;
     struct picture *picture = blank(2);
@@ -141,7 +141,7 @@ static void segments_are_used_in_turn(void **state)
 
 /* Puts back any of the newest batch's sectors, of 512 bytes or 4 KiB: whatever is left, nothing is doubted,
  * and all before it is there. */
-static void the_newest_batch_may_be_cut_short(void **state) /* FLT9, K3 */
+static void the_newest_batch_may_be_cut_short(void **state) /* J1, FLT9, K3 */
 {
     (void)state;
     uint32_t whole = 0;
@@ -186,7 +186,8 @@ static void the_newest_batch_may_be_cut_short(void **state) /* FLT9, K3 */
     assert_true(whole > ROUNDS / 8);
 }
 
-static void what_was_dropped_never_comes_back(void **state) /* Its sectors may lie behind what comes next. */
+static void what_was_dropped_never_comes_back(
+    void **state) /* J2: its sectors may lie behind what comes next. */
 {
     (void)state;
     struct picture *picture = blank(3);
@@ -213,7 +214,7 @@ static void what_was_dropped_never_comes_back(void **state) /* Its sectors may l
 
 /* --- damage --------------------------------------------------------------------------------------------- */
 
-static void a_loss_before_the_newest_is_damage(void **state) /* D8, FLT16 */
+static void a_loss_before_the_newest_is_damage(void **state) /* J1, D8, FLT16 */
 {
     (void)state;
     struct picture *picture = blank(4);
@@ -229,6 +230,19 @@ static void a_loss_before_the_newest_is_damage(void **state) /* D8, FLT16 */
     assert_last(picture, &nothing, 0, 3, false);
     memset(picture->data + at, 0, size); /* All of it. */
     assert_corrupt(picture, &nothing, 0, "batch 2 is missing");
+    memory_free(picture);
+}
+
+/* J6: as if it had never been written. The gate (T3) is for that: others know what was acknowledged. */
+static void a_newest_batch_that_went_back_whole_is_not_told(void **state)
+{
+    (void)state;
+    struct picture *picture = blank(9);
+    size_t size;
+    (void)add(picture, 10, &size);
+    uint64_t at = add(picture, 3000, &size);
+    memset(picture->data + at, 0, size);
+    assert_last(picture, &nothing, 0, 1, false);
     memory_free(picture);
 }
 
@@ -371,7 +385,7 @@ static void assert_doubted(struct log_fixture *fixture, const char *word)
     assert_int_equal(fixture->log->boot.last.index, 0);
 }
 
-static void entries_are_read_wherever_they_are(void **state)
+static void entries_are_read_wherever_they_are(void **state) /* J4 */
 {
     struct log_fixture *fixture = *state;
     struct error error;
@@ -394,7 +408,7 @@ static void entries_are_read_wherever_they_are(void **state)
     assert_string_equal(log_fixture_read(fixture, 1, 9, 1000), "1:1:1 2:2:other ");
 }
 
-static void a_missing_journal_is_doubt(void **state) /* T2 */
+static void a_missing_journal_is_doubt(void **state) /* J5, T2 */
 {
     struct log_fixture *fixture = *state;
     log_fixture_append(fixture, 1, 1, 1);
@@ -459,7 +473,7 @@ static void a_damaged_header_is_doubt(void **state)
 }
 
 /* What made a journal ended before the tables knew of it: it is nobody's. */
-static void an_unknown_journal_is_made_again(void **state)
+static void an_unknown_journal_is_made_again(void **state) /* J5 */
 {
     struct log_fixture *fixture = *state;
     static const uint8_t junk[8192] = { 1 };
@@ -540,6 +554,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_newest_batch_may_be_cut_short),
         cmocka_unit_test(what_was_dropped_never_comes_back),
         cmocka_unit_test(a_loss_before_the_newest_is_damage),
+        cmocka_unit_test(a_newest_batch_that_went_back_whole_is_not_told),
         cmocka_unit_test(a_changed_sector_is_damage),
         cmocka_unit_test(what_the_tables_have_may_rot),
         cmocka_unit_test(an_older_or_foreign_journal_is_damage),

@@ -134,6 +134,24 @@ static void a_directory_has_one_opener(void **state)
     assert_non_null(strstr(error.message, "in use by another process"));
 }
 
+static void the_map_is_large_and_the_file_is_small(void **state) /* D6: it never grows while a node runs. */
+{
+    struct log_fixture *fixture = *state;
+    struct lmdb_log_options options = { .directory = fixture->directory, .random = &log_fixture_random };
+    struct error error;
+    struct log *log = NULL;
+    struct log_space space;
+    struct stat file;
+    log_fixture_close(fixture);
+    log_fixture_remove(fixture, "store");
+    assert_int_equal(lmdb_log_open(&options, &log, &error), STATUS_OK);
+    log->ops->space(log, &space);
+    log->ops->close(log);
+    assert_true(space.map_free > UINT64_C(15) << 30);
+    assert_int_equal(stat(log_fixture_path(fixture, "store/data.mdb"), &file), 0);
+    assert_true(file.st_size < 1 << 20);
+}
+
 static void the_member_file_follows_the_first_entry(void **state) /* I3 */
 {
     struct log_fixture *fixture = *state;
@@ -490,6 +508,7 @@ int main(int argc, char **argv)
 #define BOTH(name)    LMDB(name), JOURNAL(name)
     const struct CMUnitTest tests[] = {
         BOTH(a_directory_has_one_opener),
+        BOTH(the_map_is_large_and_the_file_is_small),
         BOTH(the_member_file_follows_the_first_entry),
         BOTH(another_clusters_store_is_refused_and_kept),
         LMDB(what_a_cut_short_founding_left_is_no_store),
