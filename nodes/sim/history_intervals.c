@@ -165,5 +165,6 @@ enum status history_intervals_check(const struct history *history, struct error 
     memory_free(intervals.zones);
     memory_free(intervals.skips);
     memory_free(intervals.absent_call_ns);
-    return status == STATUS_OK ? status : error_wrap(error, "intervals");
+    if (status != STATUS_OK) (void)error_wrap(error, "intervals");
+    return status;
 }

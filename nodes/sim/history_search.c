@@ -371,5 +371,6 @@ enum status history_search_check(const struct history *history, struct error *er
     memory_free(columns);
     memory_free(search.acts);
     history_index_fini(&index);
-    return status == STATUS_OK ? status : error_wrap(error, "search by key");
+    if (status != STATUS_OK) (void)error_wrap(error, "search by key");
+    return status;
 }

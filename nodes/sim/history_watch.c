@@ -160,5 +160,6 @@ enum status history_watch_check(const struct history *history, struct error *err
     }
     history_index_fini(&check.index);
     memory_free(check.changes);
-    return status == STATUS_OK ? status : error_wrap(error, "watch check");
+    if (status != STATUS_OK) (void)error_wrap(error, "watch check");
+    return status;
 }

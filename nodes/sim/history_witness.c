@@ -389,5 +389,6 @@ enum status history_witness_check(const struct history *history, struct error *e
         status = replay_step(&witness, i);
     if (status == STATUS_OK) status = check_refusals(&witness);
     witness_fini(&witness);
-    return status == STATUS_OK ? status : error_wrap(error, "revision witness");
+    if (status != STATUS_OK) (void)error_wrap(error, "revision witness");
+    return status;
 }
