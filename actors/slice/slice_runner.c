@@ -6,7 +6,9 @@
 #include "actors/slice/slice_runner.h"
 
 #include "actors/slice/sdk/aether/slice.h"
+#include "actors/slice/slice_buffers.h"
 #include "actors/slice/slice_descriptor.h"
+#include "actors/slice/slice_metrics.h"
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
@@ -14,8 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SLOT_BITS = 10, SLOT_COUNT = 1 << SLOT_BITS, METRICS_MAX = 64, METRIC_NAME_MAX = 64 };
-enum { CALL_BYTES_MAX = 16 * 1024 * 1024, EXPLANATION_MAX = 400 };
+enum { SLOT_BITS = 10, SLOT_COUNT = 1 << SLOT_BITS, EXPLANATION_MAX = 400, CALL_BYTES_MAX = 16 << 20 };
 _Static_assert((int)SLOT_COUNT == (int)AETHER_CALLS_MAX && (int)SLOT_COUNT == (int)AETHER_OUTBOUND_MAX &&
                    (int)SLOT_COUNT == (int)AETHER_TIMERS_MAX,
                "the three tables have the sizes that slice.h promises");
@@ -47,14 +48,6 @@ struct timer {
     void *context;
 };
 
-struct metric {
-    char name[METRIC_NAME_MAX];
-    bool is_gauge;
-    bool changed;
-    uint64_t count;
-    double gauge;
-};
-
 enum phase { EMPTY, LOADED, STARTED, STOPPED, DESTROYED };
 
 struct slice_runner {
@@ -78,8 +71,8 @@ struct slice_runner {
     uint64_t generation;
     struct request_id current; /* Of the call being handled, for logs. */
     char explanation[EXPLANATION_MAX];
-    struct metric metrics[METRICS_MAX];
-    uint32_t metric_count;
+    struct slice_metrics metrics;
+    struct slice_buffers buffers;
 };
 
 static struct slice_runner *runner_of(const struct aether_host *host)
@@ -204,19 +197,27 @@ static void call_end(struct slice_runner *runner, struct call *call)
 }
 
 static void emit_reply(struct slice_runner *runner, uint64_t id, int32_t status, int64_t handled_ns,
-                       struct aether_bytes payload)
+                       struct slice_given given)
 {
-    if (payload.size > AETHER_PAYLOAD_MAX) {
-        static const char text[] = "the slice's answer is larger than 1 MiB";
+    if (slice_given_is_too_large(&given)) {
+        static const char text[] =
+            "the slice's answer is larger than 1 MiB, or than the buffer that it is in";
         status = AETHER_INVALID;
-        payload = (struct aether_bytes){ text, sizeof text - 1 };
+        given =
+            (struct slice_given){ { text, sizeof text - 1 }, NULL }; /* The buffer is its caller's still. */
     }
     emit(runner, &(struct slice_frame){ .type = SLICE_FRAME_REPLY,
                                         .id = id,
                                         .status = status,
                                         .number = (uint64_t)handled_ns,
-                                        .payload = payload.data,
-                                        .payload_size = payload.size });
+                                        .payload = given.payload.data,
+                                        .payload_size = given.payload.size,
+                                        .whole = given.buffer });
+}
+
+static void refuse_call(struct slice_runner *runner, uint64_t id, int32_t status, const char *text)
+{
+    emit_reply(runner, id, status, 0, (struct slice_given){ { text, strlen(text) }, NULL });
 }
 
 static void host_reply(const struct aether_host *host, struct aether_call *handle, int32_t status,
@@ -224,9 +225,11 @@ static void host_reply(const struct aether_host *host, struct aether_call *handl
 {
     struct slice_runner *runner = runner_of(host);
     struct call *call = call_of(runner, handle);
-    if (call == NULL) return; /* Answered before. */
-    if (!call->given_up) emit_reply(runner, call->id, status, now_ns(runner) - call->begun_ns, payload);
-    call_end(runner, call);
+    struct slice_given answer = slice_buffers_give(&runner->buffers, payload);
+    bool awaited = call != NULL && !call->given_up; /* And not answered before. */
+    if (awaited) emit_reply(runner, call->id, status, now_ns(runner) - call->begun_ns, answer);
+    bytes_unref(&answer.buffer);
+    if (call != NULL) call_end(runner, call);
 }
 
 static int32_t host_is_cancelled(const struct aether_host *host, const struct aether_call *handle)
@@ -243,14 +246,25 @@ static void *host_alloc(const struct aether_host *host, struct aether_call *hand
     return arena_alloc(&call->arena, size);
 }
 
+static void *host_buffer(const struct aether_host *host, size_t size)
+{
+    return slice_buffers_add(&runner_of(host)->buffers, size);
+}
+
+static void host_drop(const struct aether_host *host, void *buffer)
+{
+    struct bytes *gone = slice_buffers_take(&runner_of(host)->buffers, buffer);
+    bytes_unref(&gone);
+}
+
 /* --- the host table: wishes ---------------------------------------------------------------------------- */
 
-static int32_t wish_begin(struct slice_runner *runner, const char *name, size_t payload_size,
+static int32_t wish_begin(struct slice_runner *runner, const char *name, const struct slice_given *payload,
                           aether_done *done, void *context, struct wish **out_wish)
 {
     if (runner->phase != STARTED) return AETHER_NOT_READY;
     if (name == NULL || name[0] == '\0' || strlen(name) >= AETHER_NAME_MAX) return AETHER_INVALID;
-    if (done == NULL || payload_size > AETHER_PAYLOAD_MAX) return AETHER_INVALID;
+    if (done == NULL || slice_given_is_too_large(payload)) return AETHER_INVALID;
     for (uint32_t i = 0; i < SLOT_COUNT; i++) {
         if (runner->wishes[i].number != 0) continue;
         runner->wishes[i] = (struct wish){ number_new(runner, i), done, context };
@@ -260,10 +274,9 @@ static int32_t wish_begin(struct slice_runner *runner, const char *name, size_t 
     return AETHER_OVERLOADED;
 }
 
-static int32_t host_invoke(const struct aether_host *host, const struct aether_invoke *invoke,
-                           aether_done *done, void *context)
+static int32_t invoke_with(struct slice_runner *runner, const struct aether_invoke *invoke,
+                           const struct slice_given *payload, aether_done *done, void *context)
 {
-    struct slice_runner *runner = runner_of(host);
     struct wish *wish;
     if (invoke->size < offsetof(struct aether_invoke, idempotency_key)) return AETHER_INVALID;
     bool has_key = invoke->size >= sizeof *invoke && invoke->idempotency_key != NULL; /* Since minor 1. */
@@ -272,7 +285,7 @@ static int32_t host_invoke(const struct aether_host *host, const struct aether_i
     if (strlen(affinity) >= AETHER_NAME_MAX || strlen(key) >= AETHER_NAME_MAX) return AETHER_INVALID;
     const struct call *parent = call_of(runner, invoke->parent);
     if (invoke->parent != NULL && parent == NULL) return AETHER_CANCELLED; /* It was answered before. */
-    int32_t status = wish_begin(runner, invoke->target, invoke->payload.size, done, context, &wish);
+    int32_t status = wish_begin(runner, invoke->target, payload, done, context, &wish);
     if (status != AETHER_OK) return status;
     int64_t budget_ns = invoke->timeout_ns > 0 ? invoke->timeout_ns : SECONDS(30);
     struct request_id request_id = { 0 };
@@ -288,16 +301,27 @@ static int32_t host_invoke(const struct aether_host *host, const struct aether_i
                                         .words = { invoke->target, affinity, key },
                                         .budget_ns = budget_ns,
                                         .request_id = request_id,
-                                        .payload = invoke->payload.data,
-                                        .payload_size = invoke->payload.size });
+                                        .payload = payload->payload.data,
+                                        .payload_size = payload->payload.size,
+                                        .whole = payload->buffer });
     return AETHER_OK;
+}
+
+static int32_t host_invoke(const struct aether_host *host, const struct aether_invoke *invoke,
+                           aether_done *done, void *context)
+{
+    struct slice_runner *runner = runner_of(host);
+    struct slice_given payload = slice_buffers_give(&runner->buffers, invoke->payload);
+    int32_t status = invoke_with(runner, invoke, &payload, done, context);
+    bytes_unref(&payload.buffer);
+    return status;
 }
 
 static int32_t host_kv_get(const struct aether_host *host, const char *key, aether_done *done, void *context)
 {
     struct slice_runner *runner = runner_of(host);
     struct wish *wish;
-    int32_t status = wish_begin(runner, key, 0, done, context, &wish);
+    int32_t status = wish_begin(runner, key, &(struct slice_given){ 0 }, done, context, &wish);
     if (status != AETHER_OK) return status;
     emit(runner, &(struct slice_frame){ .type = SLICE_FRAME_KV_GET, .id = wish->number, .words = { key } });
     return AETHER_OK;
@@ -308,15 +332,17 @@ static int32_t host_kv_put(const struct aether_host *host, const char *key, stru
 {
     struct slice_runner *runner = runner_of(host);
     struct wish *wish;
-    int32_t status = wish_begin(runner, key, value.size, done, context, &wish);
-    if (status != AETHER_OK) return status;
-    emit(runner, &(struct slice_frame){ .type = SLICE_FRAME_KV_PUT,
-                                        .id = wish->number,
-                                        .words = { key },
-                                        .number = if_revision,
-                                        .payload = value.data,
-                                        .payload_size = value.size });
-    return AETHER_OK;
+    struct slice_given payload = slice_buffers_give(&runner->buffers, value);
+    int32_t status = wish_begin(runner, key, &payload, done, context, &wish);
+    if (status == AETHER_OK)
+        emit(runner, &(struct slice_frame){ .type = SLICE_FRAME_KV_PUT,
+                                            .id = wish->number,
+                                            .words = { key },
+                                            .number = if_revision,
+                                            .payload = value.data,
+                                            .payload_size = value.size });
+    bytes_unref(&payload.buffer);
+    return status;
 }
 
 static int32_t host_publish(const struct aether_host *host, const char *topic, struct aether_bytes payload)
@@ -373,49 +399,21 @@ static void host_log(const struct aether_host *host, int32_t level, const char *
     text_fini(&line);
 }
 
-static struct metric *metric_named(struct slice_runner *runner, const char *name, bool is_gauge)
-{
-    if (name == NULL || strlen(name) >= METRIC_NAME_MAX || !text_is_utf8(name, strlen(name))) return NULL;
-    for (uint32_t i = 0; i < runner->metric_count; i++)
-        if (strcmp(runner->metrics[i].name, name) == 0)
-            return runner->metrics[i].is_gauge == is_gauge ? &runner->metrics[i] : NULL;
-    if (runner->metric_count == METRICS_MAX) return NULL;
-    struct metric *metric = &runner->metrics[runner->metric_count++];
-    (void)text_copy(metric->name, sizeof metric->name, name);
-    metric->is_gauge = is_gauge;
-    return metric;
-}
-
 static void host_count(const struct aether_host *host, const char *name, uint64_t amount)
 {
-    struct metric *metric = metric_named(runner_of(host), name, false);
-    if (metric == NULL) return;
-    metric->count += amount;
-    metric->changed = true;
+    slice_metrics_count(&runner_of(host)->metrics, name, amount);
 }
 
 static void host_gauge(const struct aether_host *host, const char *name, double value)
 {
-    struct metric *metric = metric_named(runner_of(host), name, true);
-    if (metric == NULL) return;
-    metric->gauge = value;
-    metric->changed = true;
+    slice_metrics_gauge(&runner_of(host)->metrics, name, value);
 }
 
-/* Gathered here and told with each health check: a counter in a hot path costs no message. */
 static void emit_metrics(struct slice_runner *runner)
 {
-    for (uint32_t i = 0; i < runner->metric_count; i++) {
-        struct metric *metric = &runner->metrics[i];
-        if (!metric->changed) continue;
-        metric->changed = false;
-        uint64_t value = metric->count;
-        if (metric->is_gauge) memcpy(&value, &metric->gauge, sizeof value);
-        emit(runner, &(struct slice_frame){ .type = SLICE_FRAME_METRIC,
-                                            .id = metric->is_gauge,
-                                            .number = value,
-                                            .words = { metric->name } });
-    }
+    struct slice_frame frame;
+    for (uint32_t at = 0; slice_metrics_next(&runner->metrics, &at, &frame);)
+        emit(runner, &frame);
 }
 
 static void host_explain(const struct aether_host *host, const char *text)
@@ -692,17 +690,16 @@ static struct call *call_begin(struct slice_runner *runner, const struct slice_f
 
 static void on_call(struct slice_runner *runner, const struct slice_frame *frame)
 {
-    static const char full[] = "it holds as many calls as it may";
     uint32_t entry = 0;
     while (entry < runner->entry_count && runner->entries[entry].id != frame->number)
         entry++;
     if (entry == runner->entry_count || runner->phase != STARTED) {
-        emit_reply(runner, frame->id, AETHER_NOT_READY, 0, (struct aether_bytes){ "", 0 });
+        refuse_call(runner, frame->id, AETHER_NOT_READY, "");
         return;
     }
     struct call *call = call_begin(runner, frame, entry);
     if (call == NULL) {
-        emit_reply(runner, frame->id, AETHER_OVERLOADED, 0, (struct aether_bytes){ full, sizeof full - 1 });
+        refuse_call(runner, frame->id, AETHER_OVERLOADED, "it holds as many calls as it may");
         return;
     }
     struct aether_request request = {
@@ -773,6 +770,8 @@ static const struct aether_host host_table = {
     .gauge = host_gauge,
     .explain = host_explain,
     .is_cancelled = host_is_cancelled,
+    .buffer = host_buffer,
+    .drop = host_drop,
 };
 
 struct slice_runner *slice_runner_create(const struct slice_runner_options *options)
@@ -794,6 +793,7 @@ void slice_runner_destroy(struct slice_runner **runner, bool *out_pinned)
     for (uint32_t i = 0; i < SLOT_COUNT; i++)
         arena_fini(&gone->calls[i].arena);
     arena_fini(&gone->arena);
+    slice_buffers_fini(&gone->buffers);
     bytes_unref(&gone->config);
     bytes_unref(&gone->inherited);
     memory_free(gone);

@@ -4,7 +4,9 @@
  *     "TARGET CALLS SIZE IN_FLIGHT PAUSE_US"      ->  {"p50-us": ..., "p99-us": ..., "per-s": ..., "failed":
  * ...}
  *
- * PAUSE_US > 0: so long nothing happens between two calls, so that whoever spins has gone to sleep. */
+ * PAUSE_US > 0: so long nothing happens between two calls, so that whoever spins has gone to sleep. From
+ * GIVEN_FROM on a payload is written into a buffer of the host's and given away, as a slice does that has
+ * much to say; its two ends carry a number, which the answer must carry, too. */
 #include <aether/slice.h>
 
 #include <stdio.h>
@@ -12,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { FLIGHT_MAX = 256, CALLS_MAX = 4000000, WARM_UP = 200 };
+enum { FLIGHT_MAX = 256, CALLS_MAX = 4000000, WARM_UP = 200, GIVEN_FROM = 16 * 1024 };
 
 struct driver {
     const struct aether_host *host;
@@ -22,12 +24,14 @@ struct driver {
     unsigned begun, ended, failed, warm_up;
     int64_t began_ns;
     int64_t *taken_ns;
-    char *payload;
+    char *payload; /* Of small ones; NULL: each call has a buffer. */
+    uint64_t stamp;
     char first_failure[200];
     struct one {
         struct driver *driver;
         int64_t began_ns;
-        int counts; /* Not one of the warm-up. */
+        uint64_t stamp; /* Of its buffer. */
+        int counts;     /* Not one of the warm-up. */
     } ones[FLIGHT_MAX];
 };
 
@@ -92,13 +96,35 @@ static void note_failure(struct driver *driver, int32_t status, struct aether_by
                        (const char *)text.data);
 }
 
+static void *stamped_buffer(struct one *one)
+{
+    struct driver *driver = one->driver;
+    char *buffer = driver->host->buffer(driver->host, driver->size);
+    if (buffer == NULL) abort();
+    one->stamp = ++driver->stamp;
+    memcpy(buffer, &one->stamp, sizeof one->stamp);
+    memcpy(buffer + driver->size - sizeof one->stamp, &one->stamp, sizeof one->stamp);
+    return buffer;
+}
+
+static int carries_stamp(const struct one *one, struct aether_bytes value)
+{
+    size_t size = one->driver->size;
+    const char *data = value.data;
+    return value.size == size && memcmp(data, &one->stamp, sizeof one->stamp) == 0 &&
+           memcmp(data + size - sizeof one->stamp, &one->stamp, sizeof one->stamp) == 0;
+}
+
 static void on_done(void *instance, void *context, const struct aether_result *result)
 {
     (void)instance;
     struct one *one = context;
     struct driver *driver = one->driver;
     int64_t taken_ns = now_ns() - one->began_ns;
+    static const char other[] = "the answer is not what was sent";
     if (result->status != AETHER_OK) note_failure(driver, result->status, result->value);
+    else if (driver->payload == NULL && !carries_stamp(one, result->value))
+        note_failure(driver, result->status, (struct aether_bytes){ other, sizeof other - 1 });
     if (one->counts) driver->taken_ns[driver->ended++] = taken_ns;
     go_on(one);
 }
@@ -113,6 +139,7 @@ static void begin(struct one *one)
     one->counts = driver->warm_up == 0;
     if (one->counts) driver->begun++;
     one->began_ns = now_ns();
+    if (driver->payload == NULL) invoke.payload.data = stamped_buffer(one);
     int32_t status = driver->host->invoke(driver->host, &invoke, on_done, one);
     if (status == AETHER_OK) return;
     struct aether_result refused = { .size = sizeof refused, .status = status };
@@ -154,9 +181,9 @@ static void handle(void *instance, struct aether_call *call, const struct aether
     driver->begun = driver->ended = driver->failed = 0;
     driver->first_failure[0] = '\0';
     driver->taken_ns = calloc(driver->calls, sizeof *driver->taken_ns);
-    driver->payload = calloc(1, driver->size + 1u);
-    if (driver->taken_ns == NULL || driver->payload == NULL) abort();
-    memset(driver->payload, 'x', driver->size);
+    if (driver->size < GIVEN_FROM) driver->payload = calloc(1, driver->size + 1u);
+    if (driver->taken_ns == NULL || (driver->size < GIVEN_FROM && driver->payload == NULL)) abort();
+    if (driver->payload != NULL) memset(driver->payload, 'x', driver->size);
     driver->warm_up = driver->pause_us > 0 ? 2 : WARM_UP;
     driver->began_ns = now_ns();
     for (unsigned i = 0; i < driver->in_flight; i++) {

@@ -6,10 +6,56 @@
 
 #include <string.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define POISONS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POISONS 1
+#endif
+#endif
+#ifndef POISONS
+#define POISONS 0
+#endif
+
+/* Payloads of the largest size come and go, and to malloc each is an occasion to tidy up its lists and to
+ * give pages back, which the next one takes again: more work than the rest of a call. So a few blocks stay,
+ * warm. */
+enum {
+    LARGE_FROM = 128 * 1024,
+    LARGE_SIZE = 1024 * 1024 + 128 * 1024, /* A payload, with what may be around it. */
+    /* The address sanitizer could not tell who still reads what was given back. */
+    LARGE_KEPT = POISONS ? 0 : 4,
+};
+
+/* Only through __atomic: whoever exchanges a block out has it alone. */
+static struct bytes *kept[LARGE_KEPT + 1];
+
+static struct bytes *large_take(void)
+{
+    for (int i = 0; i < LARGE_KEPT; i++) {
+        if (__atomic_load_n(&kept[i], __ATOMIC_RELAXED) == NULL) continue;
+        struct bytes *block = __atomic_exchange_n(&kept[i], NULL, __ATOMIC_ACQUIRE);
+        if (block != NULL) return block;
+    }
+    return memory_alloc(LARGE_SIZE);
+}
+
+static void large_give(struct bytes *block)
+{
+    for (int i = 0; i < LARGE_KEPT; i++) {
+        struct bytes *none = NULL;
+        if (__atomic_compare_exchange_n(&kept[i], &none, block, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+            return;
+    }
+    memory_free(block);
+}
+
 struct bytes *bytes_create(size_t size)
 {
-    struct bytes *bytes = memory_alloc(sizeof *bytes + size);
-    *bytes = (struct bytes){ .data = (uint8_t *)(bytes + 1), .size = size, .references = 1 };
+    bool is_large = size >= LARGE_FROM && size <= LARGE_SIZE - sizeof(struct bytes);
+    struct bytes *bytes = is_large ? large_take() : memory_alloc(sizeof *bytes + size);
+    *bytes =
+        (struct bytes){ .data = (uint8_t *)(bytes + 1), .size = size, .references = 1, .is_large = is_large };
     return bytes;
 }
 
@@ -45,5 +91,6 @@ void bytes_unref(struct bytes **bytes)
     CHECK(before > 0);
     if (before > 1) return;
     if (block->release != NULL) block->release(block->owner);
-    memory_free(block);
+    if (block->is_large) large_give(block);
+    else memory_free(block);
 }

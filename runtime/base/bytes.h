@@ -3,16 +3,18 @@
 #ifndef AETHER_RUNTIME_BASE_BYTES_H
 #define AETHER_RUNTIME_BASE_BYTES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct bytes {
-    uint8_t *data;
+    _Alignas(16) uint8_t *data; /* Of one that was created: aligned to 16, too. */
     size_t size;
     /* Private. */
     void (*release)(void *owner);
     void *owner;
     uint32_t references; /* Only through __atomic. */
+    bool is_large;       /* It and its data lie in a block of those that are kept for the next one. */
 };
 
 struct bytes *bytes_create(size_t size); /* Uninitialised data, one reference. */

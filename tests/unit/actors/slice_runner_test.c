@@ -179,6 +179,7 @@ struct world {
     struct random random;
     struct bytes *said[64]; /* Frames, oldest first. */
     unsigned said_count;
+    struct bytes *given; /* The buffer that the last frame came in. */
     unsigned said_read;
 };
 
@@ -584,6 +585,74 @@ static void a_wish_inherits_and_completes_once(void **unused)
     world_destroy(&world);
 }
 
+/* What the frame said lies in the buffer itself: nothing was copied on the way. */
+static void hear_in_place(void *context, const struct slice_frame *frame)
+{
+    struct world *world = context;
+    if (frame->type == SLICE_FRAME_DONE) hear(context, frame);
+    else if (frame->whole != NULL && frame->whole->data == frame->payload)
+        world->given = bytes_ref(frame->whole);
+}
+
+static struct aether_call *held(struct world *world, uint64_t id)
+{
+    call(world, id, ENTRY_LATER, "");
+    return slice.held;
+}
+
+static void a_buffer_is_given_away_with_what_is_in_it(void **unused)
+{
+    (void)unused;
+    struct world *world = started();
+    const struct aether_host *host = slice.host;
+    world->options.emit = hear_in_place;
+    assert_true(AETHER_HOST_HAS(host, drop));
+    char *buffer = host->buffer(host, 100000);
+    assert_true((uintptr_t)buffer % 16 == 0);
+    memset(buffer, 'x', 100000);
+    host->reply(host, held(world, 10), AETHER_OK, (struct aether_bytes){ buffer, 90000 });
+    assert_ptr_equal(world->given->data, buffer);
+    bytes_unref(&world->given);
+    buffer = host->buffer(host, 20000);
+    struct aether_invoke invoke = { sizeof invoke, "g:a/e", { buffer, 20000 }, NULL, 0, NULL, NULL };
+    assert_int_equal(host->invoke(host, &invoke, on_answered, NULL), AETHER_OK);
+    assert_ptr_equal(world->given->data, buffer);
+    bytes_unref(&world->given);
+    /* Not from its beginning: that is copied, and the buffer stays. */
+    buffer = host->buffer(host, 20000);
+    memset(buffer, 'y', 20000);
+    host->reply(host, held(world, 11), AETHER_OK, (struct aether_bytes){ buffer + 1, 10 });
+    assert_null(world->given);
+    host->drop(host, buffer);
+    host->drop(host, NULL);
+    world_destroy(&world);
+}
+
+static void buffers_are_bounded_and_taken_by_what_fails(void **unused)
+{
+    (void)unused;
+    struct world *world = started();
+    const struct aether_host *host = slice.host;
+    char *buffers[AETHER_BUFFERS_MAX];
+    assert_null(host->buffer(host, AETHER_PAYLOAD_MAX + 1));
+    for (int i = 0; i < AETHER_BUFFERS_MAX; i++)
+        assert_non_null(buffers[i] = host->buffer(host, 10));
+    assert_null(host->buffer(host, 10));
+    struct aether_invoke invoke = { sizeof invoke, "", { buffers[0], 10 }, NULL, 0, NULL, NULL };
+    assert_int_equal(host->invoke(host, &invoke, on_answered, NULL), AETHER_INVALID);
+    struct aether_bytes longer = { buffers[1], 11 };
+    assert_int_equal(host->kv_put(host, "k", longer, 0, on_answered, NULL), AETHER_INVALID);
+    longer.data = buffers[2];
+    host->reply(host, held(world, 10), AETHER_OK, longer);
+    assert_int_equal(heard(world, SLICE_FRAME_REPLY).status, AETHER_INVALID);
+    host->reply(host, slice.held, AETHER_OK, (struct aether_bytes){ buffers[3], 10 }); /* Answered before. */
+    heard_nothing(world);
+    for (int i = 0; i < 4; i++)
+        assert_non_null(host->buffer(host, 10));
+    assert_null(host->buffer(host, 10));
+    world_destroy(&world); /* What it still holds goes with it (ASan). */
+}
+
 static void a_slice_learns_that_nobody_waits(void **unused)
 {
     (void)unused;
@@ -719,6 +788,8 @@ int main(void)
         cmocka_unit_test(a_state_that_is_not_whole_is_none),
         cmocka_unit_test(publishing_is_not_ready),
         cmocka_unit_test(a_wish_inherits_and_completes_once),
+        cmocka_unit_test(a_buffer_is_given_away_with_what_is_in_it),
+        cmocka_unit_test(buffers_are_bounded_and_taken_by_what_fails),
         cmocka_unit_test(a_slice_learns_that_nobody_waits),
         cmocka_unit_test(invokes_of_an_older_minor_and_of_ended_parents),
         cmocka_unit_test(wishes_have_their_time_and_limits),

@@ -91,6 +91,30 @@ static void bytes_free_with_the_last_reference(void **unused)
     bytes_unref(&copy);
 }
 
+/* Large ones come from blocks that are kept; no two may be in one. */
+static void large_bytes_are_nobody_elses(void **unused)
+{
+    (void)unused;
+    enum { COUNT = 8, ROUNDS = 3 };
+    static const size_t sizes[COUNT] = { 128 * 1024 - 1,     128 * 1024, 300000,     1024 * 1024,
+                                         1024 * 1024 + 5000, 2000000,    128 * 1024, 1024 * 1024 };
+    struct bytes *held[COUNT];
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < COUNT; i++) {
+            held[i] = bytes_create(sizes[i]);
+            assert_int_equal((uintptr_t)held[i]->data % 16, 0);
+            memset(held[i]->data, round * COUNT + i, sizes[i]);
+        }
+        for (int i = 0; i < COUNT; i++) {
+            assert_int_equal(held[i]->size, sizes[i]);
+            assert_int_equal(held[i]->data[0], round * COUNT + i);
+            assert_int_equal(held[i]->data[sizes[i] - 1], round * COUNT + i);
+        }
+        for (int i = 0; i < COUNT; i++)
+            bytes_unref(&held[i]);
+    }
+}
+
 static void arena_blocks_are_zeroed_and_aligned(void **unused)
 {
     (void)unused;
@@ -155,6 +179,7 @@ int main(void)
         cmocka_unit_test(error_wraps_and_hints),
         cmocka_unit_test(error_text_is_cut_not_overrun),
         cmocka_unit_test(bytes_free_with_the_last_reference),
+        cmocka_unit_test(large_bytes_are_nobody_elses),
         cmocka_unit_test(arena_blocks_are_zeroed_and_aligned),
         cmocka_unit_test(crc32c_knows_its_vectors),
         cmocka_unit_test(hash64_tells_lengths_seeds_and_bits_apart),

@@ -49,8 +49,9 @@
  * up. Several instances of one slice may live in one process: keep state in the instance, not in globals.
  *
  * OWNERSHIP. What a hook or completion receives is borrowed until it returns; copy what must last. What the
- * host table receives is copied before the function returns. Two things last longer: a call handle, valid
- * until you reply to it, and memory from host->alloc, which goes with its call.
+ * host table receives is copied before the function returns, but for a payload in a buffer (host->buffer),
+ * which is given away with it. Two things last longer: a call handle, valid until you reply to it, and memory
+ * from host->alloc, which goes with its call.
  *
  * DEADLINES. A call brings a deadline; a call made on behalf of it (aether_invoke.parent) never gets more
  * time than is left. When the deadline passes, the caller has been told DEADLINE already; a late reply is
@@ -72,7 +73,7 @@ extern "C" {
 
 #define AETHER_SLICE_MAGIC UINT64_C(0x4543494c53454100) /* The bytes 0, "AESLICE", little-endian. */
 #define AETHER_ABI_MAJOR   1                            /* Another major is another contract: refused. */
-#define AETHER_ABI_MINOR   1 /* Grows when something is added at the end of a struct. */
+#define AETHER_ABI_MINOR   2 /* Grows when something is added at the end of a struct. */
 
 #define AETHER_EXPORT __attribute__((visibility("default")))
 
@@ -113,6 +114,7 @@ enum {
     AETHER_CALLS_MAX = 1024,    /* Calls an instance holds unanswered; one more is refused OVERLOADED. */
     AETHER_OUTBOUND_MAX = 1024, /* invoke, kv_get and kv_put under way; one more answers OVERLOADED. */
     AETHER_TIMERS_MAX = 1024,
+    AETHER_BUFFERS_MAX = 64, /* Buffers that an instance has not given away. */
     AETHER_SNAPSHOT_MAX =
         64 * 1024 * 1024 /* Of all parts together: the write of more is refused OVERLOADED. */
 };
@@ -218,6 +220,14 @@ struct aether_host {
      * more (its caller withdrew it or went away, its deadline passed); replying is fine, and goes nowhere.
      * It changes between hooks, never inside one: long work asks at its timers and completions. */
     int32_t (*is_cancelled)(const struct aether_host *host, const struct aether_call *call);
+
+    /* Since minor 2: ask AETHER_HOST_HAS(host, buffer). Memory for a large payload that you write once and
+     * pass on without a copy: `size` bytes, not zeroed, aligned to 16. It is yours until you give it away:
+     * reply, invoke and kv_put take the buffer at whose beginning their payload begins, whatever they return;
+     * from then on you neither write nor read it. NULL: more than AETHER_PAYLOAD_MAX, or you hold
+     * AETHER_BUFFERS_MAX. drop gives back one that you don't need after all; NULL is fine. */
+    void *(*buffer)(const struct aether_host *host, size_t size);
+    void (*drop)(const struct aether_host *host, void *buffer);
 };
 
 #define AETHER_ANY_REVISION UINT64_MAX
