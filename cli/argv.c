@@ -5,6 +5,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
+#include "wire/command/usage.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -406,8 +407,9 @@ static enum status check_complete(const struct argv *out, struct error *error)
         char name[NAME_MAX_SIZE];
         command_field_name(name, sizeof name, argument->field);
         if (!command_argument_required(argument, field) || value_get(out->arguments, name) != NULL) continue;
-        error_set(error, STATUS_INVALID, "%s: %s is missing", out->command->name,
-                  argument->metavar != NULL ? argument->metavar : name);
+        char words[2 * NAME_MAX_SIZE + 8];
+        usage_argument(words, sizeof words, argument, field);
+        error_set(error, STATUS_INVALID, "%s: %s is missing", out->command->name, words);
         error_hint(error, "%s", out->command->example);
         return STATUS_INVALID;
     }

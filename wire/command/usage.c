@@ -50,9 +50,8 @@ static void metavar_of(char *to, size_t size, const struct command_argument *arg
         *c = (char)toupper((unsigned char)*c);
 }
 
-/* "KEY", "--force" or "--if-rev N". */
-static void argument_words(char *to, size_t size, const struct command_argument *argument,
-                           const ProtobufCFieldDescriptor *field)
+void usage_argument(char *to, size_t size, const struct command_argument *argument,
+                    const ProtobufCFieldDescriptor *field)
 {
     char metavar[WORD_MAX];
     char name[WORD_MAX];
@@ -74,7 +73,7 @@ void usage_synopsis(struct text *out, const struct command *command)
     const ProtobufCFieldDescriptor *field;
     for (size_t i = 0; command_argument_at(command, i, &argument, &field); i++) {
         char words[2 * WORD_MAX + 8];
-        argument_words(words, sizeof words, argument, field);
+        usage_argument(words, sizeof words, argument, field);
         bool required = command_argument_required(argument, field);
         text_printf(out, required ? " %s" : " [%s]", words);
     }
@@ -152,7 +151,7 @@ void usage_command(struct text *out, const struct command *command)
     const ProtobufCFieldDescriptor *field;
     for (size_t i = 0; command_argument_at(command, i, &argument, &field); i++) {
         char words[2 * WORD_MAX + 8];
-        argument_words(words, sizeof words, argument, field);
+        usage_argument(words, sizeof words, argument, field);
         text_printf(out, "%s  %-22s %s\n", i == 0 ? "\narguments\n" : "", words, argument->help);
     }
     text_printf(out, "\nexample\n  %s\n\nglobal flags\n", command->example);
@@ -190,7 +189,7 @@ static void markdown_command(struct text *out, const struct command *command)
     const ProtobufCFieldDescriptor *field;
     for (size_t i = 0; command_argument_at(command, i, &argument, &field); i++) {
         char words[2 * WORD_MAX + 8];
-        argument_words(words, sizeof words, argument, field);
+        usage_argument(words, sizeof words, argument, field);
         text_printf(out, "%s| `%s` | ", i == 0 ? "| argument | meaning |\n|---|---|\n" : "", words);
         add_cell(out, argument->help);
         text_add(out, " |\n");

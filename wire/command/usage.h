@@ -17,6 +17,9 @@ bool usage_noun(struct text *out, const char *noun); /* false: no such noun. */
 void usage_command(struct text *out, const struct command *command);
 void usage_markdown(struct text *out, const struct usage_local *locals); /* docs/reference/commands.md */
 /* "aether kv put KEY VALUE [--if-rev N] [--force]" */
+/* As it stands in a synopsis: "KEY", "--force" or "--if-rev N". */
+void usage_argument(char *to, size_t size, const struct command_argument *argument,
+                    const ProtobufCFieldDescriptor *field);
 void usage_synopsis(struct text *out, const struct command *command);
 
 #endif

@@ -113,7 +113,7 @@ static void mistakes_name_the_nearest(void **unused)
         { "aether xylophone", "there is no command \"xylophone\"", "aether help" },
         { "aether kv", "kv needs a verb", "aether help kv" },
         { "aether kv gte a", "kv has no verb \"gte\"", "aether kv get" },
-        { "aether kv get", "kv get: key is missing", "aether kv get blueprints/shop -o json" },
+        { "aether kv get", "kv get: KEY is missing", "aether kv get blueprints/shop -o json" },
         { "aether kv get a b", "kv get takes no further word \"b\"", "aether help kv get" },
         { "aether kv get a --stal", "kv get has no flag --stal", "--stale" },
         { "aether kv put a b --if-rvv=3", "kv put has no flag --if-rvv=3", "--if-rev" },
@@ -129,7 +129,7 @@ static void mistakes_name_the_nearest(void **unused)
           "--output json" },
         { "aether kv get a --quiet=yes", "--quiet takes no value", "aether help kv get" },
         { "aether kv put a \xff", "value is not UTF-8", "aether help kv put" },
-        { "aether lease grant a --holder b", "lease grant: DUR is missing",
+        { "aether lease grant a --holder b", "lease grant: --ttl DUR is missing",
           "aether lease grant backup --holder host-7 --ttl 30s" },
         { "aether version now", "one word too many: \"now\"", "" },
     };
