@@ -8,6 +8,7 @@
 #include "cli/explain.h"
 #include "cli/interrupt.h"
 #include "cli/logs.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/render.h"
 #include "runtime/base/check.h"
@@ -19,8 +20,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-enum { EXIT_BROKEN_OUTPUT = 1 };
 
 static const int64_t patience_ns = SECONDS(30);
 static const int64_t long_patience_ns = SECONDS(300); /* Where the command waits for an outcome. */
@@ -36,12 +35,6 @@ static int64_t now_ns(void)
 }
 
 /* --- output ------------------------------------------------------------------------------------------- */
-static int print(const struct text *text)
-{
-    size_t written = fwrite(text_string(text), 1, text->size, stdout);
-    return written == text->size && fflush(stdout) == 0 ? 0 : EXIT_BROKEN_OUTPUT;
-}
-
 int command_fail(const struct argv *argv, const struct failure *failure)
 {
     struct text out = { 0 };
@@ -50,7 +43,7 @@ int command_fail(const struct argv *argv, const struct failure *failure)
         if (argv->output == OUTPUT_JSON) render_json(&out, document);
         else render_yaml(&out, document);
         value_free(&document);
-        (void)print(&out);
+        (void)output_print(&out);
     } else {
         failure_words(&out, failure);
         (void)fputs(text_string(&out), stderr);
@@ -75,7 +68,7 @@ static int print_document(const struct argv *argv, const struct value *document)
 {
     struct text out = { 0 };
     render_document(&out, argv->command, document, argv->output);
-    int code = print(&out);
+    int code = output_print(&out);
     text_fini(&out);
     return code;
 }
@@ -284,7 +277,7 @@ static int print_events(struct follow *follow, const struct message *reply)
         struct text line = { 0 };
         char *dump = value_dump(value_at(events, i));
         text_printf(&line, "%s\n", dump);
-        code = print(&line);
+        code = output_print(&line);
         memory_free(dump);
         text_fini(&line);
         if (follow->limited) follow->left--;

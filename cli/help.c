@@ -1,10 +1,8 @@
 /* help: see the header. */
 #include "cli/help.h"
 
+#include "cli/output.h"
 #include "runtime/base/check.h"
-
-#include <stdio.h>
-#include <stdlib.h>
 
 const struct usage_local help_locals[] = {
     { "help", "help [NOUN [VERB]]", "this page, or more on a noun or a verb" },
@@ -31,7 +29,7 @@ int help_print(const struct argv *argv)
 {
     struct text out = { 0 };
     help_text(&out, argv);
-    (void)fputs(text_string(&out), stdout);
+    int code = output_print(&out);
     text_fini(&out);
-    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return code;
 }

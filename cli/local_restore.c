@@ -2,6 +2,7 @@
 #include "cli/local_restore.h"
 
 #include "cli/command.h"
+#include "cli/output.h"
 #include "cli/render.h"
 #include "runtime/base/check.h"
 
@@ -132,8 +133,8 @@ int local_restore_run(const struct argv *argv)
     if (restore(argv, &document, &failure.error) != STATUS_OK) return command_fail(argv, &failure);
     struct text out = { 0 };
     render_document(&out, argv->command, document, argv->output);
-    bool printed = fwrite(text_string(&out), 1, out.size, stdout) == out.size && fflush(stdout) == 0;
+    int code = output_print(&out);
     text_fini(&out);
     value_free(&document);
-    return printed ? 0 : 1;
+    return code;
 }

@@ -9,6 +9,7 @@
 #include "wire/command/document.h"
 #include "wire/proto/slice.pb-c.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,7 +44,7 @@ static enum status print_lines(const struct argv *argv, const Pb__SliceLogsReply
     for (size_t i = 0; argv->output != OUTPUT_JSON && i < reply->n_lines; i++)
         print_words(reply->lines[i]);
     if (fflush(stdout) == 0) return STATUS_OK;
-    return error_set(error, STATUS_IO, "standard output is closed");
+    return error_set(error, STATUS_IO, "standard output: %s", strerror(errno));
 }
 
 static enum status ask(const struct argv *argv, struct connection *connection, const char *cursor,

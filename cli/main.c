@@ -6,11 +6,11 @@
 #include "cli/help.h"
 #include "cli/local_restore.h"
 #include "cli/mcp_bridge.h"
+#include "cli/output.h"
 #include "cli/render.h"
 #include "cli/slice_tool.h"
 #include "wire/frame.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,10 +26,10 @@ static int print_version(const struct argv *argv)
     if (argv->output == OUTPUT_JSON) render_json(&out, document);
     else if (argv->output == OUTPUT_YAML) render_yaml(&out, document);
     else text_printf(&out, "aether %s (protocol %d to %d)\n", AETHER_VERSION, PROTOCOL_MIN, PROTOCOL_MAX);
-    (void)fputs(text_string(&out), stdout);
+    int code = output_print(&out);
     text_fini(&out);
     value_free(&document);
-    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return code;
 }
 
 static int run_command(struct argv *argv)

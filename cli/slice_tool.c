@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "cli/content.h"
 #include "cli/failure.h"
+#include "cli/output.h"
 #include "cli/render.h"
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
@@ -83,9 +84,9 @@ static int print(const struct argv *argv, const struct value *document)
     struct text out = { 0 };
     if (argv->quiet && argv->output == OUTPUT_TABLE) return 0;
     render_document(&out, argv->command, document, argv->output);
-    bool good = fwrite(text_string(&out), 1, out.size, stdout) == out.size && fflush(stdout) == 0;
+    int code = output_print(&out);
     text_fini(&out);
-    return good ? 0 : 1;
+    return code;
 }
 
 static enum status run(const struct slice_tool *tool, struct error *error)

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import socket
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -49,6 +50,15 @@ class BadInputTest(unittest.TestCase):
 
     def publish_refused(self, code, word, document, says=""):
         self.refused(code, word, "blueprint", "publish", "-", stdin=document, says=says)
+
+    def test_a_result_that_nobody_can_read_is_a_failure_and_says_so(self):
+        for command in (["help"], ["help", "--markdown"], ["version"], ["kv", "list"], ["cluster", "status", "-o", "json"]):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([self.cluster.bin / "aether", "-e", self.cluster.nodes[0].client, *command], stdout=full,
+                                      stderr=subprocess.PIPE, text=True, timeout=60)
+            self.assertEqual(1, done.returncode, (command, done.stderr))
+            self.assertEqual(3, len(done.stderr.splitlines()), done.stderr)
+            self.assertIn("No space left on device", done.stderr)
 
     def test_blueprints(self):
         self.publish_refused(2, "INVALID", "name: bad\nslices:\n  - artifact: a.b:c:1\n    instnaces: 3\n", "instances")
