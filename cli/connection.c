@@ -11,6 +11,7 @@
 #include "wire/proto/codec.h"
 #include "wire/zmq/client.h"
 
+#include <string.h>
 #include <time.h>
 
 static const int64_t open_ns =
@@ -19,6 +20,7 @@ static const int64_t silence_ns = MILLISECONDS(CONNECTION_SILENCE_MS);
 static const int64_t retry_pause_ns = MILLISECONDS(20); /* After every endpoint was tried in vain. */
 static const int64_t grace_ns = MILLISECONDS(1000); /* The node, told the time, says best why it is over. */
 static const int64_t session_ns = SECONDS(5);
+static const int64_t relearn_ns = SECONDS(30);        /* Nodes come and go. */
 static const int64_t farewell_ns = MILLISECONDS(500); /* For the word of a node on what was withdrawn. */
 
 struct connection {
@@ -27,6 +29,8 @@ struct connection {
     size_t at;        /* Of `endpoints`: where `client` is, or was. */
     uint64_t session; /* 0: none open. */
     uint64_t sequence;
+    bool answered;    /* Somebody did, before: this is no single command. */
+    int64_t learn_ns; /* When to ask for the cluster's nodes again; 0: at the next request. */
 };
 
 static int64_t now_ns(void)
@@ -218,12 +222,14 @@ static enum status attempt(struct asking *asking, struct message **out_reply, st
     bool unsaid = status == STATUS_NODE_LOST || status == STATUS_DEADLINE || status == STATUS_UNKNOWN ||
                   status == STATUS_CANCELLED;
     asking->maybe = asking->maybe || unsaid;
+    connection->answered = connection->answered || status == STATUS_OK;
     return status;
 }
 
 static void leave_node(struct connection *connection)
 {
     client_close(&connection->client);
+    connection->learn_ns = 0; /* The next one may know better. */
     connection->at = (connection->at + 1) % connection->endpoints.count;
 }
 
@@ -268,6 +274,42 @@ static enum status ask(struct connection *connection, struct message *request,
         if (!keep_waiting(&asking)) break;
     }
     return status == STATUS_OK ? status : conclude(&asking, status, said);
+}
+
+/* --- the cluster's other nodes
+ * ------------------------------------------------------------------------------
+ */
+
+static void learn_members(struct connection *connection, const Pb__ClusterMembersReply *reply)
+{
+    enum { TOLD_MAX = 2 * (ENDPOINTS_GIVEN_MAX + ENDPOINTS_LEARNED_MAX) }; /* Some may be known already. */
+    const char *told[TOLD_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < reply->n_members && count < TOLD_MAX; i++) {
+        const Pb__ClusterMember *member = reply->members[i];
+        if (strcmp(member->presence, "LOST") == 0 || member->client_address[0] == '\0') continue;
+        told[count++] = member->client_address;
+    }
+    connection->at = endpoints_learn(&connection->endpoints, connection->at, told, count);
+    connection->learn_ns = now_ns() + relearn_ns;
+}
+
+/* Of the node that we have, from its own view, and only once it answered something: a single command costs no
+ * more than before, and speaks to whom it was told to. A node that doesn't answer at once is not waited for:
+ * the request itself finds out what is the matter. */
+static void learn(struct connection *connection)
+{
+    if (!connection->answered || connection->client == NULL || now_ns() < connection->learn_ns) return;
+    connection->learn_ns = now_ns() + relearn_ns;
+    struct message *request = wire_message_create(KIND_CLUSTER_MEMBERS_REQUEST);
+    ((Pb__ClusterMembersRequest *)request->body)->stale = true;
+    struct message *reply = NULL;
+    enum status status = client_ask(connection->client, &request, silence_ns, &reply, NULL);
+    if (status == STATUS_NODE_LOST) leave_node(connection); /* Told once: nothing would show it again. */
+    if (status != STATUS_OK) return;
+    CHECK(reply != NULL); /* OK comes with one. */
+    if (reply->kind == KIND_CLUSTER_MEMBERS_REPLY) learn_members(connection, reply->body);
+    message_destroy(&reply);
 }
 
 /* --- sessions (A4) ----------------------------------------------------------------------------------------
@@ -317,8 +359,10 @@ enum status connection_ask(struct connection *connection, struct message **reque
         *sequence = ++connection->sequence;
         left.timeout_ns -= now_ns() - began_ns;
     }
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        learn(connection);
         status = ask(connection, *request, &left, once || terms->repeats, out_reply, error);
+    }
     /* The store may have dropped it; what was UNKNOWN stays so, the next change begins anew. */
     if (once && status == STATUS_UNKNOWN) connection->session = 0;
     message_destroy(request);

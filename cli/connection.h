@@ -1,7 +1,8 @@
 /* connection: the client library: finds a node, sends it one command at a time, and goes to another node when
- * that one is lost or silent. What changes the store carries a session and a sequence of ours (A4), so the
- * same command may be sent to several nodes and is carried out once; what can be sent only once ends UNKNOWN
- * instead. One thread. */
+ * that one is lost or silent: to one of those that it was given, or to one that the cluster told it of. It
+ * asks for those before its second request, and from time to time after that. What changes the store carries
+ * a session and a sequence of ours (A4), so the same command may be sent to several nodes and is carried out
+ * once; what can be sent only once ends UNKNOWN instead. One thread. */
 #ifndef AETHER_CLI_CONNECTION_H
 #define AETHER_CLI_CONNECTION_H
 

@@ -21,8 +21,8 @@ enum { PROBE_MS = 1000 };
 /* "tcp://host:port", "ipc://path"; "/path" and "host:port" are taken for them. */
 static enum status add_endpoint(struct endpoints *endpoints, const char *name, struct error *error)
 {
-    if (endpoints->count == ENDPOINTS_MAX)
-        return error_set(error, STATUS_INVALID, "more than %d endpoints", ENDPOINTS_MAX);
+    if (endpoints->count == ENDPOINTS_GIVEN_MAX)
+        return error_set(error, STATUS_INVALID, "more than %d endpoints", ENDPOINTS_GIVEN_MAX);
     const char *scheme = "";
     bool named = text_starts_with(name, "tcp://") || text_starts_with(name, "ipc://");
     if (!named) scheme = name[0] == '/' ? "ipc://" : "tcp://";
@@ -53,11 +53,8 @@ static enum status add_given(struct endpoints *endpoints, const char *given, str
     return status;
 }
 
-enum status endpoints_find(struct endpoints *endpoints, const char *given, struct error *error)
+static enum status add_usual(struct endpoints *endpoints, struct error *error)
 {
-    const char *usual = getenv("AETHER_ENDPOINT"); /* Empty: as good as not set. */
-    if (given == NULL && usual != NULL && *usual != '\0') given = usual;
-    if (given != NULL) return add_given(endpoints, given, error);
     enum status status = add_endpoint(endpoints, "ipc:///var/lib/aether/client.sock", error);
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     if (status == STATUS_OK && runtime != NULL && *runtime == '/') {
@@ -67,6 +64,52 @@ enum status endpoints_find(struct endpoints *endpoints, const char *given, struc
         text_fini(&path);
     }
     return status == STATUS_OK ? add_endpoint(endpoints, "tcp://127.0.0.1:7401", error) : status;
+}
+
+enum status endpoints_find(struct endpoints *endpoints, const char *given, struct error *error)
+{
+    endpoints->count = 0;
+    const char *usual = getenv("AETHER_ENDPOINT"); /* Empty: as good as not set. */
+    if (given == NULL && usual != NULL && *usual != '\0') given = usual;
+    enum status status = given != NULL ? add_given(endpoints, given, error) : add_usual(endpoints, error);
+    endpoints->given = endpoints->count;
+    return status;
+}
+
+static bool is_near(const char *endpoint) /* On this machine. */
+{
+    static const char *const beginnings[] = { "ipc://", "tcp://127.", "tcp://localhost:", "tcp://[::1]:" };
+    for (size_t i = 0; i < ARRAY_COUNT(beginnings); i++) {
+        if (text_starts_with(endpoint, beginnings[i])) return true;
+    }
+    return false;
+}
+
+static bool is_known(const struct endpoints *endpoints, const char *name)
+{
+    for (size_t i = 0; i < endpoints->count; i++) {
+        if (strcmp(endpoints->names[i], name) == 0) return true;
+    }
+    return false;
+}
+
+size_t endpoints_learn(struct endpoints *endpoints, size_t at, const char *const *told, size_t told_count)
+{
+    CHECK(at < endpoints->count);
+    char used[ENDPOINTS_NAME_MAX];
+    memcpy(used, endpoints->names[at], sizeof used);
+    endpoints->count = endpoints->given;
+    if (at >= endpoints->given) {
+        at = endpoints->count++;
+        memcpy(endpoints->names[at], used, sizeof used);
+    }
+    for (size_t i = 0; i < told_count && endpoints->count < endpoints->given + ENDPOINTS_LEARNED_MAX; i++) {
+        bool formed = text_starts_with(told[i], "tcp://") && strrchr(told[i], ':') > told[i] + strlen("tcp:");
+        if (!formed || strlen(told[i]) >= ENDPOINTS_NAME_MAX || is_known(endpoints, told[i])) continue;
+        if (is_near(told[i]) && !is_near(used)) continue;
+        (void)text_copy(endpoints->names[endpoints->count++], ENDPOINTS_NAME_MAX, told[i]);
+    }
+    return at;
 }
 
 /* --- who listens -------------------------------------------------------------------------------------- */

@@ -108,6 +108,7 @@ static void add_cluster(struct node *node, const struct node_options *options)
         (struct membership_options){ .node = options->node,
                                      .cluster_name = options->cluster_name,
                                      .address = options->address,
+                                     .client_address = options->client_address,
                                      .labels_json = options->labels_json,
                                      .zone = options->zone,
                                      .role = options->worker ? "worker" : "voter",

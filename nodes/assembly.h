@@ -23,8 +23,9 @@ struct node_peer {
 struct node_options { /* All borrowed until node_stop has returned. */
     const char *node;
     const char *cluster_name;
-    const char *address;     /* What peers connect to; for nodes/{id}. */
-    const char *labels_json; /* A JSON object. */
+    const char *address;        /* What peers connect to; for nodes/{id}. */
+    const char *client_address; /* What clients connect to, likewise; NULL: nobody is told. */
+    const char *labels_json;    /* A JSON object. */
     const char *zone;
     bool worker;                  /* In no configuration: follows the replicas among its peers (section 2). */
     const char *const *bootstrap; /* I2. */

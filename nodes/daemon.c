@@ -271,6 +271,7 @@ static enum status start(struct daemon *daemon, struct error *error)
         .node = config->node_id,
         .cluster_name = config->cluster_name,
         .address = config->cluster_advertise,
+        .client_address = config->client_listen,
         .labels_json = labels,
         .zone = zone,
         .worker = strcmp(config->node_role, "worker") == 0,

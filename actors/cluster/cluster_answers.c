@@ -111,6 +111,7 @@ static Pb__ClusterMember *new_member(struct message *message, const struct clust
     member->presence = wire_string(message, presence_of(view, name));
     const struct value *node = cluster_view_node(view, name);
     member->address = wire_string(message, value_get_string(node, "address", ""));
+    member->client_address = wire_string(message, value_get_string(node, "client-address", ""));
     return member;
 }
 
@@ -226,6 +227,7 @@ static Pb__NodeView *node_view(struct message *message, const struct cluster_vie
     node->presence = wire_string(message, value_get_string(record, "presence", ""));
     node->incarnation = (uint64_t)value_get_integer(record, "incarnation", 0);
     node->address = wire_string(message, value_get_string(record, "address", ""));
+    node->client_address = wire_string(message, value_get_string(record, "client-address", ""));
     node->role = wire_string(message, cluster_view_role(view, name));
     node->zone = wire_string(message, value_get_string(record, "zone", ""));
     node->leader = strcmp(name, leader) == 0;

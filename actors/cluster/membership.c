@@ -156,6 +156,7 @@ static void set_facts(const struct membership_options *options, struct message *
     struct value *labels = NULL;
     const char *json = options->labels_json == NULL ? "{}" : options->labels_json;
     value_set_string(facts, "address", options->address);
+    if (options->client_address != NULL) value_set_string(facts, "client-address", options->client_address);
     if (value_parse_json(json, strlen(json), &labels, NULL) == STATUS_OK) value_set(facts, "labels", labels);
     value_set_string(facts, "zone", options->zone == NULL ? "" : options->zone);
     struct value *protocol = value_new_array();

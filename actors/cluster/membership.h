@@ -10,11 +10,12 @@
 struct membership_options { /* Borrowed for the actor's life. */
     const char *node;
     const char *cluster_name;
-    const char *address;     /* What peers connect to. */
-    const char *labels_json; /* A JSON object; NULL: none. */
-    const char *zone;        /* NULL: none. */
-    const char *role;        /* "voter" or "worker"; NULL: voter. */
-    uint64_t worker_replica; /* A worker's directory; 0: this node takes part in the log. */
+    const char *address;        /* What peers connect to. */
+    const char *client_address; /* What clients connect to; NULL: nobody is told. */
+    const char *labels_json;    /* A JSON object; NULL: none. */
+    const char *zone;           /* NULL: none. */
+    const char *role;           /* "voter" or "worker"; NULL: voter. */
+    uint64_t worker_replica;    /* A worker's directory; 0: this node takes part in the log. */
     uint64_t incarnation;  /* To start with; 0: by the wall clock. A higher one is taken where it must be. */
     int64_t lost_after_ns; /* 0 = 3 s; at least 2 s. */
     /* Outlives the actor, 0 at first: when the last renewal that was confirmed was sent. So an actor that is

@@ -76,7 +76,8 @@ static struct value *protocol_default(void)
     return range;
 }
 
-/* The fields of product.md section 5, in its order, whatever the node sent. */
+/* The fields of product.md section 5, in its order, whatever the node sent; after them where its clients
+ * connect to, if it says so. */
 static struct value *node_record(const struct value *before, const struct value *facts, uint64_t incarnation)
 {
     const char *state = value_get_string(before, "state", "");
@@ -92,6 +93,8 @@ static struct value *node_record(const struct value *before, const struct value 
     set_fact(record, facts, "capacity", VALUE_OBJECT, value_new_object());
     set_fact(record, facts, "protocol", VALUE_ARRAY, protocol_default());
     set_fact(record, facts, "role", VALUE_STRING, value_new_string("voter"));
+    const char *clients = value_get_string(facts, "client-address", "");
+    if (clients[0] != '\0') value_set_string(record, "client-address", clients);
     return record;
 }
 

@@ -320,6 +320,12 @@ class ParityTest(unittest.TestCase):
             self.assertEqual(self.cli(*words, "--after", revision, "--stale")[0], 0, words)
             code, document = self.cli(*words, "--after", revision + 10**6, "--timeout", "600ms")
             self.assertEqual((code, document["error"]["code"]), (7, "DEADLINE"), (words, document))
+        # What only the leader answers has no --stale; of what isn't there the word is NOT_FOUND, but not before then.
+        for words, found in ((["agent", "status"], 0), (["slice", "explain", "org.example:nothing"], EXITS["NOT_FOUND"]),
+                             (["blueprint", "history", "nothing"], EXITS["NOT_FOUND"])):
+            self.assertEqual(self.cli(*words, "--after", revision)[0], found, words)
+            code, document = self.cli(*words, "--after", revision + 10**6, "--timeout", "600ms")
+            self.assertEqual((code, document["error"]["code"]), (7, "DEADLINE"), (words, document))
 
     def test_a_value_may_stand_in_a_file(self):
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:

@@ -109,6 +109,24 @@ class ClientTest(unittest.TestCase):
         gone.start()
         await_true("it answers", lambda: self.cluster.run("cluster", "status", node=gone)[0] == 0, 30)
 
+    def test_other_nodes_are_learned(self):
+        """A client that was given one node goes to another when that one stands still, and misses nothing."""
+        given, other = self.followers
+        _, first, _ = self.aether([other], "kv", "put", "client/learn", "0")
+        watch = subprocess.Popen([str(self.cluster.bin / "aether"), "-e", given.client, "-o", "json", "kv", "watch",
+                                  "client/learn", "--from", str(first["revision"]), "--limit", "4"],
+                                 stdout=subprocess.PIPE, text=True)
+        self.addCleanup(watch.stdout.close)
+        self.assertEqual(json.loads(watch.stdout.readline())["record"]["value"], 0)  # Its first answer.
+        self.aether([other], "kv", "put", "client/learn", "1")
+        watch.stdout.readline()  # The answer to its second question, before which it learned.
+        self.stopped(given)
+        _, second, _ = self.aether([other], "kv", "put", "client/learn", "2")
+        self.assertEqual(json.loads(watch.stdout.readline())["record"]["revision"], second["revision"])
+        self.aether([other], "kv", "put", "client/learn", "3")
+        self.assertEqual(json.loads(watch.stdout.readline())["record"]["value"], 3)
+        self.assertEqual(watch.wait(timeout=30), 0)
+
     def test_nobody_there(self):
         done = subprocess.run([str(self.cluster.bin / "aether"), "-e", "tcp://127.0.0.1:1,tcp://127.0.0.1:2", "-o", "json",
                                "kv", "get", "a"], capture_output=True, text=True, timeout=60)

@@ -39,7 +39,7 @@ const struct command cluster_commands[] = {
                     AS_TEXT("presence", "PRESENCE"), AS_TEXT("address", "ADDRESS"),
                     AS_NUMBER("match_index", "MATCH"), AS_NUMBER("lag", "LAG"),
                     AS_TEXT("replica_id", "REPLICA"), AS_TEXT("wish", "WISH"), AS_TEXT("waiting", "WAITING")),
-        .omit_empty = FIELDS("wish", "waiting"),
+        .omit_empty = FIELDS("wish", "waiting", "client_address"),
     },
     {
         .name = "cluster transfer-leadership",
@@ -94,7 +94,7 @@ const struct command cluster_commands[] = {
         .flags = COMMAND_FRESH,
         .list = "nodes",
         .identity = "node",
-        .omit_empty = FIELDS("degraded", "wish", "waiting", "alarm"),
+        .omit_empty = FIELDS("degraded", "wish", "waiting", "alarm", "client_address"),
         .json_fields = FIELDS("labels", "capacity"),
         .columns =
             COLUMNS(AS_TEXT("node", "NODE"), AS_TEXT("state", "STATE"), AS_TEXT("presence", "PRESENCE"),
@@ -119,7 +119,8 @@ const struct command cluster_commands[] = {
         .list = "actors",
         .identity = "node",
         .json_fields = FIELDS("labels", "capacity"),
-        .omit_empty = FIELDS("actors", "degraded", "quarantine", "wish", "waiting", "alarm"),
+        .omit_empty =
+            FIELDS("actors", "degraded", "quarantine", "wish", "waiting", "alarm", "client_address"),
         .columns = COLUMNS(AS_TEXT("tree", "ACTOR"), AS_TEXT("state", "STATE"), AS_TEXT("threads", "THREADS"),
                            AS_NUMBER("mailbox", "MAILBOX"), AS_NUMBER("handled", "HANDLED"),
                            AS_NUMBER("restarts", "RESTARTS"), AS_NUMBER("busy_us", "BUSY-US"),

@@ -111,6 +111,7 @@ static int64_t confirmed_ns;
 static const struct membership_options options = { .node = "n1",
                                                    .cluster_name = "test",
                                                    .address = "tcp://n1",
+                                                   .client_address = "tcp://c1",
                                                    .labels_json = "{\"zone\":\"a\"}",
                                                    .zone = "a",
                                                    .incarnation = 10,
@@ -260,6 +261,7 @@ static void a_start_is_written_until_it_succeeds(void **state)
     assert_int_equal(value_parse_json((const char *)started->facts.data, started->facts.len, &facts, NULL),
                      STATUS_OK);
     assert_string_equal(value_get_string(facts, "address", ""), "tcp://n1");
+    assert_string_equal(value_get_string(facts, "client-address", ""), "tcp://c1");
     assert_string_equal(value_get_string(value_get(facts, "labels"), "zone", ""), "a");
     assert_string_equal(value_get_string(facts, "role", ""), "voter");
     value_free(&facts);

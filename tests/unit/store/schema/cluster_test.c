@@ -184,18 +184,24 @@ static void managers_name_their_term(void **state) /* A5 */
 /* --- nodes: A7 --------------------------------------------------------------------------------------------
  */
 
-static enum status start(struct fixture *fixture, const char *node, uint64_t incarnation)
+static enum status start_with(struct fixture *fixture, const char *node, uint64_t incarnation,
+                              const char *facts)
 {
     Pb__Command *command = commands_new(&fixture->arena);
     OPERATION(fixture, command, NODE_STARTED, node_started, op_node_started);
     operation->node_started->node = text(fixture, node);
     operation->node_started->incarnation = incarnation;
-    operation->node_started->facts.data = (uint8_t *)text(
-        fixture, "{\"address\":\"tcp://127.0.0.1:7400\",\"labels\":{\"zone\":\"eu-1\"},\"zone\":"
-                 "\"eu-1\",\"role\":\"voter\",\"more\":1}");
+    operation->node_started->facts.data = (uint8_t *)text(fixture, facts);
     operation->node_started->facts.len = strlen((char *)operation->node_started->facts.data);
     command->node = text(fixture, node);
     return status_of(fixture, command, PB__ORIGIN__ORIGIN_NODE);
+}
+
+static enum status start(struct fixture *fixture, const char *node, uint64_t incarnation)
+{
+    return start_with(fixture, node, incarnation,
+                      "{\"address\":\"tcp://127.0.0.1:7400\",\"labels\":{\"zone\":\"eu-1\"},\"zone\":"
+                      "\"eu-1\",\"role\":\"voter\",\"more\":1}");
 }
 
 static enum status lose(struct fixture *fixture, const char *node, uint64_t incarnation)
@@ -249,6 +255,21 @@ static void a_node_starts_with_exactly_these_fields(void **state)
         fixture, "events/0000000000000001",
         "{\"index\":1,\"timestamp\":1000001,\"revision\":1,\"type\":\"node.started\",\"node\":\"node-1\","
         "\"incarnation\":7}");
+}
+
+/* What a client goes to when its own node is silent: of a node that says it, and of no other. */
+static void a_node_tells_where_its_clients_connect(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *facts = "{\"client-address\":\"tcp://127.0.0.1:7401\"}";
+    assert_int_equal(start_with(fixture, "node-1", 7, facts), STATUS_OK);
+    assert_json(fixture, "nodes/node-1",
+                "{\"state\":\"ON_DUTY\",\"presence\":\"UP\",\"incarnation\":7,\"address\":\"\","
+                "\"public-key\":\"\",\"labels\":{},\"zone\":\"\",\"capacity\":{},\"protocol\":[1,1],"
+                "\"role\":\"voter\",\"client-address\":\"tcp://127.0.0.1:7401\"}");
+    assert_int_equal(start(fixture, "node-1", 8),
+                     STATUS_OK); /* One that doesn't: what was said before goes. */
+    assert_member(fixture, "nodes/node-1", "client-address", "(none)");
 }
 
 static void incarnations_only_rise(void **state)
@@ -615,6 +636,7 @@ int main(void)
         TEST(force_writes_but_what_is_derived),
         TEST(managers_name_their_term),
         TEST(a_node_starts_with_exactly_these_fields),
+        TEST(a_node_tells_where_its_clients_connect),
         TEST(incarnations_only_rise),
         TEST(a_draining_node_stays_so_over_a_restart),
         TEST(presence_follows_the_current_incarnation_only),
