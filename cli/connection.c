@@ -18,8 +18,7 @@ static const int64_t open_ns =
     SECONDS(3); /* For the greeting of a node that listens, when there is no other. */
 static const int64_t silence_ns = MILLISECONDS(CONNECTION_SILENCE_MS);
 static const int64_t retry_pause_ns = MILLISECONDS(20); /* After every endpoint was tried in vain. */
-static const int64_t grace_ns = MILLISECONDS(1000); /* The node, told the time, says best why it is over. */
-static const int64_t session_ns = SECONDS(5);
+static const int64_t grace_ns = MILLISECONDS(1000);   /* The node, told the time, says best why it is over. */
 static const int64_t relearn_ns = SECONDS(30);        /* Nodes come and go. */
 static const int64_t farewell_ns = MILLISECONDS(500); /* For the word of a node on what was withdrawn. */
 
@@ -135,7 +134,9 @@ static bool helps_elsewhere(struct asking *asking, enum status status)
 {
     bool unready = status == STATUS_NOT_READY && !asking->terms->waits;
     if (!asking->repeats) return unready || status == STATUS_NOT_LEADER;
-    if (status == STATUS_UNKNOWN) return asking->unsure++ < asking->connection->endpoints.count;
+    /* Of a change it may be the session that is lost, and stays so. */
+    if (status == STATUS_UNKNOWN)
+        return asking->terms->repeats || asking->unsure++ < asking->connection->endpoints.count;
     return unready || status == STATUS_NODE_LOST || status == STATUS_NOT_LEADER || status == STATUS_NO_LEADER;
 }
 
@@ -324,16 +325,30 @@ static uint64_t *field_of(struct message *request, const char *name)
     return (uint64_t *)(void *)((uint8_t *)request->body + field->offset);
 }
 
-static enum status open_session(struct connection *connection, int64_t timeout_ns, struct error *error)
+/* The change itself was not sent to anybody: whatever became of the session, that is certain. */
+static enum status say_unsent(enum status status, struct error *error)
+{
+    bool unsure = status == STATUS_UNKNOWN || status == STATUS_NODE_LOST || status == STATUS_DEADLINE;
+    if (!unsure) return status;
+    struct error before = error == NULL ? (struct error){ 0 } : *error;
+    return error_set(error, STATUS_NO_LEADER, "no session could be opened, nothing was changed: %.400s",
+                     before.message);
+}
+
+static enum status open_session(struct connection *connection, const struct connection_terms *change,
+                                struct error *error)
 {
     struct message *request = wire_message_create(KIND_SESSION_OPEN_REQUEST);
     ((Pb__SessionOpenRequest *)request->body)->client = wire_string(request, "aether");
     struct message *reply = NULL;
-    struct connection_terms terms = { .timeout_ns = timeout_ns < session_ns ? timeout_ns : session_ns,
-                                      .repeats = true };
+    struct connection_terms terms = { .timeout_ns = change->timeout_ns,
+                                      .repeats = true,
+                                      .pause_ns = change->pause_ns,
+                                      .on_wait = change->on_wait,
+                                      .context = change->context };
     enum status status = ask(connection, request, &terms, true, &reply, error);
     message_destroy(&request);
-    if (status != STATUS_OK) return status;
+    if (status != STATUS_OK) return say_unsent(status, error);
     CHECK(reply != NULL); /* OK comes with one. */
     bool opened = reply->kind == KIND_SESSION_OPEN_REPLY;
     connection->session = opened ? ((const Pb__SessionOpenReply *)reply->body)->session : 0;
@@ -353,7 +368,7 @@ enum status connection_ask(struct connection *connection, struct message **reque
     int64_t began_ns = now_ns();
     enum status status = STATUS_OK;
     struct connection_terms left = *terms;
-    if (once && connection->session == 0) status = open_session(connection, terms->timeout_ns, error);
+    if (once && connection->session == 0) status = open_session(connection, terms, error);
     if (once && status == STATUS_OK) {
         *session = connection->session;
         *sequence = ++connection->sequence;

@@ -175,11 +175,17 @@ static bool outcome_is_unknown(enum status status)
            status == STATUS_DEADLINE || status == STATUS_CANCELLED;
 }
 
-/* Sent twice, it is applied once (A4). */
+/* Opened twice, the one that nobody uses is dropped when it is the oldest. */
+static bool opens_session(const struct call *call)
+{
+    return call->request != NULL && call->request->kind == KIND_SESSION_OPEN_REQUEST;
+}
+
+/* Sent twice, it is applied once (A4), or does no harm. */
 static bool is_repeatable(const struct call *call)
 {
     if (PLANTED("proposer.repeats_without_a_session")) return true;
-    return call->session != NULL || call->carries_session;
+    return call->session != NULL || call->carries_session || opens_session(call);
 }
 
 static void wait_again(struct actor *self, struct call *call)
@@ -386,7 +392,7 @@ static void on_client(struct actor *self, void *state, const struct message *mes
         return;
     }
     call->carries_session = call->command->session != 0;
-    /* A session is opened without one: opened twice, the other is dropped when it is the oldest. */
+    /* A session is opened without one. */
     call->retry = !call->carries_session && message->kind != KIND_SESSION_OPEN_REQUEST;
     call->request = actor_keep(self);
     advance(self, proposer, call);

@@ -98,6 +98,22 @@ class ClientTest(unittest.TestCase):
         self.assertEqual(code, 7 if document["error"]["code"] == "UNKNOWN" else 3, document)
         self.assertIn(document["error"]["code"], ("UNKNOWN", "NO_LEADER"))
 
+    def test_a_change_waits_for_a_leader(self):
+        """As long as its --timeout says (it gave up after 5 s), and without a session it surely changed nothing: exit 3."""
+        for node in self.followers:
+            self.stopped(node)
+        code, document, seconds = self.aether([self.leader], "kv", "put", "client/f", "1", "--timeout", "7s")
+        self.assertEqual((code, document["error"]["code"]), (3, "NO_LEADER"), document)
+        self.assertGreater(seconds, 6)  # An eighth of the time is left for the answer's way.
+        put = subprocess.Popen([str(self.cluster.bin / "aether"), "-e", self.leader.client, "-o", "json", "kv", "put",
+                                "client/f", "1"], stdout=subprocess.PIPE, text=True)
+        with self.assertRaises(subprocess.TimeoutExpired):
+            put.wait(timeout=6)
+        for node in self.followers:
+            node.process.send_signal(signal.SIGCONT)
+        out, _ = put.communicate(timeout=60)
+        self.assertEqual(put.returncode, 0, out)
+
     def test_a_named_node_is_away(self):
         """NODE_LOST of the node that the command names is the answer; it was repeated for 26 s."""
         gone, other = self.followers

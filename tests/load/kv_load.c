@@ -4,6 +4,8 @@
  *
  *     kv_load ENDPOINTS CLIENTS SEED [HISTORY-FILE]
  *
+ * ENDPOINTS: as --endpoint has them; several sets, with ';' between, are given to the clients in turn.
+ *
  * Lines on standard input, each answered by a JSON object on a line of its own: "mark" begins an interval,
  * "await N" ends when N writes of it were acknowledged; the answer says the longest time between two. At the
  * end: counts and verdict; where that is no OK, the history is written to the file, and the exit code is 1.
@@ -28,6 +30,7 @@
 
 enum {
     CLIENTS_MAX = 64,
+    ENDPOINTS_SIZE = 1024,
     KEYS = 6, /* At a time. */
     KEY_SIZE = 32,
     AWAIT_MAX_S = 60,
@@ -51,7 +54,7 @@ struct load {
 
 struct worker {
     struct load *load;
-    const char *endpoints;
+    char endpoints[ENDPOINTS_SIZE];
     uint32_t number;
     struct chance chance;
     uint32_t written;
@@ -447,6 +450,19 @@ static int run(struct load *load, struct worker *workers, uint32_t count)
     return status == STATUS_OK ? 0 : 1;
 }
 
+/* The set that is its turn. */
+static void set_endpoints(struct worker *worker, const char *sets)
+{
+    uint32_t count = 1;
+    for (const char *at = sets; (at = strchr(at, ';')) != NULL; at++)
+        count++;
+    for (uint32_t skip = (worker->number - 1) % count; skip > 0; skip--)
+        sets = strchr(sets, ';') + 1;
+    int length = (int)strcspn(sets, ";");
+    CHECK(length < ENDPOINTS_SIZE);
+    (void)snprintf(worker->endpoints, sizeof worker->endpoints, "%.*s", length, sets);
+}
+
 int main(int argument_count, char **arguments)
 {
     long count = argument_count < 4 ? 0 : strtol(arguments[2], NULL, 10);
@@ -463,7 +479,8 @@ int main(int argument_count, char **arguments)
     (void)pthread_condattr_destroy(&monotonic);
     struct worker *workers = memory_array((size_t)count + 1, sizeof *workers);
     for (uint32_t i = 0; i <= (uint32_t)count; i++) {
-        workers[i] = (struct worker){ .load = &load, .endpoints = arguments[1], .number = i + 1 };
+        workers[i] = (struct worker){ .load = &load, .number = i + 1 };
+        set_endpoints(&workers[i], arguments[1]);
         workers[i].chance = chance_of(strtoull(arguments[3], NULL, 10), i + 1);
     }
     int code = run(&load, workers, (uint32_t)count);

@@ -83,10 +83,11 @@ class Node:
         self.data = cluster.directory / self.name
         base = cluster.base_port + 10 * (number - 1)
         self.address = f"tcp://127.0.0.1:{base}"
-        self.client = f"tcp://127.0.0.1:{base + 1}"
+        self.client = self.client_listen = f"tcp://127.0.0.1:{base + 1}"
         self.management = f"127.0.0.1:{base + 80}"
         self.log = cluster.directory / f"{self.name}.log"
         self.environment = {}  # Of this node's next starts, beside the cluster's.
+        self.launcher = []  # What its command stands behind, such as nsenter: it becomes the node.
         self.process = None
         self.wanted = False
 
@@ -102,7 +103,7 @@ class Node:
             "node": {"id": self.name, "data": str(self.data), "labels": {"zone": f"zone-{self.number}"}},
             "cluster": {"listen": self.address, "name": self.cluster.name, "peers": peers,
                         "bootstrap": self.bootstrap()},
-            "client": {"listen": self.client},
+            "client": {"listen": self.client_listen},
             "management": {"listen": self.management},
             "repositories": self.cluster.repositories,
         }
@@ -117,8 +118,9 @@ class Node:
         environment.update(self.cluster.environment)
         environment.update(self.environment)
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([self.cluster.bin / "aether-node", "--config", path], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, env=environment, start_new_session=True)
+            command = [*self.launcher, self.cluster.bin / "aether-node", "--config", path]
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+                                            start_new_session=True)
         self.wanted = True
 
     def kill(self, sig=signal.SIGKILL):
