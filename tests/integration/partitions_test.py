@@ -252,10 +252,10 @@ class Campaign:
         """The cuts stand for so long. Who is cut off from everybody serves its own callers all the while."""
         alone = [n for n in nodes if all((n, m) in cuts and (m, n) in cuts for m in nodes if m != n)]
         serving = [n for n in alone if self.serves(n)]
-        self.load.say("mark")
         began = time.monotonic()
         self.network.cut(cuts)
-        gap = self.writes_go_on(20, "a majority is connected") if lives(nodes, cuts) else None
+        self.load.say("mark")
+        gap = self.writes_go_on(100, "a majority is connected") if lives(nodes, cuts) else None
         self.watch.ending.wait(max(0.0, seconds - (time.monotonic() - began)))
         for number in serving:
             self.call_at(number)
