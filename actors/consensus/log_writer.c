@@ -38,6 +38,8 @@ struct log_writer {
     uint32_t entry_count;
     size_t bytes;
     struct message *copy; /* A LOG_COPY that waits to be settled. */
+    uint32_t
+        copy_entries; /* Written while it did. The state keeps what has changed meanwhile for the next one. */
     uint32_t settle_at;   /* Entries: the time has come, whatever else is to be written. */
     bool settle_due;      /* The timer for it runs; */
     bool written;         /* since it was set, there was a write, */
@@ -197,6 +199,7 @@ static void take_copy(struct log_writer *writer)
     put_copy(&batch, writer->copy->body);
     add_batch(writer, &batch, writer->copy);
     writer->copy = NULL;
+    writer->copy_entries = 0;
 }
 
 /* To whoever asked for one of the batches; one PERSISTED stands for all before it. */
@@ -313,6 +316,15 @@ static bool has_thorough(const struct log_writer *writer)
     return false;
 }
 
+/* Also of a log that leaves nothing unsettled, for it has no journal yet: else the next copy, its transaction
+ * and the memory that LMDB keeps of that would grow with the load. */
+static bool is_much(const struct log_writer *writer)
+{
+    const struct log_live *live = &writer->log->live;
+    return live->unsettled_entries >= writer->settle_at || live->unsettled_bytes >= settle_bytes ||
+           writer->copy_entries >= writer->settle_at;
+}
+
 /* First what somebody waits for, then what has become due by its size. false: the actor has failed. */
 static bool commit(struct actor *self, struct log_writer *writer)
 {
@@ -320,9 +332,9 @@ static bool commit(struct actor *self, struct log_writer *writer)
     if (writer->batch_count == 0 || holds(self, writer)) return true;
     if (has_thorough(writer)) add_leisurely(self, writer);
     writer->written = true;
+    if (writer->copy != NULL) writer->copy_entries += writer->entry_count;
     if (!write_all(self, writer)) return false;
-    bool much = live->unsettled_entries >= writer->settle_at || live->unsettled_bytes >= settle_bytes;
-    if (much) return settle(self, writer);
+    if (is_much(writer)) return settle(self, writer);
     if (live->unsettled) settle_later(self, writer);
     return true;
 }

@@ -20,7 +20,7 @@
 
 #include <string.h>
 
-enum { CALLS_MAX = 1024 };
+enum { CALLS_MAX = 1024, PLACES = CALLS_MAX + SESSIONS_OPENING_MAX };
 static const int64_t sweep_ns = MILLISECONDS(20);
 static const int64_t attempt_ns = SECONDS(1); /* Of a command that may be repeated. */
 
@@ -33,11 +33,14 @@ struct attempt {
 };
 
 struct call {
+    struct call *next; /* In the order of their arrival: who waits longest goes first. */
+    struct call *previous;
     struct message *request; /* NULL: our own OpSessionOpen. */
     Pb__Command *command;    /* In the request's arena, or in `own`. */
     struct arena own;
     bool retry;
     bool carries_session; /* Of its client's own: the same command may come from other nodes too. */
+    bool waits;           /* For a session: counted. */
     struct session *session;
     struct bytes *packed;    /* The command, as it is sent. */
     struct attempt *attempt; /* Under way; NULL: it waits for a leader, a session, or the end of a pause. */
@@ -50,8 +53,11 @@ struct proposer {
     char node[NODE_NAME_MAX];
     struct role_changed role;
     struct sessions sessions;
-    struct call *calls[CALLS_MAX + SESSIONS_OPENING_MAX];
+    struct call calls; /* Head of a ring. */
     uint32_t call_count;
+    uint32_t waiting_count; /* Calls that wait for a session. */
+    bool
+        session_is_free; /* One came free in this turn: whoever waits for it has it by the end of the turn. */
     bool sweeping;
 };
 
@@ -61,10 +67,20 @@ static void advance(struct actor *self, struct proposer *proposer, struct call *
 
 static struct call *call_create(struct proposer *proposer)
 {
-    CHECK(proposer->call_count < ARRAY_COUNT(proposer->calls));
+    CHECK(proposer->call_count < PLACES);
     struct call *call = memory_zalloc(sizeof *call);
-    proposer->calls[proposer->call_count++] = call;
+    call->next = &proposer->calls;
+    call->previous = proposer->calls.previous;
+    call->next->previous = call->previous->next = call;
+    proposer->call_count++;
     return call;
+}
+
+static void set_waits(struct proposer *proposer, struct call *call, bool waits)
+{
+    if (call->waits && !waits) proposer->waiting_count--;
+    if (!call->waits && waits) proposer->waiting_count++;
+    call->waits = waits;
 }
 
 static void call_free(struct call *call)
@@ -75,15 +91,12 @@ static void call_free(struct call *call)
     memory_free(call);
 }
 
-/* Calls stay in the order of their arrival: who waits longest goes first. */
 static void call_destroy(struct proposer *proposer, struct call *call)
 {
-    uint32_t at = 0;
-    while (proposer->calls[at] != call)
-        at++;
+    call->next->previous = call->previous;
+    call->previous->next = call->next;
+    set_waits(proposer, call, false);
     proposer->call_count--;
-    memmove(&proposer->calls[at], &proposer->calls[at + 1],
-            (proposer->call_count - at) * sizeof(struct call *));
     call_free(call);
 }
 
@@ -100,6 +113,7 @@ static void abandon_attempt(struct call *call)
 static void finish(struct proposer *proposer, struct call *call)
 {
     if (call->session != NULL) sessions_release(&proposer->sessions, call->session);
+    proposer->session_is_free = true; /* Or a place to open one. */
     abandon_attempt(call);
     call_destroy(proposer, call);
 }
@@ -314,16 +328,6 @@ static void open_session(struct actor *self, struct proposer *proposer)
     advance(self, proposer, call);
 }
 
-static uint32_t waiting_for_session(const struct proposer *proposer)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < proposer->call_count; i++) {
-        const struct call *call = proposer->calls[i];
-        count += call->retry && call->session == NULL && call->attempt == NULL;
-    }
-    return count;
-}
-
 /* As far as this call can come now. */
 static void advance(struct actor *self, struct proposer *proposer, struct call *call)
 {
@@ -333,21 +337,22 @@ static void advance(struct actor *self, struct proposer *proposer, struct call *
         call->session = sessions_acquire(&proposer->sessions);
         if (call->session != NULL) pack(self, call);
     }
-    if (!call->retry || call->session != NULL) {
+    set_waits(proposer, call, call->retry && call->session == NULL);
+    if (!call->waits) {
         if (call->packed == NULL) pack(self, call);
         send(self, proposer, call);
         return;
     }
-    bool room = proposer->call_count < ARRAY_COUNT(proposer->calls);
-    if (room && sessions_begin_open(&proposer->sessions, waiting_for_session(proposer))) {
+    bool room = proposer->call_count < PLACES;
+    if (room && sessions_begin_open(&proposer->sessions, proposer->waiting_count)) {
         open_session(self, proposer);
     }
 }
 
 static void advance_all(struct actor *self, struct proposer *proposer)
 {
-    for (uint32_t i = 0; i < proposer->call_count; i++)
-        advance(self, proposer, proposer->calls[i]);
+    for (struct call *call = proposer->calls.next; call != &proposer->calls; call = call->next)
+        advance(self, proposer, call); /* Ends no call; may add one at the end. */
 }
 
 /* --- requests --- */
@@ -415,9 +420,9 @@ static void on_role_changed(struct actor *self, void *state, const struct messag
 {
     struct proposer *proposer = state;
     proposer->role = *(const struct role_changed *)message->body;
-    for (uint32_t i = 0; i < proposer->call_count; i++) {
-        proposer->calls[i]->pause_until_ns = 0;
-        if (proposer->role.leader[0] != '\0') leave_former_leader(proposer, proposer->calls[i]);
+    for (struct call *call = proposer->calls.next; call != &proposer->calls; call = call->next) {
+        call->pause_until_ns = 0;
+        if (proposer->role.leader[0] != '\0') leave_former_leader(proposer, call);
     }
     advance_all(self, proposer);
 }
@@ -428,11 +433,10 @@ static void on_sweep(struct actor *self, void *state, const struct message *mess
     struct proposer *proposer = state;
     proposer->sweeping = false;
     int64_t now_ns = actor_now_ns(self);
-    for (uint32_t i = 0; i < proposer->call_count;) {
-        struct call *call = proposer->calls[i];
-        uint32_t count = proposer->call_count;
+    struct call *next = NULL;
+    for (struct call *call = proposer->calls.next; call != &proposer->calls; call = next) {
+        next = call->next;
         if (now_ns >= call->end_ns) give_up(self, proposer, call);
-        if (proposer->call_count == count) i++;
     }
     advance_all(self, proposer);
 }
@@ -440,6 +444,8 @@ static void on_sweep(struct actor *self, void *state, const struct message *mess
 static void on_turn_end(struct actor *self, void *state)
 {
     struct proposer *proposer = state;
+    if (proposer->session_is_free && proposer->waiting_count > 0) advance_all(self, proposer);
+    proposer->session_is_free = false;
     if (proposer->sweeping || proposer->call_count == 0) return;
     proposer->sweeping = true;
     (void)actor_after(self, sweep_ns, KIND_PROPOSER_SWEEP, 0);
@@ -451,6 +457,7 @@ static enum status on_init(struct actor *self, void *state, const void *options,
     const struct proposer_options *given = options;
     struct proposer *proposer = state;
     (void)text_copy(proposer->node, sizeof proposer->node, given->node);
+    proposer->calls.next = proposer->calls.previous = &proposer->calls;
     struct message *subscribe = messages_create(KIND_ROLE_SUBSCRIBE, 0);
     actor_tell_name(self, TO_LEADER, &subscribe);
     return STATUS_OK;
@@ -460,8 +467,7 @@ static enum status on_init(struct actor *self, void *state, const void *options,
 static void on_stop(struct actor *self, void *state)
 {
     struct proposer *proposer = state;
-    for (uint32_t i = 0; i < proposer->call_count; i++) {
-        const struct call *call = proposer->calls[i];
+    for (const struct call *call = proposer->calls.next; call != &proposer->calls; call = call->next) {
         if (call->request == NULL) continue;
         bool maybe = call->maybe || call->attempt != NULL;
         struct error error = { 0 };
@@ -474,8 +480,8 @@ static void on_stop(struct actor *self, void *state)
 static void on_fini(void *state)
 {
     struct proposer *proposer = state;
-    for (uint32_t i = 0; i < proposer->call_count; i++)
-        call_free(proposer->calls[i]);
+    while (proposer->calls.next != &proposer->calls)
+        call_destroy(proposer, proposer->calls.next);
 }
 
 static const struct behavior_row rows[] = {

@@ -1,20 +1,23 @@
-/* sessions: a fixed table; the lowest free one is used, so that few are open while little happens. */
+/* sessions: a fixed table, and a stack of the free ones in it. */
 #include "actors/consensus/sessions.h"
 
 #include "runtime/base/check.h"
 
 #include <stddef.h>
 
+static void put_free(struct sessions *sessions, const struct session *session)
+{
+    CHECK(sessions->free_count < SESSIONS_MAX);
+    sessions->free[sessions->free_count++] = (uint16_t)(session - sessions->items);
+}
+
 struct session *sessions_acquire(struct sessions *sessions)
 {
-    for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
-        struct session *session = &sessions->items[i];
-        if (session->id == 0 || session->busy) continue;
-        session->busy = true;
-        session->sequence++;
-        return session;
-    }
-    return NULL;
+    if (sessions->free_count == 0) return NULL;
+    struct session *session = &sessions->items[sessions->free[--sessions->free_count]];
+    session->busy = true;
+    session->sequence++;
+    return session;
 }
 
 void sessions_release(struct sessions *sessions, struct session *session)
@@ -22,6 +25,7 @@ void sessions_release(struct sessions *sessions, struct session *session)
     CHECK(session >= sessions->items);
     CHECK(session->busy);
     session->busy = false;
+    put_free(sessions, session);
 }
 
 void sessions_drop(struct sessions *sessions, struct session *session)
@@ -48,6 +52,7 @@ void sessions_end_open(struct sessions *sessions, uint64_t id)
     for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
         if (sessions->items[i].id != 0) continue;
         sessions->items[i] = (struct session){ .id = id };
+        put_free(sessions, &sessions->items[i]);
         sessions->open_count++;
         return;
     }

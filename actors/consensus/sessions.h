@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SESSIONS_MAX = 256, SESSIONS_OPENING_MAX = 8 };
+enum { SESSIONS_MAX = 256, SESSIONS_OPENING_MAX = 64 };
 
 struct session {
     uint64_t id; /* 0: no such session. */
@@ -17,11 +17,15 @@ struct session {
 /* All zeroes: none is open. */
 struct sessions {
     struct session items[SESSIONS_MAX];
+    uint16_t
+        free[SESSIONS_MAX]; /* Places of those that are open and not busy; the last one released is on top. */
+    uint32_t free_count;
     uint32_t open_count;
     uint32_t opening_count; /* Their OpSessionOpen is under way. */
 };
 
-/* A session of our own for the next command, its sequence raised; NULL: all are busy. */
+/* A session of our own for the next command, its sequence raised; NULL: all are busy. The one released last,
+ * so that few are in use while little happens. */
 struct session *sessions_acquire(struct sessions *sessions);
 void sessions_release(struct sessions *sessions, struct session *session);
 /* The store doesn't know it any more. */

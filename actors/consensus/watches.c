@@ -87,9 +87,13 @@ static struct message *new_changed(const struct watch *watch, uint64_t revision)
     return message;
 }
 
+/* Asked for each watch and each change, and nearly always in vain: so the first character is looked at first.
+ */
 static bool concerns(const struct watch *watch, const struct kv_change *changes, uint32_t count)
 {
+    char first = watch->prefix[0];
     for (uint32_t i = 0; i < count; i++) {
+        if (first != '\0' && changes[i].key[0] != first) continue;
         if (text_starts_with(changes[i].key, watch->prefix)) return true;
     }
     return false;

@@ -8,6 +8,7 @@
 
 struct session {
     struct record_session record; /* Points into data. */
+    struct record_hash hash;      /* Its part of the sum. */
     char data[];                  /* Client, 0, result. */
 };
 
@@ -20,6 +21,7 @@ static struct session *session_create(const struct record_session *record)
     if (record->result_size > 0) memcpy(session->data + client_size, record->result, record->result_size);
     session->record.client = session->data;
     session->record.result = (const uint8_t *)session->data + client_size;
+    session->hash = record_hash_session(&session->record);
     return session;
 }
 
@@ -31,8 +33,7 @@ const struct record_session *kv_sessions_find(const struct kv_sessions *sessions
 
 static void count_out(struct kv_sessions *sessions, struct session **session)
 {
-    struct record_hash part = record_hash_session(&(*session)->record);
-    record_hash_subtract(&sessions->hash, &part);
+    record_hash_subtract(&sessions->hash, &(*session)->hash);
     memory_free(*session);
     *session = NULL;
 }
@@ -67,10 +68,9 @@ void kv_sessions_put(struct kv_sessions *sessions, const struct record_session *
     if (is_new && sessions->by_id.count >= KV_SESSIONS_MAX) drop_oldest(sessions);
     tell_before(sessions, record->id);
     struct session *session = session_create(record);
-    struct record_hash part = record_hash_session(&session->record);
     struct session *former = map_put_number(&sessions->by_id, record->id, session);
     if (former != NULL) count_out(sessions, &former);
-    record_hash_add(&sessions->hash, &part);
+    record_hash_add(&sessions->hash, &session->hash);
     mark_dirty(sessions, session->record.id);
 }
 

@@ -47,12 +47,12 @@ static void be_leader(struct actor *self, void *context, const struct message *m
     }
 }
 
-static int set_up(void **state)
+static int set_up_over(void **state, int (*log_of)(void **fixture))
 {
     static struct world world;
     void *fixture = NULL;
     struct error error = { 0 };
-    (void)log_fixture_memory(&fixture);
+    (void)log_of(&fixture);
     world = (struct world){ .fixture = fixture };
     world.stepper = stepper_create(&(struct stepper_options){ .seed = 1 });
     world.runtime = runtime_create(&(struct runtime_options){ .scheduler = world.stepper, .node = "n1" });
@@ -64,6 +64,16 @@ static int set_up(void **state)
     (void)stub_spawn(world.runtime, TO_MEMBERSHIP, be_leader, &world); /* Hears of the room. */
     *state = &world;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return set_up_over(state, log_fixture_memory);
+}
+
+static int set_up_without_a_journal(void **state)
+{
+    return set_up_over(state, log_fixture_lmdb);
 }
 
 static int tear_down(void **state)
@@ -208,6 +218,23 @@ static void much_is_settled_at_once(void **state)
     assert_in_range(most, 1000, 2200); /* Drawn anew each time, from 1,024 to 2,048. */
 }
 
+/* A log that has no journal (yet) leaves nothing unsettled: all the same, what the state keeps for the next
+ * copy while one waits has to stay bounded. */
+static void a_copy_waits_for_so_many_entries_at_most(void **state)
+{
+    struct world *world = *state;
+    const struct log_live *live = &world->fixture->log->live;
+    log_index taken_at = 0;
+    for (log_index i = 0; i < 30; i++) {
+        persist_entries(world, i + 1, i * 100 + 1, 100);
+        let_pass(world, MILLISECONDS(1));
+        assert_false(live->unsettled);
+        if (i == 0) send_copy(world, 100);
+        if (taken_at == 0 && live->applied.index == 100) taken_at = live->last;
+    }
+    assert_in_range(taken_at, 1000, 2300);
+}
+
 static void compact(struct world *world, log_index needed_from)
 {
     struct message *message = messages_create(KIND_LOG_COMPACT, sizeof(struct log_compact));
@@ -347,6 +374,8 @@ int main(int argc, char **argv)
         TEST(what_nobody_waits_for_waits_for_quiet),
         TEST(it_does_not_wait_for_ever),
         TEST(much_is_settled_at_once),
+        cmocka_unit_test_setup_teardown(a_copy_waits_for_so_many_entries_at_most, set_up_without_a_journal,
+                                        tear_down),
         TEST(the_start_of_the_log_goes_as_far_as_it_may),
         TEST(the_bounds_of_what_stays),
         TEST(a_snapshot_goes_through_the_writer),

@@ -134,6 +134,18 @@ static void a_later_refusal_does_not_undo_an_earlier_attempt(void **state)
     }
 }
 
+/* No timer has to come by first: a burst of clients would wait for it once for each few of them. */
+static void a_session_that_comes_free_is_used_at_once(void **state)
+{
+    struct world *world = *state;
+    world->opens_sessions = true;
+    world->answer = KIND_PROPOSE_REPLY;
+    int64_t began_ns = stepper_now_ns(world->stepper);
+    assert_int_equal(propose(world, true), STATUS_OK);
+    assert_int_equal(world->forwards, 1);
+    assert_true(stepper_now_ns(world->stepper) - began_ns < MILLISECONDS(5));
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
@@ -141,6 +153,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(an_answer_of_another_kind_is_unknown, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_may_have_happened_is_unknown, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_later_refusal_does_not_undo_an_earlier_attempt, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_session_that_comes_free_is_used_at_once, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
