@@ -74,17 +74,26 @@ static void pack_text(struct pack_writer *writer, const char *text)
     pack_bytes(writer, text, size + 1);
 }
 
+static size_t record_size(const struct kv_record *record)
+{
+    return record == NULL ? 0 : RECORD_FIXED_SIZE + strlen(record->lease) + 1 + record->value_size;
+}
+
+static void pack_record(struct pack_writer *writer, const struct kv_record *record)
+{
+    pack_u64(writer, record->create_revision);
+    pack_u64(writer, record->revision);
+    pack_u64(writer, record->version);
+    pack_u64(writer, record->term);
+    pack_text(writer, record->lease);
+    pack_bytes(writer, record->value, record->value_size);
+}
+
 struct record_blob record_pack(const struct kv_record *record, struct arena *arena)
 {
     struct record_blob blob;
-    size_t size = RECORD_FIXED_SIZE + strlen(record->lease) + 1 + record->value_size;
-    struct pack_writer writer = blob_begin(arena, size, &blob);
-    pack_u64(&writer, record->create_revision);
-    pack_u64(&writer, record->revision);
-    pack_u64(&writer, record->version);
-    pack_u64(&writer, record->term);
-    pack_text(&writer, record->lease);
-    pack_bytes(&writer, record->value, record->value_size);
+    struct pack_writer writer = blob_begin(arena, record_size(record), &blob);
+    pack_record(&writer, record);
     blob_end(&blob, record->key, &writer);
     return blob;
 }
@@ -144,30 +153,31 @@ enum status record_unpack_session(const char *key, const void *data, size_t size
     return STATUS_OK;
 }
 
-static size_t change_size(const struct record_blob *before, const struct record_blob *after, const char *key)
+static size_t change_size(const struct kv_change *change)
 {
-    return 2 + strlen(key) + 1 + 4 + before->size + 4 + after->size;
+    return 2 + strlen(change->key) + 1 + 4 + record_size(change->previous) + 4 + record_size(change->record);
 }
 
-static void pack_blob(struct pack_writer *writer, const struct record_blob *blob)
+/* Its size, then as record_pack makes it: with a checksum of its own, which is known last. */
+static void pack_side(struct pack_writer *writer, const struct kv_record *record)
 {
-    CHECK(blob->size <= UINT32_MAX);
-    pack_u32(writer, (uint32_t)blob->size);
-    pack_bytes(writer, blob->data, blob->size);
+    size_t size = record_size(record);
+    CHECK(size <= UINT32_MAX);
+    pack_u32(writer, (uint32_t)size);
+    if (size == 0) return;
+    uint8_t *data = writer->at;
+    pack_u32(writer, 0);
+    pack_record(writer, record);
+    struct pack_writer start = { data, 4 };
+    pack_u32(&start, blob_crc(record->key, data, size));
 }
 
 struct record_blob record_pack_history(uint64_t revision, const struct kv_change *changes, uint32_t count,
                                        struct arena *arena)
 {
-    struct arena scratch = { 0 };
-    struct record_blob *before = arena_array(&scratch, count, sizeof *before);
-    struct record_blob *after = arena_array(&scratch, count, sizeof *after);
     size_t size = HISTORY_FIXED_SIZE;
-    for (uint32_t i = 0; i < count; i++) {
-        if (changes[i].previous != NULL) before[i] = record_pack(changes[i].previous, &scratch);
-        if (changes[i].record != NULL) after[i] = record_pack(changes[i].record, &scratch);
-        size += change_size(&before[i], &after[i], changes[i].key);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        size += change_size(&changes[i]);
     char key[RECORD_NUMBER_KEY_SIZE];
     record_number_key(key, revision);
     struct record_blob blob;
@@ -176,11 +186,10 @@ struct record_blob record_pack_history(uint64_t revision, const struct kv_change
     pack_u32(&writer, count);
     for (uint32_t i = 0; i < count; i++) {
         pack_text(&writer, changes[i].key);
-        pack_blob(&writer, &before[i]);
-        pack_blob(&writer, &after[i]);
+        pack_side(&writer, changes[i].previous);
+        pack_side(&writer, changes[i].record);
     }
     blob_end(&blob, key, &writer);
-    arena_fini(&scratch);
     return blob;
 }
 

@@ -87,9 +87,8 @@ static struct message *new_changed(const struct watch *watch, uint64_t revision)
     return message;
 }
 
-/* Asked for each watch and each change, and nearly always in vain: so the first character is looked at first.
- */
-static bool concerns(const struct watch *watch, const struct kv_change *changes, uint32_t count)
+/* Asked of each watch for each change, and nearly always in vain: the first character tells of most. */
+static inline bool concerns(const struct watch *watch, const struct kv_change *changes, uint32_t count)
 {
     char first = watch->prefix[0];
     for (uint32_t i = 0; i < count; i++) {
@@ -248,8 +247,11 @@ void watches_on_applied(struct actor *self, struct watches *watches, uint64_t re
 {
     for (uint32_t i = 0; i < watches->stream_count;) {
         struct watch *watch = &watches->streams[i];
+        enum sent sent = SENT;
         bool due = !watch->behind && revision >= watch->next;
-        enum sent sent = due ? send_revision(self, watch, revision, changes, change_count) : SENT;
+        if (due && concerns(watch, changes, change_count))
+            sent = send_revision(self, watch, revision, changes, change_count);
+        else if (due) watch->next = revision + 1;
         if (sent == SENT_NOBODY) {
             drop_stream(watches, i);
             continue;

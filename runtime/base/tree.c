@@ -122,15 +122,34 @@ static struct tree_node *extract(struct tree_node *node, const char *key, struct
     return balance(node);
 }
 
-void *tree_get(const struct tree *tree, const char *key)
+struct tree_node *tree_find(const struct tree *tree, const char *key)
 {
-    const struct tree_node *node = tree->root;
+    struct tree_node *node = tree->root;
     while (node != NULL) {
         int order = strcmp(key, node->key);
-        if (order == 0) return node->value;
+        if (order == 0) return node;
         node = order < 0 ? node->left : node->right;
     }
     return NULL;
+}
+
+void *tree_node_value(const struct tree_node *node)
+{
+    return node->value;
+}
+
+void *tree_node_replace(struct tree_node *node, void *value)
+{
+    CHECK(value != NULL);
+    void *former = node->value;
+    node->value = value;
+    return former;
+}
+
+void *tree_get(const struct tree *tree, const char *key)
+{
+    const struct tree_node *node = tree_find(tree, key);
+    return node == NULL ? NULL : node->value;
 }
 
 void *tree_put(struct tree *tree, const char *key, void *value)

@@ -7,17 +7,50 @@
 
 #include <string.h>
 
-static enum status put_record(struct lmdb_step *step, uint32_t generation,
-                              const struct log_copy_record *record)
+/* One cursor a table: a key beside the one before is found on the same page. */
+struct writer {
+    struct lmdb_step *step;
+    uint32_t generation;
+    MDB_cursor *cursors[COPY_SPACE_COUNT]; /* NULL: not needed yet. */
+};
+
+/* Revisions rise, so the history's keys come in their order: appended, they fill each page to its end. */
+static int put_at(MDB_cursor *cursor, enum log_copy_space space, MDB_val *key, MDB_val *value)
 {
-    MDB_dbi dbi = step->lmdb->tables.table[lmdb_tables_of(record->space, generation)];
+    int code = space == COPY_HISTORY ? mdb_cursor_put(cursor, key, value, MDB_APPEND) : MDB_KEYEXIST;
+    return code == MDB_KEYEXIST ? mdb_cursor_put(cursor, key, value, 0) : code;
+}
+
+static int delete_at(MDB_cursor *cursor, MDB_val *key)
+{
+    int code = mdb_cursor_get(cursor, key, NULL, MDB_SET);
+    return code == 0 ? mdb_cursor_del(cursor, 0) : code;
+}
+
+static enum status put_record(struct writer *writer, const struct log_copy_record *record)
+{
+    struct lmdb_step *step = writer->step;
+    MDB_cursor **cursor = &writer->cursors[record->space];
+    MDB_dbi dbi = step->lmdb->tables.table[lmdb_tables_of(record->space, writer->generation)];
     MDB_val key = { strlen(record->key), (void *)record->key };
     MDB_val value = { record->value_size, (void *)record->value };
-    int code = 0;
-    if (record->value != NULL) code = mdb_put(step->txn, dbi, &key, &value, 0);
-    else code = mdb_del(step->txn, dbi, &key, NULL);
+    int code = *cursor == NULL ? mdb_cursor_open(step->txn, dbi, cursor) : 0;
+    if (code == 0 && record->value != NULL) code = put_at(*cursor, record->space, &key, &value);
+    else if (code == 0) code = delete_at(*cursor, &key);
     bool good = code == 0 || (record->value == NULL && code == MDB_NOTFOUND);
     return good ? STATUS_OK : lmdb_tables_error(step->error, code, "write the state copy");
+}
+
+static enum status put_records(struct lmdb_step *step, uint32_t generation,
+                               const struct log_copy_record *records, uint32_t count)
+{
+    struct writer writer = { .step = step, .generation = generation };
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; i < count && status == STATUS_OK; i++)
+        status = put_record(&writer, &records[i]);
+    for (size_t i = 0; i < COPY_SPACE_COUNT; i++)
+        if (writer.cursors[i] != NULL) mdb_cursor_close(writer.cursors[i]);
+    return status;
 }
 
 /* Deletes history below the first revision that is kept: the keys sort as their numbers. */
@@ -49,10 +82,8 @@ enum status lmdb_copy_write(struct lmdb_step *step, const struct log_batch *batc
         return STATUS_OK;
     }
     CHECK(batch->copy_to.index <= step->last); /* Applied is durable. */
-    for (uint32_t i = 0; i < batch->copy_count; i++) {
-        enum status status = put_record(step, system->generation, &batch->copy[i]);
-        if (status != STATUS_OK) return status;
-    }
+    enum status status = put_records(step, system->generation, batch->copy, batch->copy_count);
+    if (status != STATUS_OK) return status;
     system->applied = batch->copy_to; /* D3: in the same transaction. */
     if (system->committed < system->applied.index) system->committed = system->applied.index;
     system->history_first = batch->copy_history_first;
@@ -122,11 +153,11 @@ enum status lmdb_copy_receive(struct lmdb_step *step, const struct log_chunk *ch
     CHECK(chunk->note_size <= LOG_NOTE_MAX);
     enum status status = continues_snapshot(step, chunk, &continues);
     if (status != STATUS_OK || !continues) return status;
-    for (uint32_t i = 0; i < chunk->record_count && status == STATUS_OK; i++) {
+    for (uint32_t i = 0; i < chunk->record_count; i++) {
         CHECK(chunk->records[i].value != NULL);
         CHECK(chunk->records[i].space != COPY_HISTORY);
-        status = put_record(step, inactive(step), &chunk->records[i]);
     }
+    status = put_records(step, inactive(step), chunk->records, chunk->record_count);
     struct log_receiving *receiving = &step->system.receiving;
     receiving->snapshot_id = chunk->snapshot_id;
     receiving->offset = chunk->to;

@@ -31,27 +31,44 @@ enum status lmdb_entries_truncate(struct lmdb_step *step, log_index from)
     return status;
 }
 
-static enum status put_entry(struct lmdb_step *step, enum lmdb_table table, const struct raft_entry *entry,
+static enum status put_entry(struct lmdb_step *step, MDB_cursor *cursor, const struct raft_entry *entry,
                              unsigned flags)
 {
     log_index index = entry->index;
     MDB_val key = index_key(&index);
     MDB_val value = { lmdb_entry_size(entry), NULL };
-    MDB_dbi dbi = step->lmdb->tables.table[table];
-    int code = mdb_put(step->txn, dbi, &key, &value, flags | MDB_RESERVE);
+    int code = mdb_cursor_put(cursor, &key, &value, flags | MDB_RESERVE);
     if (code != 0) return lmdb_tables_error(step->error, code, "append to the log");
     lmdb_entry_pack(entry, value.mv_data);
     return STATUS_OK;
 }
 
-enum status lmdb_entries_append(struct lmdb_step *step, const struct raft_entry *entry)
+static enum status put_configuration(struct lmdb_step *step, const struct raft_entry *entry, unsigned flags)
 {
-    CHECK(entry->index == step->last + 1);
-    enum status status = put_entry(step, TABLE_LOG, entry, MDB_APPEND);
-    if (status == STATUS_OK && entry->type == ENTRY_CONFIGURATION) {
-        status = put_entry(step, TABLE_CONFIGURATION, entry, MDB_APPEND);
+    MDB_cursor *cursor = NULL;
+    int code = mdb_cursor_open(step->txn, step->lmdb->tables.table[TABLE_CONFIGURATION], &cursor);
+    if (code != 0) return lmdb_tables_error(step->error, code, "note a configuration");
+    enum status status = put_entry(step, cursor, entry, flags);
+    mdb_cursor_close(cursor);
+    return status;
+}
+
+/* With one cursor, which stays at the end: no entry has to look for it again. */
+enum status lmdb_entries_append(struct lmdb_step *step, const struct raft_entry *entries, uint32_t count)
+{
+    MDB_cursor *cursor = NULL;
+    enum status status = STATUS_OK;
+    if (count == 0) return STATUS_OK;
+    int code = mdb_cursor_open(step->txn, step->lmdb->tables.table[TABLE_LOG], &cursor);
+    if (code != 0) return lmdb_tables_error(step->error, code, "append to the log");
+    for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
+        CHECK(entries[i].index == step->last + 1);
+        status = put_entry(step, cursor, &entries[i], MDB_APPEND);
+        if (status == STATUS_OK && entries[i].type == ENTRY_CONFIGURATION)
+            status = put_configuration(step, &entries[i], MDB_APPEND);
+        step->last = entries[i].index;
     }
-    step->last = entry->index;
+    mdb_cursor_close(cursor);
     return status;
 }
 
@@ -128,7 +145,7 @@ static enum status replace_configuration(struct lmdb_step *step, const struct lo
     if (code == 0 && first <= install->position.index) code = mdb_cursor_del(cursor, 0);
     mdb_cursor_close(cursor);
     if (code != 0 && code != MDB_NOTFOUND) return lmdb_tables_error(step->error, code, "replace conf");
-    return put_entry(step, TABLE_CONFIGURATION, &entry, 0);
+    return put_configuration(step, &entry, 0);
 }
 
 enum status lmdb_entries_install(struct lmdb_step *step, const struct log_install *install)

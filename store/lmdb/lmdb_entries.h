@@ -6,7 +6,8 @@
 #include "store/lmdb/lmdb_step.h"
 
 MUST_CHECK enum status lmdb_entries_truncate(struct lmdb_step *step, log_index from);
-MUST_CHECK enum status lmdb_entries_append(struct lmdb_step *step, const struct raft_entry *entry);
+MUST_CHECK enum status lmdb_entries_append(struct lmdb_step *step, const struct raft_entry *entries,
+                                           uint32_t count);
 /* At most LOG_COMPACT_STEP_MAX entries, and never beyond what the durable copy holds. */
 MUST_CHECK enum status lmdb_entries_compact(struct lmdb_step *step, log_index to);
 MUST_CHECK enum status lmdb_entries_install(struct lmdb_step *step, const struct log_install *install);

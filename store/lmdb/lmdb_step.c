@@ -21,9 +21,7 @@ static enum status write_log(struct lmdb_step *step, const struct log_batch *bat
     if (status == STATUS_OK && batch->truncate_from != 0) {
         status = lmdb_entries_truncate(step, batch->truncate_from);
     }
-    for (uint32_t i = 0; i < batch->entry_count && status == STATUS_OK; i++) {
-        status = lmdb_entries_append(step, &batch->entries[i]);
-    }
+    if (status == STATUS_OK) status = lmdb_entries_append(step, batch->entries, batch->entry_count);
     if (batch->cluster_id != 0) step->system.identity.cluster_id = batch->cluster_id;
     return status;
 }

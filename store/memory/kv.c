@@ -34,7 +34,7 @@ void kv_destroy(struct kv **kv)
     }
     tree_fini(&taken->records);
     tree_fini(&taken->leased);
-    tree_fini(&taken->dirty);
+    kv_dirty_fini(&taken->dirty);
     kv_sessions_fini(&taken->sessions);
     kv_history_fini(&taken->history);
     arena_fini(&taken->outcome);

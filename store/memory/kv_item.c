@@ -22,6 +22,7 @@ struct kv_item *kv_item_create(const struct kv_record *record)
     item->record.value = (const uint8_t *)value;
     item->hash = record_hash(&item->record);
     item->references = 1;
+    item->current = false;
     return item;
 }
 

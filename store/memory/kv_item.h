@@ -10,7 +10,8 @@ struct kv_item {
     struct kv_record record; /* Points into data. */
     struct record_hash hash; /* Its part of the state hash (D2). */
     uint32_t references;
-    char data[]; /* Key, 0, lease, 0, value, 0. */
+    bool current; /* It stands in the records now, not in the history alone. */
+    char data[];  /* Key, 0, lease, 0, value, 0. */
 };
 
 struct kv_item *kv_item_create(const struct kv_record *record); /* Copies; one reference. */

@@ -7,14 +7,22 @@
 #include "store/memory/kv_snapshot.h"
 #include "store/memory/kv_view.h"
 
+/* What changed since the last kv_copy_take, in the order in which it did: references to the version that was
+ * put, or to the one that a delete took away. A key may be there more than once. */
+struct kv_dirty {
+    struct kv_item **items;
+    uint32_t count;
+    uint32_t room;
+};
+
 struct kv {
     const struct kv_rules *rules;
     struct log_position applied;
     struct log_position copied; /* Where the last kv_copy_take ended. */
     struct tree records;        /* key -> kv_item */
     struct tree leased;         /* lease, 0x01, key -> any: who goes when a lease ends. */
-    struct tree dirty;          /* key -> any: changed since the last kv_copy_take. */
-    struct record_hash hash;    /* Of the records; the sessions keep their own. */
+    struct kv_dirty dirty;
+    struct record_hash hash; /* Of the records; the sessions keep their own. */
     struct kv_sessions sessions;
     struct kv_history history;
     struct arena outcome;                            /* What the last kv_apply handed out. */
@@ -36,7 +44,11 @@ void kv_txn_abort(struct kv_txn *txn);
 /* The keys under the prefix as they are now, in the outcome's arena, at most `limit`. Returns how many. */
 uint32_t kv_txn_keys(struct kv_txn *txn, const char *prefix, uint32_t limit, const char ***out_keys);
 
-/* Replaces or removes (item NULL) one record, and keeps the hash. Takes item. */
-void kv_place(struct kv *kv, const char *key, struct kv_item *item);
+/* Replaces or removes (item NULL) one record, and keeps the hash. Takes item. place: where it stands, if that
+ * is known; else NULL. */
+void kv_place(struct kv *kv, const char *key, struct tree_node *place, struct kv_item *item);
+
+void kv_dirty_add(struct kv_dirty *dirty, struct kv_item *item); /* Takes a reference of its own. */
+void kv_dirty_fini(struct kv_dirty *dirty);
 
 #endif

@@ -36,7 +36,8 @@ void kv_txn_put(struct kv_txn *txn, const char *key, const void *value, size_t s
         txn->oversized = true;
         return;
     }
-    const struct kv_item *before = kv_view_get(&txn->view, key);
+    struct kv_found found;
+    const struct kv_item *before = kv_view_find(&txn->view, key, &found);
     uint64_t revision = txn->context->revision;
     struct kv_record record = { .key = key, .value = value, .value_size = size };
     record.lease = lease == NULL ? "" : lease;
@@ -46,7 +47,7 @@ void kv_txn_put(struct kv_txn *txn, const char *key, const void *value, size_t s
     if (before == NULL) record.version = 1;
     else record.version = before->record.version + (before->record.revision == revision ? 0 : 1);
     struct kv_item *item = kv_item_create(&record); /* Copied first: key or value may be the former's own. */
-    kv_view_cover(&txn->view, item->record.key, item);
+    kv_view_cover_found(&txn->view, &found, item->record.key, item);
 }
 
 bool kv_txn_delete(struct kv_txn *txn, const char *key)
@@ -169,12 +170,22 @@ void kv_txn_delete_leased(struct kv_txn *txn, const char *lease)
     tree_fini(&keys);
 }
 
-void kv_place(struct kv *kv, const char *key, struct kv_item *item)
+/* What stood there before; NULL: nothing. */
+static struct kv_item *exchange(struct kv *kv, const char *key, struct tree_node *place, struct kv_item *item)
 {
-    if (item != NULL) record_hash_add(&kv->hash, &item->hash);
-    struct kv_item *former =
-        item != NULL ? tree_put(&kv->records, key, item) : tree_remove(&kv->records, key);
+    if (item == NULL) return tree_remove(&kv->records, key);
+    return place != NULL ? tree_node_replace(place, item) : tree_put(&kv->records, key, item);
+}
+
+void kv_place(struct kv *kv, const char *key, struct tree_node *place, struct kv_item *item)
+{
+    struct kv_item *former = exchange(kv, key, place, item);
+    if (item != NULL) {
+        record_hash_add(&kv->hash, &item->hash);
+        item->current = true;
+    }
     if (former != NULL) {
+        former->current = false;
         record_hash_subtract(&kv->hash, &former->hash);
         list_under_lease(kv, &former->record, false);
         kv_item_unref(&former);
@@ -189,9 +200,9 @@ static struct kv_change settle(struct kv *kv, const char *key, struct kv_cover *
     struct kv_item *previous =
         kv_item_ref(PLANTED("kv.previous_is_the_new_value") && cover->now ? cover->now : cover->base);
     struct kv_item *item = kv_item_ref(cover->now);
-    kv_place(kv, key, cover->now);
+    kv_place(kv, key, cover->place, cover->now);
     cover->now = NULL;
-    (void)tree_put(&kv->dirty, key, kv);
+    kv_dirty_add(&kv->dirty, item != NULL ? item : previous);
     return (struct kv_change){ .key = item != NULL ? item->record.key : previous->record.key,
                                .previous = record_of(previous),
                                .record = record_of(item) };

@@ -26,10 +26,18 @@ struct kv_cover *kv_view_each(const struct kv_view *view, const char **key)
     return found ? cover : NULL;
 }
 
+struct kv_item *kv_view_find(const struct kv_view *view, const char *key, struct kv_found *out_found)
+{
+    *out_found = (struct kv_found){ .cover = tree_get(&view->over, key) };
+    if (out_found->cover != NULL) return out_found->cover->now;
+    out_found->place = tree_find(view->below, key);
+    return out_found->place == NULL ? NULL : tree_node_value(out_found->place);
+}
+
 struct kv_item *kv_view_get(const struct kv_view *view, const char *key)
 {
-    const struct kv_cover *cover = tree_get(&view->over, key);
-    return cover != NULL ? cover->now : tree_get(view->below, key);
+    struct kv_found found;
+    return kv_view_find(view, key, &found);
 }
 
 bool kv_view_covers(const struct kv_view *view, const char *key)
@@ -37,16 +45,25 @@ bool kv_view_covers(const struct kv_view *view, const char *key)
     return tree_get(&view->over, key) != NULL;
 }
 
-void kv_view_cover(struct kv_view *view, const char *key, struct kv_item *item)
+void kv_view_cover_found(struct kv_view *view, const struct kv_found *found, const char *key,
+                         struct kv_item *item)
 {
-    struct kv_cover *cover = tree_get(&view->over, key);
+    struct kv_cover *cover = found->cover;
     if (cover == NULL) {
         cover = arena_alloc(view->arena, sizeof *cover);
-        cover->base = tree_get(view->below, key);
+        cover->place = found->place;
+        cover->base = found->place == NULL ? NULL : tree_node_value(found->place);
         (void)tree_put(&view->over, key, cover);
     }
     kv_item_unref(&cover->now);
     cover->now = item;
+}
+
+void kv_view_cover(struct kv_view *view, const char *key, struct kv_item *item)
+{
+    struct kv_found found;
+    (void)kv_view_find(view, key, &found);
+    kv_view_cover_found(view, &found, key, item);
 }
 
 /* Of two candidates the one nearer to `from`: the lower key forwards, the higher one backwards; of equal ones
