@@ -4,6 +4,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/text.h"
+#include "wire/proto/codec_plain.h"
 
 #include <string.h>
 
@@ -93,6 +94,11 @@ enum status codec_unpack(struct arena *arena, const ProtobufCMessageDescriptor *
     struct allowance allowance = { .arena = arena, .left = ALLOWANCE_MAX };
     if (size < (ALLOWANCE_MAX - ALLOWANCE_BASE) / ALLOWANCE_FACTOR)
         allowance.left = ALLOWANCE_BASE + size * ALLOWANCE_FACTOR;
+    void *plain = NULL;
+    if (codec_plain_unpack(arena, descriptor, data, size, allowance.left, &plain)) {
+        *out_body = plain;
+        return STATUS_OK;
+    }
     ProtobufCAllocator allocator = { allowance_alloc, allowance_free, &allowance };
     ProtobufCMessage *body = protobuf_c_message_unpack(descriptor, &allocator, size, data);
     if (body == NULL)
