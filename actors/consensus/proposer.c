@@ -112,8 +112,10 @@ static void abandon_attempt(struct call *call)
  * store ignores it once the session's next one was applied (A4). */
 static void finish(struct proposer *proposer, struct call *call)
 {
-    if (call->session != NULL) sessions_release(&proposer->sessions, call->session);
-    proposer->session_is_free = true; /* Or a place to open one. */
+    if (call->session != NULL) {
+        sessions_release(&proposer->sessions, call->session);
+        proposer->session_is_free = true;
+    }
     abandon_attempt(call);
     call_destroy(proposer, call);
 }
@@ -149,7 +151,9 @@ static void answer(struct actor *self, struct proposer *proposer, struct call *c
     call->maybe = false;
     if (call->request == NULL) {
         bool opened = reply->status == STATUS_OK && reply->n_results == 1;
-        sessions_end_open(&proposer->sessions, opened ? reply->results[0]->value : 0);
+        uint64_t id = opened ? reply->results[0]->value : 0;
+        if (id != 0) proposer->session_is_free = true; /* Else the sweep tries again. */
+        sessions_end_open(&proposer->sessions, id);
     } else if (call->request->kind == KIND_PROPOSE_REQUEST) {
         actor_reply(self, call->request, &message);
         message = NULL;

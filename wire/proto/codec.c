@@ -95,7 +95,7 @@ enum status codec_unpack(struct arena *arena, const ProtobufCMessageDescriptor *
     if (size < (ALLOWANCE_MAX - ALLOWANCE_BASE) / ALLOWANCE_FACTOR)
         allowance.left = ALLOWANCE_BASE + size * ALLOWANCE_FACTOR;
     void *plain = NULL;
-    if (codec_plain_unpack(arena, descriptor, data, size, allowance.left, &plain)) {
+    if (codec_plain_unpack(arena, descriptor, data, size, &allowance.left, &plain)) {
         *out_body = plain;
         return STATUS_OK;
     }

@@ -173,8 +173,8 @@ static bool read_message(struct reader *reader, const ProtobufCMessageDescriptor
 }
 
 bool codec_plain_unpack(struct arena *arena, const ProtobufCMessageDescriptor *descriptor,
-                        const uint8_t *data, size_t size, size_t allowance, void **out_body)
+                        const uint8_t *data, size_t size, size_t *allowance, void **out_body)
 {
-    struct reader reader = { .at = data, .end = data + size, .arena = arena, .allowance = &allowance };
+    struct reader reader = { .at = data, .end = data + size, .arena = arena, .allowance = allowance };
     return read_message(&reader, descriptor, out_body);
 }

@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 /* Outside input. true: it was plain, its texts are UTF-8, and it took at most `allowance` bytes of the arena.
- * false says nothing of it: it may be good, or bad. */
+ * false says nothing of it: it may be good, or bad. Either way `allowance` is what is left. */
 bool codec_plain_unpack(struct arena *arena, const ProtobufCMessageDescriptor *descriptor,
-                        const uint8_t *data, size_t size, size_t allowance, void **out_body);
+                        const uint8_t *data, size_t size, size_t *allowance, void **out_body);
 
 #endif

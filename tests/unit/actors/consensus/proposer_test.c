@@ -146,6 +146,15 @@ static void a_session_that_comes_free_is_used_at_once(void **state)
     assert_true(stepper_now_ns(world->stepper) - began_ns < MILLISECONDS(5));
 }
 
+/* What is refused at once is not asked for at once again. */
+static void a_session_that_cannot_be_opened_is_asked_for_now_and_then(void **state)
+{
+    struct world *world = *state;
+    world->refuse = STATUS_OVERLOADED;
+    assert_int_not_equal(propose(world, true), STATUS_OK);
+    assert_in_range(world->forwards, 2, 200); /* In two seconds. */
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
@@ -154,6 +163,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(what_may_have_happened_is_unknown, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_later_refusal_does_not_undo_an_earlier_attempt, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_session_that_comes_free_is_used_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_session_that_cannot_be_opened_is_asked_for_now_and_then, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

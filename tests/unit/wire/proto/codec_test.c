@@ -126,7 +126,8 @@ static bool agree(struct arena *arena, const ProtobufCMessageDescriptor *descrip
                   const struct packed *packed)
 {
     void *quick = NULL;
-    if (!codec_plain_unpack(arena, descriptor, packed->data, packed->size, ALLOWANCE, &quick)) return false;
+    size_t left = ALLOWANCE;
+    if (!codec_plain_unpack(arena, descriptor, packed->data, packed->size, &left, &quick)) return false;
     ProtobufCMessage *slow = protobuf_c_message_unpack(descriptor, NULL, packed->size, packed->data);
     assert_non_null(slow);
     struct packed one = pack_slowly(arena, quick);
@@ -180,8 +181,9 @@ static bool is_plain(const char *data, size_t size)
 {
     struct arena arena = { 0 };
     void *body = NULL;
+    size_t left = ALLOWANCE;
     bool plain =
-        codec_plain_unpack(&arena, &pb__command__descriptor, (const uint8_t *)data, size, ALLOWANCE, &body);
+        codec_plain_unpack(&arena, &pb__command__descriptor, (const uint8_t *)data, size, &left, &body);
     arena_fini(&arena);
     return plain;
 }
@@ -208,9 +210,11 @@ static void little_does_not_unfold_to_much(void **unused)
     struct arena arena = { 0 };
     void *body = NULL;
     const uint8_t empty[] = { 0 };
-    size_t size = pb__command__descriptor.sizeof_message;
-    assert_true(codec_plain_unpack(&arena, &pb__command__descriptor, empty, 0, size, &body));
-    assert_false(codec_plain_unpack(&arena, &pb__command__descriptor, empty, 0, size - 1, &body));
+    size_t left = pb__command__descriptor.sizeof_message;
+    assert_true(codec_plain_unpack(&arena, &pb__command__descriptor, empty, 0, &left, &body));
+    assert_int_equal(left, 0);
+    left = pb__command__descriptor.sizeof_message - 1;
+    assert_false(codec_plain_unpack(&arena, &pb__command__descriptor, empty, 0, &left, &body));
     arena_fini(&arena);
 }
 
