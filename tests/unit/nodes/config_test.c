@@ -102,7 +102,8 @@ static void printed_reads_back(void **unused)
 static void wrong_content(void **unused)
 {
     (void)unused;
-    refused("node: {id: a}\nclutser: {name: x}\n", ":2: there is no key clutser", "cluster.");
+    refused("node: {id: a}\nclutser: {name: x}\n", ":2: there is no key clutser",
+            "the nearest key is cluster");
     refused("node: {id: a}\ncluster:\n  lisetn: tcp://127.0.0.1:1\n", ":3: there is no key cluster.lisetn",
             "cluster.listen");
     refused("node: {id: \"no spaces\"}\n", "node.id", "letters");
@@ -129,7 +130,31 @@ static void wrong_content(void **unused)
             "HOST:PORT");
     refused("node: {id: a}\nclient: {listen: \"tcp://127.0.0.1:70000\"}\n", "is no address", "1 to 65535");
     refused("node: {id: a}\nrepositories: [{id: x, url: \"ftp://y\"}]\n", "begins with none of", "");
+    refused("node: {id: a}\ntimeouts: {loading: 5}\n", "there is no key timeouts", "--help lists every key");
+    refused("node: {id: a}\ncluster: {peers: {b: nowhere}}\n", "cluster.peers: \"nowhere\" is no address",
+            "HOST:PORT");
+    refused("node: {id: a}\ncluster: {peers: {\"b c\": \"tcp://127.0.0.1:1\"}}\n", "\"b c\" is no node name",
+            "");
+    refused("node: {id: a}\ncluster: {advertise: here}\n", "cluster.advertise: \"here\" is no address", "");
+    refused("node: {id: a}\nrepositories: [{id: x, url: \"file:///a\"}, {id: x, url: \"file:///b\"}]\n",
+            "repositories lists x twice", "");
     refused("{{{\n", "", "");
+}
+
+/* Somebody will write the password itself there: it must not reach a log. */
+static void a_secret_is_not_said_again(void **unused)
+{
+    (void)unused;
+    struct config config;
+    struct error error = { 0 };
+    assert_int_equal(config_load(file_of("node: {id: a}\nrepositories: [{id: x, url: \"file:///a\", "
+                                         "credentials: \"joe:s3cret\"}]\n"),
+                                 NULL, NULL, 0, &config, &error),
+                     STATUS_INVALID);
+    (void)unlink(path);
+    assert_non_null(strstr(error.message, "repositories: x: credentials say where they are"));
+    assert_null(strstr(error.message, "s3cret"));
+    assert_non_null(strstr(error.hint, "env:NAME"));
 }
 
 static void wrong_flags(void **unused)
@@ -140,6 +165,9 @@ static void wrong_flags(void **unused)
     const char *misspelt[] = { "--node-idd", "x" };
     assert_int_equal(config_load(NULL, NULL, misspelt, 2, &config, &error), STATUS_INVALID);
     assert_non_null(strstr(error.hint, "--node-id"));
+    const char *verb[] = { "--chek" };
+    assert_int_equal(config_load(NULL, NULL, verb, 1, &config, &error), STATUS_INVALID);
+    assert_string_equal(error.hint, "the nearest flag is --check");
     const char *bare[] = { "--node-id" };
     assert_int_equal(config_load(NULL, NULL, bare, 1, &config, &error), STATUS_INVALID);
     const char *no_file[] = { "--config" };
@@ -155,9 +183,8 @@ static void wrong_flags(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(later_wins),
-        cmocka_unit_test(printed_reads_back),
-        cmocka_unit_test(wrong_content),
+        cmocka_unit_test(later_wins),    cmocka_unit_test(printed_reads_back),
+        cmocka_unit_test(wrong_content), cmocka_unit_test(a_secret_is_not_said_again),
         cmocka_unit_test(wrong_flags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
