@@ -321,6 +321,7 @@ static void on_looked(struct actor *self, void *state, void *context, const stru
         const char *weak = repository_of(search)->require_sha256 ? " (.sha512 or .sha256 is required)" : "";
         (void)error_set(&error, STATUS_CORRUPT, "%s has no checksum file beside it%s: refused",
                         search->artifact, weak);
+        error_hint(&error, "put one beside it: sha256sum FILE >FILE.sha256");
         note_error(search, &error);
     }
     next_candidate(self, search);
@@ -365,6 +366,8 @@ static void on_checksum(struct actor *self, void *state, void *context, const st
         }
         (void)error_set(&error, STATUS_CORRUPT, "%s: its .%s file holds no checksum", search->artifact,
                         digest_name(search->kind));
+        error_hint(&error,
+                   "write it anew: sha256sum FILE >FILE.sha256; or does the server answer with a page?");
         note_error(search, &error);
         next_candidate(self, search);
         return;
@@ -526,7 +529,10 @@ static enum status read_metadata(const struct ask_result *result, struct arena *
         return result->status;
     }
     const struct bytes *bytes = result->message->attachment;
-    return metadata_parse(bytes->data, bytes->size, arena, metadata, error);
+    if (metadata_parse(bytes->data, bytes->size, arena, metadata, error) == STATUS_OK) return STATUS_OK;
+    error->status = STATUS_CORRUPT; /* The repository's fault, not that of whoever asked. */
+    error_hint(error, "the repository has to write it anew; an exact version needs none");
+    return STATUS_CORRUPT;
 }
 
 static void refuse_choice(struct actor *self, struct artifact_search *search, struct error *error)

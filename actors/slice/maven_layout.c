@@ -65,21 +65,39 @@ bool maven_metadata_url(char url[MAVEN_URL_MAX], const char *repository,
     return length > 0 && (size_t)length < room;
 }
 
-bool maven_checksum(const void *data, size_t size, enum digest_kind kind, char text[DIGEST_TEXT_MAX])
+static bool is_blank(char c)
 {
-    const char *from = data;
-    size_t digits = 2 * digest_size(kind);
-    if (size < digits) return false;
-    for (size_t i = 0; i < digits; i++) {
-        char c = from[i];
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* In lower case, where all of it are digits. */
+static bool take_digits(const char *word, size_t count, char text[DIGEST_TEXT_MAX])
+{
+    for (size_t i = 0; i < count; i++) {
+        char c = word[i];
         if (c >= 'A' && c <= 'F') c = (char)(c - 'A' + 'a');
         bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
         if (!hex) return false;
         text[i] = c;
     }
-    text[digits] = '\0';
-    return size == digits || from[digits] == ' ' || from[digits] == '\t' || from[digits] == '\r' ||
-           from[digits] == '\n';
+    text[count] = '\0';
+    return true;
+}
+
+bool maven_checksum(const void *data, size_t size, enum digest_kind kind, char text[DIGEST_TEXT_MAX])
+{
+    const char *at = data, *end = at + size;
+    while (at < end && is_blank(*at))
+        at++;
+    while (at < end && *at != '\n') { /* Of the first line, the first word that it can be. */
+        const char *word = at;
+        while (at < end && !is_blank(*at) && *at != '=')
+            at++;
+        if ((size_t)(at - word) == 2 * digest_size(kind) && take_digits(word, (size_t)(at - word), text))
+            return true;
+        if (at < end && *at != '\n') at++;
+    }
+    return false;
 }
 
 enum status maven_check_object(const void *head, size_t size, struct error *error)

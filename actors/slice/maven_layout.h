@@ -23,8 +23,8 @@ bool maven_url(char url[MAVEN_URL_MAX], const char *repository, const struct coo
 /* Where the repository lists the versions of group:artifact, or (with a -SNAPSHOT as version) its files. */
 bool maven_metadata_url(char url[MAVEN_URL_MAX], const char *repository,
                         const struct coordinates *coordinates);
-/* The digits of a checksum file: "HEX", or "HEX  name" as sha256sum writes it; in lower case. false: it isn't
- * one of this kind. */
+/* The digits of a checksum file, in lower case: "HEX", "HEX  name" as sha256sum writes it, "SHA256 (name) =
+ * HEX" as BSD's tools and openssl do. false: it isn't one of this kind. */
 bool maven_checksum(const void *data, size_t size, enum digest_kind kind, char text[DIGEST_TEXT_MAX]);
 /* An ELF shared object for this processor, by its header. INVALID otherwise. */
 MUST_CHECK enum status maven_check_object(const void *head, size_t size, struct error *error);

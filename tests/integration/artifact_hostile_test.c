@@ -123,6 +123,8 @@ static void assert_refused(struct world *world, const char *mode, enum status st
         fail_msg("%s: %s %s", mode, status_name(result.status), result.error.message);
     if (strstr(result.error.message, words) == NULL)
         fail_msg("%s: \"%s\" doesn't say \"%s\"", mode, result.error.message, words);
+    if (status == STATUS_DENIED && strstr(result.error.hint, "credentials") == NULL)
+        fail_msg("%s: \"%s\" doesn't say what is missing", mode, result.error.hint);
 }
 
 /* What the server counted in this mode. */

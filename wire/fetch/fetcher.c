@@ -272,6 +272,24 @@ static enum status status_of(CURLcode code, long http)
     }
 }
 
+/* What whoever runs the repository, or names it in a configuration, can do about it. NULL: nothing special.
+ */
+static const char *advice_of(CURLcode code, long http)
+{
+    if (http == 401 || http == 403)
+        return "give the repository's entry in the node's configuration credentials that may read this";
+    if (http >= 500) return "the repository has trouble of its own: again in a moment";
+    switch (code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return "have the node's system trust who signed the server's certificate (ca-certificates)";
+    case CURLE_SSL_CONNECT_ERROR:
+        return "does the repository speak https there? Its url may have to begin with http://";
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT: return "is the repository up, and its url in the node's configuration right?";
+    default: return NULL;
+    }
+}
+
 static bool attempt_again(struct transfer *transfer, int64_t now_ns)
 {
     const struct curl_library *curl = &transfer->fetcher->curl;
@@ -315,6 +333,8 @@ static void answer(struct actor *self, struct transfer *transfer, CURLcode code,
         const char *why = transfer->curl_error[0] != '\0' ? transfer->curl_error
                                                           : transfer->fetcher->curl.easy_strerror(code);
         (void)error_set(&error, status_of(code, http), "%s", why);
+        const char *advice = advice_of(code, http);
+        if (advice != NULL) error_hint(&error, "%s", advice);
     }
     const struct file_port *files = transfer->fetcher->files;
     if (error.status == STATUS_OK && transfer->has_file)

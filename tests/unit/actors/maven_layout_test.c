@@ -53,9 +53,23 @@ static void classifiers_end(void **unused)
 static void checksum_files(void **unused)
 {
     (void)unused;
-    static const char *const good[] = { HEX, HEX "\n", HEX "  pricing-1.0.0.so\n", HEX "\r\n" };
-    static const char *const bad[] = { "", "a999", HEX "0", "g9993e364706816aba3e25717850c26c9cd0d89d",
-                                       "<html>404 not found, but said with 200</html>" };
+    static const char *const good[] = { HEX,
+                                        HEX "\n",
+                                        HEX "  pricing-1.0.0.so\n",
+                                        HEX "\r\n",
+                                        " \n\t" HEX,
+                                        "SHA1 (pricing-1.0.0.so) = " HEX "\n",
+                                        "SHA1(a b)= " HEX,
+                                        HEX " *x" };
+    static const char *const bad[] = { "",
+                                       "a999",
+                                       HEX "0",
+                                       "g9993e364706816aba3e25717850c26c9cd0d89d",
+                                       "<html>404 not found, but said with 200</html>",
+                                       "\n\n",
+                                       "SHA1 (x) = ",
+                                       "name\n" HEX,
+                                       "SHA1(" HEX ")" };
     char text[DIGEST_TEXT_MAX];
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         assert_true(maven_checksum(good[i], strlen(good[i]), DIGEST_SHA1, text));
