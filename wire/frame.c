@@ -97,6 +97,15 @@ bool frame_is_reply(const uint8_t *data, size_t size)
     return size >= FRAME_HEADER_SIZE && (get(data, AT_FLAGS, 2) & FRAME_REPLY) != 0;
 }
 
+size_t frame_length(const uint8_t *data, size_t size)
+{
+    if (size < FRAME_HEADER_SIZE) return 0;
+    if (memcmp(data + AT_MAGIC, magic, sizeof magic) != 0) return SIZE_MAX;
+    if (get(data, AT_HEADER_CRC, 4) != crc32c(0, data, AT_HEADER_CRC)) return SIZE_MAX;
+    uint64_t content = get(data, AT_BODY_SIZE, 4) + get(data, AT_ATTACHMENT_SIZE, 4);
+    return content > FRAME_SIZE_MAX - FRAME_HEADER_SIZE ? SIZE_MAX : FRAME_HEADER_SIZE + (size_t)content;
+}
+
 static void read_header(const uint8_t *data, struct frame_header *header)
 {
     *header = (struct frame_header){

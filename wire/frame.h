@@ -53,6 +53,9 @@ void frame_seal(struct bytes *frame, const struct frame_header *header); /* kind
 /* What a frame claims to be, before any check; kind 0: too short for a frame. */
 uint32_t frame_kind(const uint8_t *data, size_t size);
 bool frame_is_reply(const uint8_t *data, size_t size);
+/* In a row of frames: how long the one is that begins here, as its header says, whose checksum holds.
+ * 0: less than a header is there; SIZE_MAX: no frame begins here. */
+size_t frame_length(const uint8_t *data, size_t size);
 
 /* Outside input: checks everything (size, magic, both crcs, sizes). INVALID or CORRUPT, never a crash. */
 MUST_CHECK enum status frame_parse(const uint8_t *data, size_t size, struct frame_header *out_header,

@@ -9,9 +9,11 @@
 #include "wire/kinds.h"
 
 #include <dirent.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -65,6 +67,8 @@ static void on_log(void *context, const struct log_record *record)
         (void)fprintf(stderr, "%s %s %s: %s\n", record->node, record->actor, record->event, record->text);
     if (strcmp(record->event, "transport.refused") == 0) tally_add(&station->tally, STATION_REFUSED_LOGS);
     if (strcmp(record->event, "wire.frames_dropped") == 0) tally_add(&station->tally, STATION_DROPPED_LOGS);
+    if (strcmp(record->event, "transport.stream_up") == 0) tally_add(&station->tally, STATION_STREAMS_UP);
+    if (strcmp(record->event, "transport.stream_lost") == 0) tally_add(&station->tally, STATION_STREAMS_LOST);
 }
 
 static void on_peer_change(struct actor *self, void *context, const struct message *message)
@@ -79,13 +83,11 @@ static void on_peer_change(struct actor *self, void *context, const struct messa
     if (message->kind == KIND_PEER_DOWN) tally_add(&station->tally, STATION_DOWN);
 }
 
-void station_start(struct station *station, const char *directory, const char *name)
+static void start(struct station *station, const char *directory, const char *name)
 {
-    *station = (struct station){ 0 };
     tally_init(&station->tally);
     bool whole = text_copy(station->name, sizeof station->name, name);
     CHECK(whole);
-    (void)snprintf(station->address, sizeof station->address, "ipc://%s/%s.node", directory, name);
     (void)snprintf(station->client, sizeof station->client, "ipc://%s/%s.client", directory, name);
     station->pool = pool_create(
         &(struct pool_options){ .threads = { 1, 1, 1 }, .clock = &clock_os, .random = &random_os });
@@ -100,6 +102,35 @@ void station_start(struct station *station, const char *directory, const char *n
     enum status status =
         runtime_spawn(station->runtime, &node_socket_behavior, &spawn, &station->transport, &error);
     CHECK(status == STATUS_OK);
+}
+
+void station_start(struct station *station, const char *directory, const char *name)
+{
+    *station = (struct station){ 0 };
+    (void)snprintf(station->address, sizeof station->address, "ipc://%s/%s.node", directory, name);
+    start(station, directory, name);
+}
+
+/* Of a socket that is bound and closed again: nobody else is given it for a while. */
+static uint16_t free_port(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(fd >= 0);
+    int failed = bind(fd, (struct sockaddr *)&address, sizeof address);
+    CHECK(failed == 0);
+    failed = getsockname(fd, (struct sockaddr *)&address, &size);
+    CHECK(failed == 0);
+    (void)close(fd);
+    return ntohs(address.sin_port);
+}
+
+void station_start_tcp(struct station *station, const char *directory, const char *name)
+{
+    *station = (struct station){ 0 };
+    (void)snprintf(station->address, sizeof station->address, "tcp://127.0.0.1:%u", free_port());
+    start(station, directory, name);
 }
 
 void station_stop(struct station *station)

@@ -28,6 +28,8 @@ enum station_count {
     STATION_DOWN,
     STATION_REFUSED_LOGS,
     STATION_DROPPED_LOGS,
+    STATION_STREAMS_UP, /* Of both channels. */
+    STATION_STREAMS_LOST,
     STATION_SLOTS
 };
 
@@ -44,6 +46,8 @@ struct station {
 
 /* `directory` holds the ipc sockets. */
 void station_start(struct station *station, const char *directory, const char *name);
+/* The same on a free TCP port: its peers' frames go by streams. */
+void station_start_tcp(struct station *station, const char *directory, const char *name);
 void station_stop(struct station *station);
 void station_identify(struct station *station, uint64_t cluster_id, uint64_t replica_id);
 void station_connect(struct station *station, const char *node, const char *address); /* "" disconnects. */

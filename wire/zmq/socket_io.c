@@ -329,3 +329,8 @@ size_t socket_io_size(const struct socket_message *message)
 {
     return message->odd ? 0 : zmq_msg_size(&message->body);
 }
+
+const char *socket_io_host(struct socket_message *message)
+{
+    return zmq_msg_gets(&message->body, "Peer-Address");
+}

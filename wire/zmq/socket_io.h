@@ -62,5 +62,7 @@ bool socket_io_receive(void *socket, bool router,
 void socket_io_message_fini(struct socket_message *message);
 const uint8_t *socket_io_data(struct socket_message *message);
 size_t socket_io_size(const struct socket_message *message);
+/* The address that it came from, over TCP ("127.0.0.1"); else NULL, or none of TCP. The message's. */
+const char *socket_io_host(struct socket_message *message);
 
 #endif
