@@ -469,6 +469,7 @@ const struct behavior slice_call_behavior = {
     .name = "slice_call",
     .state_size = sizeof(struct slice_call),
     .home = ACTOR_POOLED,
+    .pool = POOL_CONSENSUS,
     .mailbox_capacity = 16384,
     .init = slice_call_init,
     .fini = slice_call_fini,
