@@ -54,6 +54,7 @@ struct open_ask {
 struct client_socket {
     const struct socket_keys *keys;
     void *router;
+    bool unsure;               /* Its descriptor may be silent of input (node_peer.h, struct input). */
     struct open_ask open;      /* Head of a ring. */
     struct map open_by_client; /* client_hash -> how many, as a pointer; none: not there. */
     uint32_t open_count;
@@ -74,6 +75,7 @@ struct client_socket *client_socket_create(void *zmq, const struct socket_keys *
     clients->answers.max = ANSWER_BYTES_MAX;
     clients->open.next = clients->open.previous = &clients->open;
     clients->router = socket_io_create(zmq, ZMQ_ROUTER);
+    clients->unsure = true;
     socket_io_set(clients->router, ZMQ_RCVHWM, UNREAD_MAX);
     socket_io_set(clients->router, ZMQ_SNDHWM, UNSENT_MAX);
     socket_io_set(clients->router, ZMQ_ROUTER_MANDATORY, 1); /* An answer to one who left is noticed. */
@@ -160,6 +162,7 @@ static void drop(struct client_socket *clients, struct actor *self, const char *
 static void answer_bytes(struct client_socket *clients, struct actor *self, const struct requester *to,
                          struct bytes **answer)
 {
+    clients->unsure = true;
     enum status status =
         socket_io_send(clients->router, &to->client, to->delimiter, answer, &clients->answers);
     if (status == STATUS_OVERLOADED) drop(clients, self, "a client doesn't read its answers");
@@ -308,6 +311,7 @@ static bool is_there(struct client_socket *clients, const struct requester *requ
     message_destroy(&pong);
     frame_seal(frame, &(struct frame_header){
                           .protocol = PROTOCOL_MAX, .flags = FRAME_REPLY, .correlation = PROBE_CORRELATION });
+    clients->unsure = true;
     status = socket_io_send(clients->router, &requester->client, false, &frame, &clients->answers);
     bytes_unref(&frame);
     return status != STATUS_NODE_LOST;
@@ -316,6 +320,7 @@ static bool is_there(struct client_socket *clients, const struct requester *requ
 /* A REQ takes one message for its answer, whatever it is: those are left in peace. */
 void client_socket_on_tick(struct client_socket *clients, struct actor *self)
 {
+    clients->unsure = true; /* Should a descriptor have kept silent after all, it was no longer than this. */
     if (clients->open_count == 0 || actor_now_ns(self) - clients->probed_ns < probe_period_ns) return;
     clients->probed_ns = actor_now_ns(self);
     for (struct open_ask *ask = clients->open.next; ask != &clients->open; ask = ask->next) {
@@ -404,8 +409,17 @@ static void on_message(struct client_socket *clients, struct actor *self, struct
 void client_socket_on_input(struct client_socket *clients, struct actor *self)
 {
     struct socket_message message;
-    for (int i = 0; i < TURN_MAX && socket_io_receive(clients->router, true, &message); i++) {
+    int taken = 0;
+    clients->unsure = false; /* Unless we send while we read. */
+    for (; taken < TURN_MAX && socket_io_receive(clients->router, true, &message); taken++) {
         on_message(clients, self, &message);
         socket_io_message_fini(&message);
     }
+    if (taken == TURN_MAX) clients->unsure = true;
+}
+
+bool client_socket_has_input(struct client_socket *clients)
+{
+    clients->unsure = clients->unsure && socket_io_has_input(clients->router);
+    return clients->unsure;
 }

@@ -21,6 +21,8 @@ MUST_CHECK enum status client_socket_bind(struct client_socket *clients, const c
 void client_socket_close(struct client_socket *clients);
 void client_socket_destroy(struct client_socket **clients);
 void *client_socket_handle(const struct client_socket *clients); /* To poll for input. */
+/* Is there input of which the handle's descriptor may not tell? */
+bool client_socket_has_input(struct client_socket *clients);
 /* Handles what waits, up to a bound; what is left shows at the next poll. */
 void client_socket_on_input(struct client_socket *clients, struct actor *self);
 /* Looks whether the clients whose calls are under way are still there, and withdraws the calls of those that

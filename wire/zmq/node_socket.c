@@ -226,15 +226,14 @@ static void watch_clients(struct node_socket *sockets, bool serves)
 
 static void note_event(struct node_socket *sockets, const struct source *source, bool *out_clients)
 {
-    uint64_t wakes;
     switch (source->kind) {
-    case SOURCE_WAKE: (void)!read(sockets->wake_fd, &wakes, sizeof wakes); break;
     case SOURCE_ROUTER: sockets->router_input.ready = true; break;
     case SOURCE_CLIENTS: *out_clients = true; break;
     case SOURCE_CONNECTION: source->peer->out[source->channel].input.ready = true; break;
+    case SOURCE_WAKE: /* To have come back is all. */
     case SOURCE_STREAM:
     case SOURCE_LISTENER:
-    case SOURCE_ARRIVAL: break; /* Streams are told below. */
+    case SOURCE_ARRIVAL: break; /* read_streams looks at them. */
     }
 }
 
@@ -258,9 +257,7 @@ static void node_socket_wait(struct actor *self, void *state, int64_t timeout_ns
     struct epoll_event events[EVENTS_MAX];
     watch_clients(sockets, serves_clients(self));
     bool ready = look_everywhere(sockets);
-    /* Nearly each request of a client is answered on its socket: that one is always unsure. */
-    bool clients_ready =
-        sockets->clients_served && socket_io_has_input(client_socket_handle(sockets->clients));
+    bool clients_ready = sockets->clients_served && client_socket_has_input(sockets->clients);
     int timeout_ms = ready || clients_ready ? 0 : poll_timeout_ms(timeout_ns);
     int count = epoll_wait(sockets->epoll_fd, events, EVENTS_MAX, timeout_ms);
     if (count < 0) return; /* A signal. */
@@ -278,7 +275,7 @@ static void node_socket_wake(void *state)
 {
     const struct node_socket *sockets = state;
     const uint64_t one = 1;
-    (void)!write(sockets->wake_fd, &one, sizeof one); /* Full means awake. */
+    (void)!write(sockets->wake_fd, &one, sizeof one);
 }
 
 /* --- messages ------------------------------------------------------------------------------------------- */
@@ -405,7 +402,10 @@ static enum status node_socket_init(struct actor *self, void *state, const void 
     CHECK(sockets->epoll_fd >= 0);
     sockets->listener_fd = -1;
     sockets->wake = (struct source){ .kind = SOURCE_WAKE };
-    node_peer_watch(sockets, sockets->wake_fd, &sockets->wake);
+    /* Each write is an event of its own, so nobody needs to read it. */
+    struct epoll_event wake = { .events = EPOLLIN | EPOLLET, .data.ptr = &sockets->wake };
+    int failed = epoll_ctl(sockets->epoll_fd, EPOLL_CTL_ADD, sockets->wake_fd, &wake);
+    CHECK(failed == 0);
     sockets->greetings.max = GREETINGS_BYTES;
     sockets->remote = remote_create(&(struct remote_options){ .transmit = transmit, .transport = sockets });
     sockets->zmq = zmq_ctx_new();
