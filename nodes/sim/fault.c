@@ -35,6 +35,7 @@ const struct fault_family *fault_family(enum fault_id id)
         [FAULT_EXCHANGE] = &fault_exchange,
         [FAULT_MEMBERS] = &fault_members,
         [FAULT_WORKERS] = &fault_workers,
+        [FAULT_STEP] = &fault_step,
     };
     return families[id];
 }

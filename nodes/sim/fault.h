@@ -38,6 +38,7 @@ enum fault_id {
     FAULT_EXCHANGE,   /* FLT18: I1 */
     FAULT_MEMBERS,    /* FLT20 */
     FAULT_WORKERS,    /* FLT20 */
+    FAULT_STEP,       /* FLT7, FLT9 */
     FAULT_COUNT,
 };
 
@@ -77,7 +78,7 @@ extern const struct fault_family fault_loss, fault_duplicates, fault_replay, fau
     fault_clog; /* fault_frames.c */
 extern const struct fault_family fault_cut, fault_flapping, fault_one_way, fault_topology; /* fault_links.c */
 extern const struct fault_family fault_kills, fault_pause, fault_slices;                   /* fault_nodes.c */
-extern const struct fault_family fault_write, fault_hang, fault_slow_disk;                 /* fault_disks.c */
+extern const struct fault_family fault_write, fault_step, fault_hang, fault_slow_disk;     /* fault_disks.c */
 extern const struct fault_family fault_full, fault_rot;                       /* fault_storage.c */
 extern const struct fault_family fault_doubt, fault_old_copy, fault_exchange; /* fault_doubt.c */
 extern const struct fault_family fault_members, fault_workers;                /* fault_members.c */

@@ -21,7 +21,7 @@ struct judged_lease {
 enum { NO_OPS_ENOUGH = 4 }; /* A3: a lease not renewed since the fourth-last one ends at once. */
 
 struct judge {
-    struct map incarnations;        /* node -> the current one + 1 */
+    struct map incarnations;        /* node -> the current one + 1; nothing for who is lost */
     struct map leases;              /* name -> struct judged_lease */
     struct map values;              /* a recorded value -> the revision that wrote it */
     uint64_t no_ops[NO_OPS_ENOUGH]; /* Indices of the last ones, newest first. */
@@ -50,14 +50,6 @@ void judge_destroy(struct judge **judge)
 
 /* --- what was changed --- */
 
-static bool touches(const struct kv_outcome *outcome, const char *prefix)
-{
-    for (uint32_t i = 0; i < outcome->change_count; i++) {
-        if (text_starts_with(outcome->changes[i].key, prefix)) return true;
-    }
-    return false;
-}
-
 /* DEP6: a manager of a former leader writes nothing, allocations least of all. */
 static enum status look_at_manager(const struct raft_entry *entry, const Pb__Command *command,
                                    const struct kv_outcome *outcome, struct error *error)
@@ -69,14 +61,19 @@ static enum status look_at_manager(const struct raft_entry *entry, const Pb__Com
                      entry->index, entry->term, command->leader_term);
 }
 
-/* A7, DEP9: a node's facts count while the incarnation that states them is current. */
+/* A start is stated before its incarnation is current. */
+static bool says_that_it_started(const Pb__Command *command)
+{
+    return command->n_success > 0 && command->success[0]->op_case == PB__OPERATION__OP_NODE_STARTED;
+}
+
+/* A7, DEP9: what a node says counts while the incarnation that says it is current, and not lost. */
 static enum status look_at_fact(const struct judge *judge, const struct raft_entry *entry,
                                 const Pb__Command *command, const struct kv_outcome *outcome,
                                 struct error *error)
 {
-    bool is_fact = command != NULL && command->n_success > 0 && touches(outcome, "slices/") &&
-                   command->success[0]->op_case == PB__OPERATION__OP_SLICE_FACT;
-    if (!is_fact) return STATUS_OK;
+    bool states = command->origin == PB__ORIGIN__ORIGIN_NODE && !says_that_it_started(command);
+    if (!states || outcome->change_count == 0) return STATUS_OK;
     uintptr_t current = (uintptr_t)map_get(&judge->incarnations, command->node);
     if (current == command->incarnation + 1) return STATUS_OK;
     return error_set(error, STATUS_CORRUPT,
@@ -113,12 +110,16 @@ static void note_start(struct judge *judge, const Pb__OpNodeStarted *started)
 }
 
 /* A7: who is lost is the incarnation that is named, or nobody. */
-static enum status look_at_loss(const struct judge *judge, const struct raft_entry *entry,
+static enum status look_at_loss(struct judge *judge, const struct raft_entry *entry,
                                 const Pb__OpNodeLost *lost, const struct kv_outcome *outcome,
                                 struct error *error)
 {
     uintptr_t current = (uintptr_t)map_get(&judge->incarnations, lost->node);
-    if (current == lost->incarnation + 1 || outcome->change_count == 0) return STATUS_OK;
+    if (outcome->change_count == 0) return STATUS_OK;
+    if (current == lost->incarnation + 1) {
+        (void)map_remove(&judge->incarnations, lost->node); /* Its word counts no more. */
+        return STATUS_OK;
+    }
     return error_set(error, STATUS_CORRUPT,
                      "A7: entry %" PRIu64 " loses %s by incarnation %" PRIu64 ", which is not current",
                      entry->index, lost->node, lost->incarnation);

@@ -79,6 +79,9 @@ void sim_start(struct sim *sim, uint32_t index);
 void sim_kill(struct sim *sim, uint32_t index); /* SIGKILL. Its disk keeps what was committed. */
 /* Dies at its next write, before, within or after the transaction. */
 void sim_kill_at_write(struct sim *sim, uint32_t index, enum log_memory_fault fault);
+/* At its next write that carries such a thing. */
+void sim_kill_at(struct sim *sim, uint32_t index, enum log_memory_fault fault,
+                 enum log_memory_occasion occasion);
 struct log_memory_disk *sim_disk(struct sim *sim, uint32_t index); /* To damage and to fill. */
 /* At rest: the node is down. false: there is nothing of the kind. Who was not damaged may neither doubt
  * itself (T2) nor find its copy of the state damaged (D3, T6). */

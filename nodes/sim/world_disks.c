@@ -13,7 +13,13 @@ struct log_memory_disk *sim_disk(struct sim *sim, uint32_t index)
 
 void sim_kill_at_write(struct sim *sim, uint32_t index, enum log_memory_fault fault)
 {
-    log_memory_disk_set_fault(sim->nodes[index].disk, fault);
+    sim_kill_at(sim, index, fault, LOG_MEMORY_AT_ANY_WRITE);
+}
+
+void sim_kill_at(struct sim *sim, uint32_t index, enum log_memory_fault fault,
+                 enum log_memory_occasion occasion)
+{
+    log_memory_disk_set_fault_at(sim->nodes[index].disk, fault, occasion);
 }
 
 /* --- what lies there ------------------------------------------------------------------------------------ */

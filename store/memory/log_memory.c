@@ -241,18 +241,47 @@ static void write_until(struct log_memory_disk *disk, enum log_memory_fault faul
     }
 }
 
+static bool is_occasion(const struct log_batch *batch, enum log_memory_occasion occasion)
+{
+    switch (occasion) {
+    case LOG_MEMORY_AT_HARD_STATE: return batch->hard != NULL;
+    case LOG_MEMORY_AT_TRUNCATION: return batch->truncate_from != 0;
+    case LOG_MEMORY_AT_COPY: return batch->has_copy;
+    case LOG_MEMORY_AT_CHUNK: return batch->chunk != NULL;
+    case LOG_MEMORY_AT_CLEARING: return batch->clear_inactive;
+    case LOG_MEMORY_AT_INSTALL: return batch->install != NULL;
+    case LOG_MEMORY_AT_COMPACTION: return batch->compact_to != 0;
+    case LOG_MEMORY_AT_DOUBT: return batch->doubt != NULL || batch->copy_damaged;
+    default: return true;
+    }
+}
+
+/* The planned one, if this is the write that it was planned for: then it is spent. */
+static enum log_memory_fault take_fault(struct log_memory_disk *disk, const struct log_batch *batches,
+                                        uint32_t count)
+{
+    enum log_memory_fault fault = disk->fault;
+    bool now = disk->occasion == LOG_MEMORY_AT_ANY_WRITE;
+    for (uint32_t i = 0; i < count; i++)
+        now = now || is_occasion(&batches[i], disk->occasion);
+    if (!now) return LOG_MEMORY_NO_FAULT;
+    if (fault != LOG_MEMORY_NO_FAULT && disk->occasion == LOG_MEMORY_AT_INSTALL)
+        MARK("log_memory.crash_at_the_flip");
+    disk->fault = LOG_MEMORY_NO_FAULT;
+    return fault;
+}
+
 static enum status memory_write(struct log *log, const struct log_batch *batches, uint32_t count,
                                 struct error *error)
 {
     struct log_memory *memory = memory_of(log);
     struct log_memory_disk *disk = memory->disk;
     if (memory->dead) return error_set(error, STATUS_IO, "the disk has failed before");
-    enum log_memory_fault fault = disk->fault;
+    enum log_memory_fault fault = take_fault(disk, batches, count);
     if (fault == LOG_MEMORY_NO_FAULT && !has_room(disk, batches, count)) {
         MARK("log_memory.disk_full");
         fault = LOG_MEMORY_FAIL;
     }
-    disk->fault = LOG_MEMORY_NO_FAULT;
     disk->writes++;
     write_until(disk, fault, batches, count);
     refresh(memory);

@@ -25,6 +25,21 @@ void log_memory_disk_destroy(struct log_memory_disk **disk); /* Logs on it must 
 struct log_memory_disk *log_memory_disk_clone(const struct log_memory_disk *disk);
 /* What befalls the next write, once. After any fault this log answers IO for ever: its node has ended. */
 void log_memory_disk_set_fault(struct log_memory_disk *disk, enum log_memory_fault fault);
+/* Which write it is to be: the next one that carries such a thing. */
+enum log_memory_occasion {
+    LOG_MEMORY_AT_ANY_WRITE,
+    LOG_MEMORY_AT_HARD_STATE,
+    LOG_MEMORY_AT_TRUNCATION,
+    LOG_MEMORY_AT_COPY,
+    LOG_MEMORY_AT_CHUNK,
+    LOG_MEMORY_AT_CLEARING,
+    LOG_MEMORY_AT_INSTALL, /* N2: the flip. */
+    LOG_MEMORY_AT_COMPACTION,
+    LOG_MEMORY_AT_DOUBT, /* T3, F4. */
+    LOG_MEMORY_OCCASION_COUNT,
+};
+void log_memory_disk_set_fault_at(struct log_memory_disk *disk, enum log_memory_fault fault,
+                                  enum log_memory_occasion occasion);
 uint64_t log_memory_disk_writes(const struct log_memory_disk *disk); /* That were tried. */
 
 /* FLT14: how much it holds in all. A write beyond it fails like LOG_MEMORY_FAIL; truncation, compaction and

@@ -98,7 +98,15 @@ struct log_memory_disk *log_memory_disk_clone(const struct log_memory_disk *disk
 
 void log_memory_disk_set_fault(struct log_memory_disk *disk, enum log_memory_fault fault)
 {
+    log_memory_disk_set_fault_at(disk, fault, LOG_MEMORY_AT_ANY_WRITE);
+}
+
+void log_memory_disk_set_fault_at(struct log_memory_disk *disk, enum log_memory_fault fault,
+                                  enum log_memory_occasion occasion)
+{
+    CHECK(occasion < LOG_MEMORY_OCCASION_COUNT);
     disk->fault = fault;
+    disk->occasion = occasion;
 }
 
 uint64_t log_memory_disk_writes(const struct log_memory_disk *disk)

@@ -47,6 +47,7 @@ struct log_memory_disk {
     char lost[LOG_DOUBT_REASON_MAX]; /* Not "": T3, the next open retires this id. */
     bool page_damaged;
     enum log_memory_fault fault;
+    enum log_memory_occasion occasion; /* Of the fault. */
     uint64_t capacity;
     uint64_t used;
     uint64_t entry_bytes; /* Of `used`. */
