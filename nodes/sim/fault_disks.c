@@ -16,8 +16,9 @@ static uint32_t prefer_installing(struct chaos *chaos, uint32_t otherwise)
 
 static enum log_memory_fault draw_fault(struct chance *chance)
 {
-    static const enum log_memory_fault faults[] = { LOG_MEMORY_FAIL, LOG_MEMORY_LOSE, LOG_MEMORY_GUARD_ONLY,
-                                                    LOG_MEMORY_TEAR_GUARD, LOG_MEMORY_KEEP };
+    static const enum log_memory_fault faults[] = { LOG_MEMORY_FAIL,       LOG_MEMORY_LOSE,
+                                                    LOG_MEMORY_GUARD_ONLY, LOG_MEMORY_TEAR_GUARD,
+                                                    LOG_MEMORY_TEAR,       LOG_MEMORY_KEEP };
     return faults[chance_next(chance) % ARRAY_COUNT(faults)];
 }
 

@@ -106,8 +106,8 @@ static bool spoil(struct chaos *chaos, uint32_t node, int damage, uint64_t pick)
 
 static void strike_doubt(struct chaos *chaos, struct trouble *trouble)
 {
-    static const int damages[] = { LOG_MEMORY_DAMAGE_ENTRY, LOG_MEMORY_DAMAGE_PAGE, LOG_MEMORY_DAMAGE_SLOT,
-                                   LOG_MEMORY_DAMAGE_GUARD, DAMAGE_WIPE };
+    static const int damages[] = { LOG_MEMORY_DAMAGE_ENTRY, LOG_MEMORY_DAMAGE_PAGE,    LOG_MEMORY_DAMAGE_SLOT,
+                                   LOG_MEMORY_DAMAGE_GUARD, LOG_MEMORY_DAMAGE_JOURNAL, DAMAGE_WIPE };
     struct chance *chance = &trouble->chance;
     uint32_t node = fault_any_node(chaos, chance);
     int damage = damages[chance_next(chance) % ARRAY_COUNT(damages)];

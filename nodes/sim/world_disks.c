@@ -89,7 +89,8 @@ bool sim_damage(struct sim *sim, uint32_t index, enum log_memory_damage damage, 
     struct sim_node *node = &sim->nodes[index];
     CHECK(node->runtime == NULL);
     bool done = log_memory_disk_damage(node->disk, damage, pick);
-    bool surely = damage == LOG_MEMORY_DAMAGE_ENTRY || damage == LOG_MEMORY_DAMAGE_PAGE;
+    bool surely = damage == LOG_MEMORY_DAMAGE_ENTRY || damage == LOG_MEMORY_DAMAGE_PAGE ||
+                  damage == LOG_MEMORY_DAMAGE_JOURNAL;
     node->damaged = node->damaged || done;
     node->must_doubt = node->must_doubt || (done && surely);
     return done;

@@ -7,7 +7,7 @@
 #ifndef AETHER_STORE_LMDB_JOURNAL_FILE_H
 #define AETHER_STORE_LMDB_JOURNAL_FILE_H
 
-#include "store/lmdb/journal_scan.h"
+#include "store/journal/journal_scan.h"
 
 struct journal_file {
     int fd;              /* -1: none. */

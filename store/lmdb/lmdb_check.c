@@ -178,7 +178,7 @@ static enum status read_guard(const char *store, struct lmdb_guard *out_guard, s
 /* --- the journal ---------------------------------------------------------------------------------------- */
 
 /* What is in the journal only continues the tables, entry by entry (D1). */
-static enum status check_continues(const struct lmdb_pending *pending, struct log_position before,
+static enum status check_continues(const struct journal_pending *pending, struct log_position before,
                                    struct error *error)
 {
     for (uint32_t i = 0; i < pending->entry_count; i++) {
@@ -199,10 +199,10 @@ static enum status check_continues(const struct lmdb_pending *pending, struct lo
 
 /* Where the tables' log will end once what is pending has cut it. */
 static enum status find_before(const struct lmdb_tables *tables, MDB_txn *txn, const struct lmdb_check *check,
-                               const struct lmdb_pending *pending, struct log_position *out_before,
+                               const struct journal_pending *pending, struct log_position *out_before,
                                struct error *error)
 {
-    log_index index = lmdb_pending_settled_last(pending);
+    log_index index = journal_pending_settled_last(pending);
     MDB_val key = { sizeof index, &index };
     MDB_val value;
     struct lmdb_entry_view view;
@@ -216,7 +216,7 @@ static enum status find_before(const struct lmdb_tables *tables, MDB_txn *txn, c
 }
 
 /* The configuration that counts once what is pending counts: out_newest stays if that has none. */
-static enum status check_newest(const struct lmdb_pending *pending, struct configuration *newest,
+static enum status check_newest(const struct journal_pending *pending, struct configuration *newest,
                                 struct error *error)
 {
     for (uint32_t i = 0; i < pending->entry_count; i++) {
@@ -234,12 +234,12 @@ static enum status check_newest(const struct lmdb_pending *pending, struct confi
 }
 
 static enum status read_pending(const struct lmdb_check_options *options, const struct lmdb_check *check,
-                                struct lmdb_pending *pending, struct error *error)
+                                struct journal_pending *pending, struct error *error)
 {
     struct journal_scan scan;
     const struct lmdb_system *system = &check->system;
     struct journal_file file = { -1, system->journal, system->identity.replica_id, 0 };
-    lmdb_pending_begin(pending, check->last.index, 0);
+    journal_pending_begin(pending, check->last.index, 0);
     if (system->journal == 0) return STATUS_OK;
     enum status status = journal_file_open(options->store, false, &file, error);
     if (status != STATUS_OK) return status;
@@ -250,7 +250,7 @@ static enum status read_pending(const struct lmdb_check_options *options, const 
 
 static enum status check_journal(const struct lmdb_tables *tables, MDB_txn *txn,
                                  const struct lmdb_check_options *options, const struct lmdb_check *check,
-                                 struct lmdb_pending *pending, struct configuration *newest,
+                                 struct journal_pending *pending, struct configuration *newest,
                                  struct error *error)
 {
     struct log_position before;
@@ -372,7 +372,7 @@ static enum status check_terms(const struct lmdb_tables *tables, MDB_txn *txn,
                                const struct lmdb_check_options *options, struct lmdb_check *check,
                                struct configuration *newest, struct error *error)
 {
-    struct lmdb_pending pending;
+    struct journal_pending pending;
     struct lmdb_guard guard = { .fd = -1 };
     replica_id self = check->system.identity.replica_id;
     bool sole_voter = check->configuration_index == 0 || is_sole_voter(newest, self);
@@ -382,7 +382,7 @@ static enum status check_terms(const struct lmdb_tables *tables, MDB_txn *txn,
         const struct hard_state *stored = pending.has_hard ? &pending.hard : &check->system.hard;
         status = check_guard(&guard, stored, sole_voter && is_sole_voter(newest, self), check, error);
     }
-    lmdb_pending_clear(&pending);
+    journal_pending_clear(&pending);
     return status;
 }
 

@@ -23,18 +23,18 @@ static log_index floor_of(const struct lmdb_system *system)
 }
 
 enum status lmdb_journal_examine(const struct journal_file *file, const struct lmdb_system *system,
-                                 log_index tables_last, struct lmdb_pending *pending,
+                                 log_index tables_last, struct journal_pending *pending,
                                  struct journal_scan *out_scan, struct error *error)
 {
     uint8_t *segments = NULL;
     struct journal_point tables = { system->journal_sequence, system->journal_at };
-    lmdb_pending_begin(pending, tables_last, floor_of(system));
+    journal_pending_begin(pending, tables_last, floor_of(system));
     enum status status = journal_file_read(file, &segments, error);
     if (status != STATUS_OK) return status;
     struct journal_image image = { segments, file->segment_size, file->journal };
     status = journal_scan(&image, &tables, pending, out_scan, error);
     memory_free(segments);
-    if (status != STATUS_OK) lmdb_pending_clear(pending);
+    if (status != STATUS_OK) journal_pending_clear(pending);
     return status;
 }
 
@@ -50,9 +50,8 @@ static enum status replay(struct lmdb_log *lmdb, bool *out_replayed, struct erro
     }
     if (status != STATUS_OK) return status;
     if (scan.torn) MARK("lmdb.journal_torn_at_open");
-    journal->end = (struct journal_point){ scan.newest, scan.end.at };
-    journal->settled = lmdb->system.journal_sequence;
-    *out_replayed = scan.newest != journal->settled;
+    journal_cursor_resume(&journal->cursor, journal->file.segment_size, &scan, lmdb->system.journal_sequence);
+    *out_replayed = scan.newest != lmdb->system.journal_sequence;
     if (!*out_replayed) return STATUS_OK;
     MARK("lmdb.journal_replayed");
     struct log_space space;
@@ -67,7 +66,7 @@ enum status lmdb_journal_open(struct lmdb_log *lmdb, bool *out_replayed, struct 
 {
     struct lmdb_journal *journal = &lmdb->journal;
     *out_replayed = false;
-    lmdb_pending_begin(&journal->pending, lmdb->last, floor_of(&lmdb->system));
+    journal_pending_begin(&journal->pending, lmdb->last, floor_of(&lmdb->system));
     if (lmdb->system.journal == 0) return STATUS_OK;
     journal->file = (struct journal_file){ -1, lmdb->system.journal, lmdb->system.identity.replica_id, 0 };
     enum status status = journal_file_open(lmdb->store, true, &journal->file, error);
@@ -78,31 +77,12 @@ void lmdb_journal_close(struct lmdb_journal *journal, const char *store)
 {
     journal_file_give_up(store, &journal->making);
     journal_file_close(&journal->file);
-    lmdb_pending_clear(&journal->pending);
+    journal_pending_clear(&journal->pending);
     memory_free(journal->buffer);
     journal->buffer = NULL;
 }
 
 /* --- writing -------------------------------------------------------------------------------------------- */
-
-static size_t segment_of(const struct lmdb_journal *journal, uint64_t at)
-{
-    return (size_t)(at / journal->file.segment_size);
-}
-
-/* Where a batch of that size goes: on, or to the start of the other segment. */
-static uint64_t place_for(const struct lmdb_journal *journal, size_t size)
-{
-    size_t segment = segment_of(journal, journal->end.at);
-    uint64_t left = (segment + 1) * journal->file.segment_size - journal->end.at;
-    if (size <= left) return journal->end.at;
-    return (segment + 1) % JOURNAL_SEGMENTS * journal->file.segment_size;
-}
-
-static bool begins_segment(const struct lmdb_journal *journal, uint64_t at)
-{
-    return at % journal->file.segment_size == 0;
-}
 
 bool lmdb_journal_takes(const struct lmdb_log *lmdb, const struct log_batch *batches, uint32_t count)
 {
@@ -114,10 +94,9 @@ bool lmdb_journal_takes(const struct lmdb_log *lmdb, const struct log_batch *bat
         if (joins || !journal_batch_fits(&batches[i])) return false;
     }
     size_t size = journal_batch_disk_size(journal_batch_stream_size(batches, count));
-    if (size > batch_bytes_max || size > journal->file.segment_size) return false;
-    uint64_t at = place_for(journal, size);
-    if (size == 0 || !begins_segment(journal, at)) return true;
-    return journal->segment_last[segment_of(journal, at)] <= journal->settled;
+    uint64_t at = 0;
+    if (size > batch_bytes_max) return false;
+    return size == 0 || journal_cursor_find(&journal->cursor, size, &at);
 }
 
 static void make_buffer(struct lmdb_journal *journal, size_t size)
@@ -139,46 +118,46 @@ static void clean_buffer(struct lmdb_journal *journal, size_t used)
 
 /* The leader sends nothing that does not continue the log: what a stranger's bytes answer CORRUPT for, this
  * would be a bug for. */
-static void keep(struct lmdb_pending *pending, const struct log_batch *batch)
+static void keep(struct journal_pending *pending, const struct log_batch *batch)
 {
     enum status status = STATUS_OK;
-    if (batch->hard != NULL) status = lmdb_pending_set_hard(pending, batch->hard, NULL);
+    if (batch->hard != NULL) status = journal_pending_set_hard(pending, batch->hard, NULL);
     CHECK(status == STATUS_OK);
-    if (batch->truncate_from != 0) status = lmdb_pending_truncate(pending, batch->truncate_from, NULL);
+    if (batch->truncate_from != 0) status = journal_pending_truncate(pending, batch->truncate_from, NULL);
     CHECK(status == STATUS_OK); /* R3 */
     for (uint32_t i = 0; i < batch->entry_count; i++) {
-        status = lmdb_pending_append(pending, &batch->entries[i], NULL);
+        status = journal_pending_append(pending, &batch->entries[i], NULL);
         CHECK(status == STATUS_OK);
     }
 }
 
 static void refresh_live(struct lmdb_log *lmdb, size_t bytes)
 {
-    const struct lmdb_pending *pending = &lmdb->journal.pending;
+    const struct journal_pending *pending = &lmdb->journal.pending;
     struct log_live *live = &lmdb->log.live;
-    live->last = lmdb_pending_last(pending);
+    live->last = journal_pending_last(pending);
     live->entry_bytes += bytes;
     live->unsettled_entries = pending->entry_count;
     live->unsettled_bytes = pending->bytes;
-    live->unsettled = !lmdb_pending_is_empty(pending);
+    live->unsettled = !journal_pending_is_empty(pending);
 }
 
 static enum status append(struct lmdb_journal *journal, const struct log_batch *batches, uint32_t count,
                           size_t size, struct error *error)
 {
-    uint64_t at = place_for(journal, size);
-    uint64_t sequence = journal->end.sequence + 1;
-    if (begins_segment(journal, at)) FAILPOINT("journal.switch");
+    uint64_t at = 0;
+    bool found = journal_cursor_find(&journal->cursor, size, &at);
+    CHECK(found); /* lmdb_journal_takes said so. */
+    if (at % journal->file.segment_size == 0) FAILPOINT("journal.switch");
     make_buffer(journal, size);
-    journal_batch_pack(journal->file.journal, sequence, batches, count, journal->buffer);
+    journal_batch_pack(journal->file.journal, journal->cursor.end.sequence + 1, batches, count,
+                       journal->buffer);
     FAILPOINT("journal.before");
     enum status status = journal_file_write(&journal->file, at, journal->buffer, size, error);
     FAILPOINT("journal.written");
     clean_buffer(journal, size);
     if (status != STATUS_OK) return status;
-    journal->segment_last[segment_of(journal, at)] = sequence;
-    uint64_t whole = JOURNAL_SEGMENTS * (uint64_t)journal->file.segment_size;
-    journal->end = (struct journal_point){ sequence, (at + size) % whole };
+    journal_cursor_wrote(&journal->cursor, at, size);
     return STATUS_OK;
 }
 
@@ -200,9 +179,9 @@ enum status lmdb_journal_write(struct lmdb_log *lmdb, const struct log_batch *ba
 void lmdb_journal_settled(struct lmdb_log *lmdb)
 {
     struct lmdb_journal *journal = &lmdb->journal;
-    lmdb_pending_clear(&journal->pending);
-    lmdb_pending_begin(&journal->pending, lmdb->last, floor_of(&lmdb->system));
-    journal->settled = journal->end.sequence;
+    journal_pending_clear(&journal->pending);
+    journal_pending_begin(&journal->pending, lmdb->last, floor_of(&lmdb->system));
+    journal_cursor_settle(&journal->cursor);
 }
 
 /* --- making one ----------------------------------------------------------------------------------------- */
@@ -225,7 +204,7 @@ static enum status begin_using(struct lmdb_log *lmdb, struct error *error)
     struct lmdb_journal *journal = &lmdb->journal;
     enum status status = journal_file_open(lmdb->store, true, &journal->file, error);
     if (status != STATUS_OK) return status;
-    journal->end = (struct journal_point){ 0, 0 };
+    journal_cursor_begin(&journal->cursor, journal->file.segment_size);
     lmdb->system.journal = journal->file.journal;
     status = lmdb_step_write(lmdb, NULL, 0, error);
     FAILPOINT("journal.known");

@@ -1,7 +1,8 @@
 /* lmdb_journal: the journal in front of the tables: what a write makes durable with one round to the disk
  * instead of LMDB's two (consensus.md sections 3, 4 and 12). Entries, hard states and truncations are
- * appended to it (journal_batch, journal_file) and kept in memory (lmdb_pending) until the next transaction
- * takes all of them into the tables; what else there is goes into the tables directly, and takes them along.
+ * appended to it (journal_batch, journal_file) and kept in memory (journal_pending) until the next
+ * transaction takes all of them into the tables; what else there is goes into the tables directly, and takes
+ * them along.
  * - D5: the guard is written before the batch, as before a transaction.
  * - J3: a segment is written over only when the tables have all of it: else the write goes to them.
  * - J2: the tables say which batches they have in the transaction that brought them (`sys`:
@@ -11,6 +12,7 @@
 #ifndef AETHER_STORE_LMDB_LMDB_JOURNAL_H
 #define AETHER_STORE_LMDB_LMDB_JOURNAL_H
 
+#include "store/journal/journal_cursor.h"
 #include "store/lmdb/journal_file.h"
 #include "store/lmdb/lmdb_system.h"
 
@@ -19,19 +21,17 @@ struct lmdb_log;
 struct lmdb_journal {
     struct journal_file file;
     struct journal_making making;
-    struct journal_point end;                /* After the newest batch. */
-    uint64_t segment_last[JOURNAL_SEGMENTS]; /* The newest batch in each; 0: none since the open. */
-    uint64_t settled;                        /* The newest that the tables have. */
-    uint64_t segment_size;                   /* Of the one to be made; 0: none is wanted. */
-    uint8_t *buffer;                         /* Zeroed between writes. */
+    struct journal_cursor cursor;
+    uint64_t segment_size; /* Of the one to be made; 0: none is wanted. */
+    uint8_t *buffer;       /* Zeroed between writes. */
     size_t buffer_size;
-    struct lmdb_pending pending;
+    struct journal_pending pending;
 };
 
 /* Of a store, whose `sys` may know of no journal: then nothing is pending. `pending` becomes what the tables
  * (which end with tables_last) lack. OK, IO or CORRUPT. */
 MUST_CHECK enum status lmdb_journal_examine(const struct journal_file *file, const struct lmdb_system *system,
-                                            log_index tables_last, struct lmdb_pending *pending,
+                                            log_index tables_last, struct journal_pending *pending,
                                             struct journal_scan *out_scan, struct error *error);
 
 /* At open, with the tables: opens the journal for writing, and replays. *out_replayed: the tables changed. */

@@ -69,12 +69,12 @@ static enum status read_tables(struct lmdb_log *lmdb, log_index from, log_index 
     return status;
 }
 
-static void emit_pending(const struct lmdb_pending *pending, log_index from, log_index to, size_t max_bytes,
-                         const struct emission *emission)
+static void emit_pending(const struct journal_pending *pending, log_index from, log_index to,
+                         size_t max_bytes, const struct emission *emission)
 {
     size_t bytes = 0;
     for (log_index index = from; index <= to && bytes < max_bytes; index++) {
-        const struct raft_entry *entry = lmdb_pending_entry(pending, index);
+        const struct raft_entry *entry = journal_pending_entry(pending, index);
         if (entry == NULL) return;
         emission->emit(emission->context, entry);
         bytes += entry->payload == NULL ? 0 : entry->payload->size;
@@ -86,12 +86,12 @@ enum status lmdb_read_entries(struct log *log, log_index from, log_index to, siz
                               struct error *error)
 {
     struct lmdb_log *lmdb = lmdb_log_of(log);
-    const struct lmdb_pending *pending = &lmdb->journal.pending;
+    const struct journal_pending *pending = &lmdb->journal.pending;
     struct emission emission = { emit, context };
-    log_index settled = lmdb_pending_settled_last(pending);
+    log_index settled = journal_pending_settled_last(pending);
     size_t bytes = 0;
     enum status status = STATUS_OK;
-    if (from <= settled || lmdb_pending_entry(pending, from) == NULL) {
+    if (from <= settled || journal_pending_entry(pending, from) == NULL) {
         status = read_tables(lmdb, from, to < settled ? to : settled, max_bytes, &emission, &bytes, error);
     }
     if (status == STATUS_OK && bytes < max_bytes) {

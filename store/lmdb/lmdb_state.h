@@ -17,7 +17,7 @@ struct lmdb_log {
     struct lmdb_tables tables;
     struct lmdb_map map;
     struct lmdb_system system; /* As committed last. */
-    log_index last;            /* Of the tables; lmdb_pending_last is the log's. */
+    log_index last;            /* Of the tables; journal_pending_last is the log's. */
     struct lmdb_journal journal;
     uint64_t member;        /* What the file says; 0: there is none. */
     uint64_t reserve_bytes; /* F2; 0: no reserve is kept. */

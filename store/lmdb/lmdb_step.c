@@ -59,8 +59,8 @@ static enum status finish(struct lmdb_step *step)
 {
     struct lmdb_log *lmdb = step->lmdb;
     struct log_live live = { .entry_bytes = 0 };
-    step->system.journal_sequence = lmdb->journal.end.sequence;
-    step->system.journal_at = lmdb->journal.end.at;
+    step->system.journal_sequence = lmdb->journal.cursor.end.sequence;
+    step->system.journal_at = lmdb->journal.cursor.end.at;
     enum status status = lmdb_tables_put_hard(&lmdb->tables, step->txn, &step->system.hard, step->error);
     if (status == STATUS_OK && step->receiving_changed) {
         status = lmdb_tables_put_receiving(&lmdb->tables, step->txn, &step->system.receiving, step->error);
@@ -124,8 +124,8 @@ enum status lmdb_step_write(struct lmdb_log *lmdb, const struct log_batch *batch
                             struct error *error)
 {
     struct lmdb_step step;
-    struct log_batch pending = lmdb_pending_batch(&lmdb->journal.pending);
-    bool settles = !lmdb_pending_is_empty(&lmdb->journal.pending);
+    struct log_batch pending = journal_pending_batch(&lmdb->journal.pending);
+    bool settles = !journal_pending_is_empty(&lmdb->journal.pending);
     enum status status = begin(&step, lmdb, error);
     if (status != STATUS_OK) return status;
     if (settles) status = write_batch(&step, &pending);
@@ -144,7 +144,7 @@ enum status lmdb_step_write(struct lmdb_log *lmdb, const struct log_batch *batch
 enum status lmdb_step_drop_copy(struct lmdb_log *lmdb, struct error *error)
 {
     struct lmdb_step step;
-    CHECK(lmdb_pending_is_empty(&lmdb->journal.pending)); /* Replayed. */
+    CHECK(journal_pending_is_empty(&lmdb->journal.pending)); /* Replayed. */
     enum status status = begin(&step, lmdb, error);
     if (status != STATUS_OK) return status;
     status = lmdb_copy_drop(&step);

@@ -175,7 +175,7 @@ static bool has_room(const struct log_memory_disk *disk, const struct log_batch 
             needed += 64 + (payload == NULL ? 0 : payload->size);
         }
     }
-    return needed == 0 || disk->used + needed <= disk->capacity;
+    return needed == 0 || log_memory_disk_used(disk) + needed <= disk->capacity;
 }
 
 static void refresh(struct log_memory *memory)
@@ -185,27 +185,24 @@ static void refresh(struct log_memory *memory)
     live->base = disk->base;
     live->last = log_memory_disk_last(disk);
     live->applied = disk->applied;
-    live->entry_bytes = disk->entry_bytes;
+    live->entry_bytes = disk->entry_bytes + disk->journal.pending.bytes;
     live->generation = disk->generation;
     live->inactive_empty = inactive_is_empty(disk);
     live->receiving = disk->receiving;
+    live->unsettled = !journal_pending_is_empty(&disk->journal.pending);
+    live->unsettled_entries = disk->journal.pending.entry_count;
+    live->unsettled_bytes = disk->journal.pending.bytes;
 }
 
-/* As with a journal: entries alone leave something to be settled, whatever else is written settles it. Here
- * that changes nothing but when the log writer thinks it is time to write the copy. */
-static void count_unsettled(struct log_live *live, const struct log_batch *batches, uint32_t count)
+/* One transaction: all that is pending in the journal, then these (J4). */
+static void write_tables(struct log_memory_disk *disk, const struct log_batch *batches, uint32_t count)
 {
-    bool settles = false;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct log_batch *batch = &batches[i];
-        live->unsettled_entries += batch->entry_count;
-        live->unsettled = live->unsettled || batch->hard != NULL || batch->entry_count > 0;
-        settles = settles || batch->has_copy || batch->chunk != NULL || batch->install != NULL ||
-                  batch->clear_inactive || batch->compact_to != 0;
-    }
-    if (!settles) return;
-    live->unsettled = false;
-    live->unsettled_entries = 0;
+    struct log_batch pending = journal_pending_batch(&disk->journal.pending);
+    write_batch(disk, &pending);
+    log_memory_journal_settled(disk);
+    for (uint32_t i = 0; i < count; i++)
+        write_batch(disk, &batches[i]);
+    log_memory_journal_settled(disk);
 }
 
 /* What a crash leaves where planted bugs cut one transaction in two (D3, N2). */
@@ -230,15 +227,16 @@ static void write_until(struct log_memory_disk *disk, enum log_memory_fault faul
     if (fault == LOG_MEMORY_FAIL || fault == LOG_MEMORY_LOSE) return;
     const struct hard_state *hard = last_hard(batches, count);
     bool guard_last = fault == LOG_MEMORY_GUARD_ONLY && PLANTED("log_memory.guard_after_the_transaction");
-    for (uint32_t i = 0; i < count && guard_last; i++)
-        write_batch(disk, &batches[i]);
+    if (guard_last) write_tables(disk, batches, count);
     if (guard_last) return;
     if (hard != NULL) log_memory_write_slot(disk, hard); /* D5: before the transaction. */
     if (hard != NULL && fault == LOG_MEMORY_TEAR_GUARD) log_memory_newest_slot(disk)->sequence = 0;
     if (fault == LOG_MEMORY_GUARD_ONLY || fault == LOG_MEMORY_TEAR_GUARD) return;
-    for (uint32_t i = 0; i < count; i++) {
-        write_batch(disk, &batches[i]);
-    }
+    bool journal = log_memory_journal_takes(disk, batches, count);
+    if (fault == LOG_MEMORY_TEAR && journal) log_memory_journal_tear(disk, batches, count);
+    if (fault == LOG_MEMORY_TEAR) return;
+    if (journal) log_memory_journal_write(disk, batches, count);
+    else write_tables(disk, batches, count);
 }
 
 static bool is_occasion(const struct log_batch *batch, enum log_memory_occasion occasion)
@@ -285,7 +283,6 @@ static enum status memory_write(struct log *log, const struct log_batch *batches
     disk->writes++;
     write_until(disk, fault, batches, count);
     refresh(memory);
-    count_unsettled(&memory->log.live, batches, count);
     if (fault == LOG_MEMORY_NO_FAULT) return STATUS_OK;
     memory->dead = true;
     return error_set(error, STATUS_IO, "the disk failed, as planned");
@@ -293,9 +290,10 @@ static enum status memory_write(struct log *log, const struct log_batch *batches
 
 static enum status memory_settle(struct log *log, struct error *error)
 {
-    if (memory_of(log)->dead) return error_set(error, STATUS_IO, "the disk has failed before");
-    log->live.unsettled = false;
-    log->live.unsettled_entries = 0;
+    struct log_memory *memory = memory_of(log);
+    if (memory->dead) return error_set(error, STATUS_IO, "the disk has failed before");
+    write_tables(memory->disk, NULL, 0);
+    refresh(memory);
     return STATUS_OK;
 }
 
@@ -372,7 +370,8 @@ static enum status memory_read_copy(struct log *log, uint32_t generation, struct
 static void memory_space(struct log *log, struct log_space *out_space)
 {
     const struct log_memory_disk *disk = memory_of(log)->disk;
-    uint64_t left = disk->capacity > disk->used ? disk->capacity - disk->used : 0;
+    uint64_t used = log_memory_disk_used(disk);
+    uint64_t left = disk->capacity > used ? disk->capacity - used : 0;
     *out_space = (struct log_space){ .disk_free = left, .map_free = UINT64_MAX };
     out_space->disk_mark = LOG_MEMORY_LOW_BYTES;
     out_space->low = left < LOG_MEMORY_LOW_BYTES;
@@ -406,6 +405,7 @@ static void found(struct log_memory_disk *disk, const struct random *random)
     while (disk->identity.replica_id == 0) {
         disk->identity.replica_id = random_u64(random);
     }
+    log_memory_journal_make(disk);
 }
 
 /* T2: as if the directory had been moved aside. */
@@ -437,6 +437,14 @@ static enum log_copy_state copy_state(const struct log_memory_disk *disk)
     return disk->base.index > disk->applied.index ? LOG_COPY_SNAPSHOT : LOG_COPY_REPLAY;
 }
 
+/* J2: before anything else is read, the tables get what the journal has beyond them. */
+static enum status replay(struct log_memory_disk *disk, struct error *error)
+{
+    enum status status = log_memory_journal_examine(disk, error);
+    if (status == STATUS_OK) write_tables(disk, NULL, 0);
+    return status;
+}
+
 static void fill_boot(const struct log_memory_disk *disk, struct log_boot *boot)
 {
     boot->identity = disk->identity;
@@ -465,8 +473,10 @@ enum status log_memory_open(struct log_memory_disk *disk, const struct random *r
     struct error own;
     CHECK(disk->open_count == 0); /* Two openers are forbidden (section 3). */
     (void)error;
+    bool sound = replay(disk, &own) == STATUS_OK;
     if (PLANTED("log_memory.damage_is_truncated")) log_memory_cut_damage(disk);
-    if (disk->identity.replica_id != 0 && log_memory_check(disk, &verdict, &own) != STATUS_OK) {
+    if (sound && disk->identity.replica_id != 0) sound = log_memory_check(disk, &verdict, &own) == STATUS_OK;
+    if (!sound) {
         retire(disk, own.message);
         verdict = (struct log_memory_verdict){ .copy_damaged = false };
     }

@@ -1,6 +1,7 @@
 /* log_memory: a log without a disk, for tests and the simulator, with an explicit model of crashes and
- * damage. The disk outlives the log: a node's crash is log->ops->close, its start is log_memory_open on the
- * same disk. A write that returned OK is durable; one that failed left exactly what its fault says. */
+ * damage: guard, journal and tables, as on a real one. The disk outlives the log: a node's crash is
+ * log->ops->close, its start is log_memory_open on the same disk. A write that returned OK is durable; one
+ * that failed left exactly what its fault says. */
 #ifndef AETHER_STORE_MEMORY_LOG_MEMORY_H
 #define AETHER_STORE_MEMORY_LOG_MEMORY_H
 
@@ -16,6 +17,8 @@ enum log_memory_fault {
     LOG_MEMORY_LOSE,       /* A crash before the transaction: nothing was written. */
     LOG_MEMORY_GUARD_ONLY, /* A crash between guard slot and transaction (D5, T1). */
     LOG_MEMORY_TEAR_GUARD, /* A crash within the guard slot, if the write has one: that slot is not valid. */
+    LOG_MEMORY_TEAR,       /* A crash while the journal is written: some of its sectors are there (J1). A
+                            * transaction of the tables, instead, was not made. */
     LOG_MEMORY_KEEP,       /* A crash after the transaction: all was written, nobody was told. */
 };
 
@@ -52,6 +55,7 @@ uint64_t log_memory_disk_used(const struct log_memory_disk *disk);
  * there. false: there is nothing of the kind. */
 enum log_memory_damage {
     LOG_MEMORY_DAMAGE_ENTRY,   /* A flipped bit in the log: doubt. */
+    LOG_MEMORY_DAMAGE_JOURNAL, /* One in what only the journal has: doubt. */
     LOG_MEMORY_DAMAGE_RECORD,  /* In the state copy: T6. */
     LOG_MEMORY_DAMAGE_HISTORY, /* Likewise. */
     LOG_MEMORY_DAMAGE_PAGE,    /* A page that kills who reads it: doubt. */

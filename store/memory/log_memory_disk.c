@@ -22,6 +22,7 @@ struct log_memory_disk *log_memory_disk_create(void)
 
 void log_memory_empty(struct log_memory_disk *disk)
 {
+    log_memory_journal_fini(disk);
     log_memory_truncate(disk, disk->base.index + 1);
     log_memory_trim_configurations(disk, UINT64_MAX, true);
     for (uint32_t generation = 0; generation < LOG_MEMORY_GENERATIONS; generation++) {
@@ -68,6 +69,7 @@ struct log_memory_disk *log_memory_disk_clone(const struct log_memory_disk *disk
 {
     struct log_memory_disk *copy = memory_alloc(sizeof *copy);
     *copy = *disk;
+    copy->journal = (struct log_memory_journal){ .id = 0 };
     copy->entries = NULL;
     copy->configurations = NULL;
     copy->entry_count = copy->entry_capacity = 0;
@@ -91,6 +93,7 @@ struct log_memory_disk *log_memory_disk_clone(const struct log_memory_disk *disk
         }
     }
     clone_space(copy, 0, COPY_HISTORY, &disk->history);
+    log_memory_journal_clone(copy, disk);
     return copy;
 }
 
@@ -121,7 +124,8 @@ void log_memory_disk_set_capacity(struct log_memory_disk *disk, uint64_t bytes)
 
 uint64_t log_memory_disk_used(const struct log_memory_disk *disk)
 {
-    return disk->used;
+    const struct journal_pending *pending = &disk->journal.pending;
+    return disk->used + pending->bytes + (uint64_t)pending->entry_count * ENTRY_OVERHEAD;
 }
 
 log_index log_memory_disk_base(const struct log_memory_disk *disk)
@@ -129,15 +133,27 @@ log_index log_memory_disk_base(const struct log_memory_disk *disk)
     return disk->base.index;
 }
 
-log_index log_memory_disk_last(const struct log_memory_disk *disk)
+log_index log_memory_tables_last(const struct log_memory_disk *disk)
 {
     return disk->base.index + disk->entry_count;
 }
 
+/* Up to here the log is as the tables have it. */
+static log_index settled_last(const struct log_memory_disk *disk)
+{
+    log_index from = disk->journal.pending.truncate_from;
+    return from == 0 ? log_memory_tables_last(disk) : from - 1;
+}
+
+log_index log_memory_disk_last(const struct log_memory_disk *disk)
+{
+    return settled_last(disk) + disk->journal.pending.entry_count;
+}
+
 const struct raft_entry *log_memory_disk_entry(const struct log_memory_disk *disk, log_index index)
 {
-    bool there = index > disk->base.index && index <= log_memory_disk_last(disk);
-    return there ? &disk->entries[index - disk->base.index - 1].entry : NULL;
+    if (index > settled_last(disk)) return journal_pending_entry(&disk->journal.pending, index);
+    return index > disk->base.index ? &disk->entries[index - disk->base.index - 1].entry : NULL;
 }
 
 struct hard_state log_memory_disk_hard(const struct log_memory_disk *disk)
@@ -152,7 +168,13 @@ replica_id log_memory_disk_replica(const struct log_memory_disk *disk)
 
 const struct raft_entry *log_memory_disk_configuration(const struct log_memory_disk *disk)
 {
+    const struct journal_pending *pending = &disk->journal.pending;
     size_t count = disk->configuration_count;
+    for (uint32_t i = pending->entry_count; i > 0; i--) {
+        if (pending->entries[i - 1].type == ENTRY_CONFIGURATION) return &pending->entries[i - 1];
+    }
+    while (count > 0 && disk->configurations[count - 1].index > settled_last(disk))
+        count--;
     return count == 0 ? NULL : &disk->configurations[count - 1];
 }
 
@@ -200,7 +222,7 @@ static uint64_t entry_bytes(const struct raft_entry *entry)
 
 void log_memory_append(struct log_memory_disk *disk, const struct raft_entry *entry)
 {
-    CHECK(entry->index == log_memory_disk_last(disk) + 1);
+    CHECK(entry->index == log_memory_tables_last(disk) + 1);
     if (disk->entry_count == disk->entry_capacity) {
         disk->entry_capacity = disk->entry_capacity == 0 ? 64 : disk->entry_capacity * 2;
         disk->entries = memory_realloc(disk->entries, disk->entry_capacity * sizeof *disk->entries);
@@ -332,8 +354,9 @@ void log_memory_clear(struct log_memory_disk *disk, struct tree *space)
 
 static bool damage_entry(struct log_memory_disk *disk, uint64_t pick)
 {
-    if (disk->entry_count == 0) return false;
-    disk->entries[pick % disk->entry_count].crc ^= 1;
+    size_t count = (size_t)(settled_last(disk) - disk->base.index); /* What is truncated, nobody reads. */
+    if (count == 0) return false;
+    disk->entries[pick % count].crc ^= 1;
     return true;
 }
 
@@ -389,6 +412,7 @@ bool log_memory_disk_damage(struct log_memory_disk *disk, enum log_memory_damage
     if (disk->identity.replica_id == 0) return false;
     switch (damage) {
     case LOG_MEMORY_DAMAGE_ENTRY: return damage_entry(disk, pick);
+    case LOG_MEMORY_DAMAGE_JOURNAL: return log_memory_journal_damage(disk, pick);
     case LOG_MEMORY_DAMAGE_RECORD: return damage_blob(&disk->copy[disk->generation][COPY_RECORD], pick);
     case LOG_MEMORY_DAMAGE_HISTORY: return damage_blob(&disk->history, pick);
     case LOG_MEMORY_DAMAGE_PAGE: disk->page_damaged = true; return true;

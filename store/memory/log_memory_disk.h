@@ -4,6 +4,7 @@
 
 #include "runtime/base/tree.h"
 #include "store/memory/log_memory.h"
+#include "store/memory/log_memory_journal.h"
 
 enum { LOG_MEMORY_GUARD_SLOTS = 2, LOG_MEMORY_GENERATIONS = 2 };
 
@@ -26,6 +27,7 @@ struct log_memory_disk {
     struct log_identity identity;
     struct hard_state hard;
     struct log_memory_slot guard[LOG_MEMORY_GUARD_SLOTS];
+    struct log_memory_journal journal; /* In front of all that follows: the tables. */
     struct log_memory_stored *entries; /* entries[i] has index base.index + 1 + i. */
     size_t entry_count;
     size_t entry_capacity;
@@ -49,7 +51,7 @@ struct log_memory_disk {
     enum log_memory_fault fault;
     enum log_memory_occasion occasion; /* Of the fault. */
     uint64_t capacity;
-    uint64_t used;
+    uint64_t used;        /* By the tables. */
     uint64_t entry_bytes; /* Of `used`. */
     uint64_t writes;
     uint32_t open_count;
@@ -58,6 +60,7 @@ struct log_memory_disk {
 struct tree *log_memory_space(struct log_memory_disk *disk, enum log_copy_space space, uint32_t generation);
 struct log_memory_slot *log_memory_newest_slot(const struct log_memory_disk *disk);
 void log_memory_write_slot(struct log_memory_disk *disk, const struct hard_state *hard);
+log_index log_memory_tables_last(const struct log_memory_disk *disk);
 uint32_t log_memory_crc(const struct raft_entry *entry);
 
 void log_memory_append(struct log_memory_disk *disk, const struct raft_entry *entry);

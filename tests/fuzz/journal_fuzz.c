@@ -31,32 +31,32 @@ static void parse_header(const uint8_t *data, size_t size)
     CHECK(file.segment_size % JOURNAL_BLOCK == 0);
 }
 
-static enum status scan_once(const uint8_t *bytes, const uint8_t *choices, struct lmdb_pending *pending,
+static enum status scan_once(const uint8_t *bytes, const uint8_t *choices, struct journal_pending *pending,
                              struct journal_scan *out_scan)
 {
     struct journal_image image = { bytes, SEGMENT, 1 };
     struct journal_point tables = { choices[1], (choices[1] % JOURNAL_SEGMENTS) * (uint64_t)SEGMENT };
-    lmdb_pending_begin(pending, choices[2], choices[2] / 2);
+    journal_pending_begin(pending, choices[2], choices[2] / 2);
     return journal_scan(&image, &tables, pending, out_scan, NULL);
 }
 
 static void scan(const uint8_t *bytes, const uint8_t *choices)
 {
-    struct lmdb_pending pending;
-    struct lmdb_pending again;
+    struct journal_pending pending;
+    struct journal_pending again;
     struct journal_scan found;
     struct journal_scan found_again;
     enum status status = scan_once(bytes, choices, &pending, &found);
     CHECK(scan_once(bytes, choices, &again, &found_again) == status);
-    CHECK(lmdb_pending_last(&again) == lmdb_pending_last(&pending));
-    CHECK(lmdb_pending_settled_last(&pending) >= choices[2] / 2);
+    CHECK(journal_pending_last(&again) == journal_pending_last(&pending));
+    CHECK(journal_pending_settled_last(&pending) >= choices[2] / 2);
     for (uint32_t i = 0; i < pending.entry_count; i++) {
-        CHECK(pending.entries[i].index == lmdb_pending_settled_last(&pending) + 1 + i);
+        CHECK(pending.entries[i].index == journal_pending_settled_last(&pending) + 1 + i);
     }
     if (status == STATUS_OK) CHECK(found.newest >= found.end.sequence);
     if (status == STATUS_OK) CHECK(found.end.at % JOURNAL_BLOCK == 0);
-    lmdb_pending_clear(&pending);
-    lmdb_pending_clear(&again);
+    journal_pending_clear(&pending);
+    journal_pending_clear(&again);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

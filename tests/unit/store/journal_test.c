@@ -12,7 +12,7 @@
 
 #include "runtime/base/hash.h"
 #include "runtime/base/memory.h"
-#include "store/lmdb/journal_scan.h"
+#include "store/journal/journal_scan.h"
 #include "store/lmdb/lmdb_system.h"
 #include "store/pack.h"
 #include "tests/support/log_fixture.h"
@@ -68,11 +68,11 @@ static uint64_t add(struct picture *picture, size_t payload, size_t *out_size)
 }
 
 static enum status scan(const struct picture *picture, const struct journal_point *tables,
-                        log_index tables_last, struct lmdb_pending *pending, struct journal_scan *out_scan,
+                        log_index tables_last, struct journal_pending *pending, struct journal_scan *out_scan,
                         struct error *error)
 {
     struct journal_image image = { picture->data, SEGMENT, JOURNAL };
-    lmdb_pending_begin(pending, tables_last, 0);
+    journal_pending_begin(pending, tables_last, 0);
     return journal_scan(&image, tables, pending, out_scan, error);
 }
 
@@ -80,26 +80,26 @@ static enum status scan(const struct picture *picture, const struct journal_poin
 static void assert_last(const struct picture *picture, const struct journal_point *tables,
                         log_index tables_last, log_index last, bool torn)
 {
-    struct lmdb_pending pending;
+    struct journal_pending pending;
     struct journal_scan found;
     struct error error = { 0 };
     enum status status = scan(picture, tables, tables_last, &pending, &found, &error);
     if (status != STATUS_OK) fail_msg("doubted: %s", error.message);
-    assert_int_equal(lmdb_pending_last(&pending), last);
+    assert_int_equal(journal_pending_last(&pending), last);
     assert_int_equal(found.torn, torn);
     if (last > tables_last) assert_int_equal(pending.hard.term, last);
-    lmdb_pending_clear(&pending);
+    journal_pending_clear(&pending);
 }
 
 static void assert_corrupt(const struct picture *picture, const struct journal_point *tables,
                            log_index tables_last, const char *word)
 {
-    struct lmdb_pending pending;
+    struct journal_pending pending;
     struct journal_scan found;
     struct error error = { 0 };
     assert_int_equal(scan(picture, tables, tables_last, &pending, &found, &error), STATUS_CORRUPT);
     if (strstr(error.message, word) == NULL) fail_msg("\"%s\" is not in: %s", word, error.message);
-    lmdb_pending_clear(&pending);
+    journal_pending_clear(&pending);
 }
 
 static const struct journal_point nothing = { 0, 0 };
@@ -168,17 +168,17 @@ static void the_newest_batch_may_be_cut_short(void **state) /* J1, FLT9, K3 */
             bool lost = kind == 1 ? draw(picture, 2) == 0 : kind == 2 && i == spared;
             if (lost) memcpy(picture->data + at + i * sector, old->data + at + i * sector, sector);
         }
-        struct lmdb_pending pending;
+        struct journal_pending pending;
         struct journal_scan found;
         struct error error = { 0 };
         enum status status = scan(picture, &tables, settled, &pending, &found, &error);
         if (status != STATUS_OK) fail_msg("round %u is doubted: %s", (unsigned)round, error.message);
-        log_index last = lmdb_pending_last(&pending);
+        log_index last = journal_pending_last(&pending);
         assert_true(last == before || last == before + 1);
         if (kind == 0) assert_int_equal(last, before + 1);
         if (found.torn) torn++;
         if (last == before + 1) whole++;
-        lmdb_pending_clear(&pending);
+        journal_pending_clear(&pending);
         memory_free(old);
         memory_free(picture);
     }
@@ -191,7 +191,7 @@ static void what_was_dropped_never_comes_back(
 {
     (void)state;
     struct picture *picture = blank(3);
-    struct lmdb_pending pending;
+    struct journal_pending pending;
     struct journal_scan found;
     size_t size;
     (void)add(picture, 10, &size);
@@ -199,7 +199,7 @@ static void what_was_dropped_never_comes_back(
     uint64_t at = add(picture, 5000, &size);
     memset(picture->data + at, 0, JOURNAL_SECTOR); /* The first sector never came. */
     assert_int_equal(scan(picture, &nothing, 0, &pending, &found, NULL), STATUS_OK);
-    lmdb_pending_clear(&pending);
+    journal_pending_clear(&pending);
     assert_int_equal(found.end.at, end.at);
     assert_int_equal(found.newest, 2);
     /* The start settled; the next batch lies at the same place, and gets a number of its own. */
@@ -295,11 +295,11 @@ static void an_older_or_foreign_journal_is_damage(void **state) /* FLT18 */
     struct journal_point ahead = { 5, 4 * JOURNAL_BLOCK };
     assert_corrupt(picture, &ahead, 5, "the tables have 5");
     struct journal_image foreign = { picture->data, SEGMENT, JOURNAL + 1 };
-    struct lmdb_pending pending;
+    struct journal_pending pending;
     struct journal_scan found;
-    lmdb_pending_begin(&pending, 0, 0);
+    journal_pending_begin(&pending, 0, 0);
     assert_int_equal(journal_scan(&foreign, &nothing, &pending, &found, NULL), STATUS_CORRUPT);
-    assert_true(lmdb_pending_is_empty(&pending));
+    assert_true(journal_pending_is_empty(&pending));
     memory_free(picture);
 }
 
@@ -317,40 +317,40 @@ static void a_batch_in_another_place_is_damage(void **state) /* FLT16: a misdire
 
 /* --- what is pending ------------------------------------------------------------------------------------ */
 
-static void append(struct lmdb_pending *pending, log_index index, enum status expected)
+static void append(struct journal_pending *pending, log_index index, enum status expected)
 {
     struct raft_entry entry = { .index = index, .term = 1, .type = ENTRY_NO_OP };
-    assert_int_equal(lmdb_pending_append(pending, &entry, NULL), expected);
+    assert_int_equal(journal_pending_append(pending, &entry, NULL), expected);
 }
 
 static void pending_batches_become_one(void **state)
 {
     (void)state;
-    struct lmdb_pending pending;
-    lmdb_pending_begin(&pending, 10, 5);
+    struct journal_pending pending;
+    journal_pending_begin(&pending, 10, 5);
     append(&pending, 12, STATUS_CORRUPT);
     append(&pending, 11, STATUS_OK);
     append(&pending, 12, STATUS_OK);
     append(&pending, 13, STATUS_OK);
-    assert_int_equal(lmdb_pending_truncate(&pending, 12, NULL), STATUS_OK); /* Nothing of the tables'. */
+    assert_int_equal(journal_pending_truncate(&pending, 12, NULL), STATUS_OK); /* Nothing of the tables'. */
     assert_int_equal(pending.truncate_from, 0);
-    assert_int_equal(lmdb_pending_last(&pending), 11);
-    assert_int_equal(lmdb_pending_truncate(&pending, 9, NULL), STATUS_OK);
+    assert_int_equal(journal_pending_last(&pending), 11);
+    assert_int_equal(journal_pending_truncate(&pending, 9, NULL), STATUS_OK);
     append(&pending, 9, STATUS_OK);
     append(&pending, 10, STATUS_OK);
-    assert_int_equal(lmdb_pending_truncate(&pending, 10, NULL), STATUS_OK);
+    assert_int_equal(journal_pending_truncate(&pending, 10, NULL), STATUS_OK);
     append(&pending, 10, STATUS_OK);
     assert_int_equal(pending.truncate_from, 9); /* The lowest counts. */
     assert_int_equal(pending.entry_count, 2);
-    assert_int_equal(lmdb_pending_settled_last(&pending), 8);
-    assert_null(lmdb_pending_entry(&pending, 8));
-    assert_int_equal(lmdb_pending_entry(&pending, 9)->index, 9);
-    assert_null(lmdb_pending_entry(&pending, 11));
-    assert_int_equal(lmdb_pending_truncate(&pending, 5, NULL), STATUS_CORRUPT); /* R3 */
-    assert_int_equal(lmdb_pending_set_hard(&pending, &(struct hard_state){ 3, 1 }, NULL), STATUS_OK);
-    assert_int_equal(lmdb_pending_set_hard(&pending, &(struct hard_state){ 2, 1 }, NULL), STATUS_CORRUPT);
-    lmdb_pending_clear(&pending);
-    assert_true(lmdb_pending_is_empty(&pending));
+    assert_int_equal(journal_pending_settled_last(&pending), 8);
+    assert_null(journal_pending_entry(&pending, 8));
+    assert_int_equal(journal_pending_entry(&pending, 9)->index, 9);
+    assert_null(journal_pending_entry(&pending, 11));
+    assert_int_equal(journal_pending_truncate(&pending, 5, NULL), STATUS_CORRUPT); /* R3 */
+    assert_int_equal(journal_pending_set_hard(&pending, &(struct hard_state){ 3, 1 }, NULL), STATUS_OK);
+    assert_int_equal(journal_pending_set_hard(&pending, &(struct hard_state){ 2, 1 }, NULL), STATUS_CORRUPT);
+    journal_pending_clear(&pending);
+    assert_true(journal_pending_is_empty(&pending));
 }
 
 /* --- a real store --------------------------------------------------------------------------------------- */

@@ -1,7 +1,8 @@
 /* journal_scan: see the header. */
-#include "store/lmdb/journal_scan.h"
+#include "store/journal/journal_scan.h"
 
 #include "runtime/base/memory.h"
+#include "runtime/base/planted.h"
 
 #include <stdlib.h>
 
@@ -150,7 +151,7 @@ static enum status check_place(const struct journal_image *image, const struct f
 }
 
 static enum status take(const struct journal_image *image, const struct found *found,
-                        struct lmdb_pending *pending, struct error *error)
+                        struct journal_pending *pending, struct error *error)
 {
     size_t room = (size_t)found->count * JOURNAL_SECTOR_ROOM;
     uint8_t *stream = memory_alloc(room);
@@ -161,11 +162,11 @@ static enum status take(const struct journal_image *image, const struct found *f
 }
 
 static enum status judge_one(const struct journal_image *image, const struct found *found, bool newest,
-                             struct lmdb_pending *pending, struct journal_scan *scan, struct error *error)
+                             struct journal_pending *pending, struct journal_scan *scan, struct error *error)
 {
     enum status status = check_place(image, found, scan, error);
     if (status != STATUS_OK) return status;
-    if (found->seen == found->count) {
+    if (found->seen == found->count || PLANTED("journal.torn_batch_is_taken")) {
         scan->end = (struct journal_point){ found->sequence, end_of(image, found) };
         return take(image, found, pending, error);
     }
@@ -179,7 +180,7 @@ static enum status judge_one(const struct journal_image *image, const struct fou
 }
 
 static enum status judge(const struct search *search, const struct journal_point *tables,
-                         struct lmdb_pending *pending, struct journal_scan *scan, struct error *error)
+                         struct journal_pending *pending, struct journal_scan *scan, struct error *error)
 {
     enum status status = STATUS_OK;
     *scan = (struct journal_scan){ .newest = search->newest, .end = *tables };
@@ -196,7 +197,7 @@ static enum status judge(const struct search *search, const struct journal_point
 }
 
 enum status journal_scan(const struct journal_image *image, const struct journal_point *tables,
-                         struct lmdb_pending *pending, struct journal_scan *out_scan, struct error *error)
+                         struct journal_pending *pending, struct journal_scan *out_scan, struct error *error)
 {
     struct search search = { .image = image };
     bool fits = tables->at % JOURNAL_BLOCK == 0 && tables->at < JOURNAL_SEGMENTS * image->segment_size;

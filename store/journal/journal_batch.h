@@ -10,10 +10,10 @@
  * The stream: u64 its own size, then records in the order of their effects: u8 JOURNAL_HARD, u64 term, u64
  * vote; u8 JOURNAL_TRUNCATE, u64 first index that goes; u8 JOURNAL_ENTRY, u64 index, u64 term, u8 type, u64
  * stamp, u64 chain, u32 size, payload. */
-#ifndef AETHER_STORE_LMDB_JOURNAL_BATCH_H
-#define AETHER_STORE_LMDB_JOURNAL_BATCH_H
+#ifndef AETHER_STORE_JOURNAL_JOURNAL_BATCH_H
+#define AETHER_STORE_JOURNAL_JOURNAL_BATCH_H
 
-#include "store/lmdb/lmdb_pending.h"
+#include "store/journal/journal_pending.h"
 
 enum {
     JOURNAL_SECTOR = 512,
@@ -53,7 +53,7 @@ void journal_batch_pack(uint64_t journal, uint64_t sequence, const struct log_ba
  */
 void journal_batch_join(const uint8_t *sectors, uint32_t count, uint8_t *stream);
 /* Adds what the stream says. Outside input: CORRUPT. */
-MUST_CHECK enum status journal_batch_unpack(const uint8_t *stream, size_t room, struct lmdb_pending *pending,
-                                            struct error *error);
+MUST_CHECK enum status journal_batch_unpack(const uint8_t *stream, size_t room,
+                                            struct journal_pending *pending, struct error *error);
 
 #endif

@@ -1,5 +1,5 @@
 /* journal_batch: see the header. */
-#include "store/lmdb/journal_batch.h"
+#include "store/journal/journal_batch.h"
 
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
@@ -183,18 +183,19 @@ void journal_batch_join(const uint8_t *sectors, uint32_t count, uint8_t *stream)
     }
 }
 
-static enum status unpack_hard(struct pack_reader *reader, struct lmdb_pending *pending, struct error *error)
+static enum status unpack_hard(struct pack_reader *reader, struct journal_pending *pending,
+                               struct error *error)
 {
     struct hard_state hard = { .term = unpack_u64(reader) };
     hard.vote = unpack_u64(reader);
-    return reader->failed ? STATUS_OK : lmdb_pending_set_hard(pending, &hard, error);
+    return reader->failed ? STATUS_OK : journal_pending_set_hard(pending, &hard, error);
 }
 
-static enum status unpack_truncation(struct pack_reader *reader, struct lmdb_pending *pending,
+static enum status unpack_truncation(struct pack_reader *reader, struct journal_pending *pending,
                                      struct error *error)
 {
     log_index from = unpack_u64(reader);
-    return reader->failed ? STATUS_OK : lmdb_pending_truncate(pending, from, error);
+    return reader->failed ? STATUS_OK : journal_pending_truncate(pending, from, error);
 }
 
 static bool type_is_known(uint8_t type)
@@ -202,7 +203,8 @@ static bool type_is_known(uint8_t type)
     return type >= ENTRY_NO_OP && type <= ENTRY_CHECKPOINT;
 }
 
-static enum status unpack_entry(struct pack_reader *reader, struct lmdb_pending *pending, struct error *error)
+static enum status unpack_entry(struct pack_reader *reader, struct journal_pending *pending,
+                                struct error *error)
 {
     struct raft_entry entry = { .index = unpack_u64(reader) };
     entry.term = unpack_u64(reader);
@@ -218,12 +220,12 @@ static enum status unpack_entry(struct pack_reader *reader, struct lmdb_pending 
     }
     entry.type = (enum entry_type)type;
     if (size > 0) entry.payload = bytes_copy(payload, size);
-    enum status status = lmdb_pending_append(pending, &entry, error);
+    enum status status = journal_pending_append(pending, &entry, error);
     bytes_unref(&entry.payload);
     return status;
 }
 
-static enum status unpack_record(struct pack_reader *reader, struct lmdb_pending *pending,
+static enum status unpack_record(struct pack_reader *reader, struct journal_pending *pending,
                                  struct error *error)
 {
     uint8_t type = unpack_u8(reader);
@@ -235,7 +237,7 @@ static enum status unpack_record(struct pack_reader *reader, struct lmdb_pending
     }
 }
 
-enum status journal_batch_unpack(const uint8_t *stream, size_t room, struct lmdb_pending *pending,
+enum status journal_batch_unpack(const uint8_t *stream, size_t room, struct journal_pending *pending,
                                  struct error *error)
 {
     struct pack_reader head = { .at = stream, .left = room };

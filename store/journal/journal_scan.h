@@ -10,10 +10,10 @@
  * What the tables have, and what another journal wrote, is never looked at again, however sound. A newest
  * batch of which every sector went back to what was there before is told from one that was never written by
  * nobody here (J6): that is for the gate (T3), as is an environment that lost a commit. */
-#ifndef AETHER_STORE_LMDB_JOURNAL_SCAN_H
-#define AETHER_STORE_LMDB_JOURNAL_SCAN_H
+#ifndef AETHER_STORE_JOURNAL_JOURNAL_SCAN_H
+#define AETHER_STORE_JOURNAL_JOURNAL_SCAN_H
 
-#include "store/lmdb/journal_batch.h"
+#include "store/journal/journal_batch.h"
 
 enum { JOURNAL_SEGMENTS = 2 };
 
@@ -37,7 +37,7 @@ struct journal_scan {
 
 /* Adds the complete batches beyond `tables` to pending, in order. OK or CORRUPT. */
 MUST_CHECK enum status journal_scan(const struct journal_image *image, const struct journal_point *tables,
-                                    struct lmdb_pending *pending, struct journal_scan *out_scan,
+                                    struct journal_pending *pending, struct journal_scan *out_scan,
                                     struct error *error);
 
 #endif

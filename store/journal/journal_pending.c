@@ -1,11 +1,11 @@
-/* lmdb_pending: see the header. */
-#include "store/lmdb/lmdb_pending.h"
+/* journal_pending: see the header. */
+#include "store/journal/journal_pending.h"
 
 #include "runtime/base/memory.h"
 
 enum { ROOM_FIRST = 64 };
 
-static void drop_from(struct lmdb_pending *pending, uint32_t count)
+static void drop_from(struct journal_pending *pending, uint32_t count)
 {
     while (pending->entry_count > count) {
         struct raft_entry *entry = &pending->entries[--pending->entry_count];
@@ -14,42 +14,42 @@ static void drop_from(struct lmdb_pending *pending, uint32_t count)
     }
 }
 
-void lmdb_pending_begin(struct lmdb_pending *pending, log_index tables_last, log_index floor)
+void journal_pending_begin(struct journal_pending *pending, log_index tables_last, log_index floor)
 {
-    *pending = (struct lmdb_pending){ .tables_last = tables_last, .floor = floor };
+    *pending = (struct journal_pending){ .tables_last = tables_last, .floor = floor };
 }
 
-void lmdb_pending_clear(struct lmdb_pending *pending)
+void journal_pending_clear(struct journal_pending *pending)
 {
     drop_from(pending, 0);
     memory_free(pending->entries);
-    *pending = (struct lmdb_pending){ .tables_last = pending->tables_last, .floor = pending->floor };
+    *pending = (struct journal_pending){ .tables_last = pending->tables_last, .floor = pending->floor };
 }
 
-bool lmdb_pending_is_empty(const struct lmdb_pending *pending)
+bool journal_pending_is_empty(const struct journal_pending *pending)
 {
     return !pending->has_hard && pending->truncate_from == 0 && pending->entry_count == 0;
 }
 
-log_index lmdb_pending_settled_last(const struct lmdb_pending *pending)
+log_index journal_pending_settled_last(const struct journal_pending *pending)
 {
     return pending->truncate_from == 0 ? pending->tables_last : pending->truncate_from - 1;
 }
 
-log_index lmdb_pending_last(const struct lmdb_pending *pending)
+log_index journal_pending_last(const struct journal_pending *pending)
 {
-    return lmdb_pending_settled_last(pending) + pending->entry_count;
+    return journal_pending_settled_last(pending) + pending->entry_count;
 }
 
-const struct raft_entry *lmdb_pending_entry(const struct lmdb_pending *pending, log_index index)
+const struct raft_entry *journal_pending_entry(const struct journal_pending *pending, log_index index)
 {
-    log_index before = lmdb_pending_settled_last(pending);
+    log_index before = journal_pending_settled_last(pending);
     bool holds = index > before && index - before <= pending->entry_count;
     return holds ? &pending->entries[index - before - 1] : NULL;
 }
 
-enum status lmdb_pending_set_hard(struct lmdb_pending *pending, const struct hard_state *hard,
-                                  struct error *error)
+enum status journal_pending_set_hard(struct journal_pending *pending, const struct hard_state *hard,
+                                     struct error *error)
 {
     if (pending->has_hard && hard->term < pending->hard.term) {
         return error_set(error, STATUS_CORRUPT, "the journal's term falls from %llu to %llu",
@@ -60,9 +60,9 @@ enum status lmdb_pending_set_hard(struct lmdb_pending *pending, const struct har
     return STATUS_OK;
 }
 
-enum status lmdb_pending_truncate(struct lmdb_pending *pending, log_index from, struct error *error)
+enum status journal_pending_truncate(struct journal_pending *pending, log_index from, struct error *error)
 {
-    log_index settled = lmdb_pending_settled_last(pending);
+    log_index settled = journal_pending_settled_last(pending);
     if (from <= pending->floor) {
         return error_set(error, STATUS_CORRUPT, "the journal truncates at %llu, below %llu",
                          (unsigned long long)from, (unsigned long long)pending->floor);
@@ -76,12 +76,12 @@ enum status lmdb_pending_truncate(struct lmdb_pending *pending, log_index from, 
     return STATUS_OK;
 }
 
-enum status lmdb_pending_append(struct lmdb_pending *pending, const struct raft_entry *entry,
-                                struct error *error)
+enum status journal_pending_append(struct journal_pending *pending, const struct raft_entry *entry,
+                                   struct error *error)
 {
-    if (entry->index != lmdb_pending_last(pending) + 1) {
+    if (entry->index != journal_pending_last(pending) + 1) {
         return error_set(error, STATUS_CORRUPT, "entry %llu follows entry %llu in the journal",
-                         (unsigned long long)entry->index, (unsigned long long)lmdb_pending_last(pending));
+                         (unsigned long long)entry->index, (unsigned long long)journal_pending_last(pending));
     }
     if (pending->entry_count == pending->entry_room) {
         pending->entry_room = pending->entry_room == 0 ? ROOM_FIRST : pending->entry_room * 2;
@@ -94,7 +94,7 @@ enum status lmdb_pending_append(struct lmdb_pending *pending, const struct raft_
     return STATUS_OK;
 }
 
-struct log_batch lmdb_pending_batch(const struct lmdb_pending *pending)
+struct log_batch journal_pending_batch(const struct journal_pending *pending)
 {
     return (struct log_batch){
         .hard = pending->has_hard ? &pending->hard : NULL,
