@@ -173,7 +173,9 @@ enum status slice_frame_get_entries(const void *data, size_t size, struct arena 
             .deadline_ms = head.deadline_ms,
             .concurrency_max = head.concurrency_max,
         };
-        if (!coordinates_part_is_valid(entries[count].name, COORDINATES_ARTIFACT_MAX) ||
+        const char *name = entries[count].name;
+        bool whole = strlen(name) == head.name_size; /* Nothing hides behind a zero. */
+        if (!whole || !coordinates_part_is_valid(name, COORDINATES_ARTIFACT_MAX) ||
             is_repeated(entries, count))
             return error_set(error, STATUS_INVALID, "entry point %u has a bad or repeated name or id", count);
         at += sizeof head + head.name_size;

@@ -238,11 +238,11 @@ const char *history_tell(const struct history *history, uint32_t op, char story[
 {
     static const char *const outcomes[] = { "unknown", "ok", "refused", "failed" };
     const struct history_op *told = &history->ops[op];
-    const struct history_part *part = &history->parts[told->part_first];
     if (told->part_count == 0) {
         (void)snprintf(story, HISTORY_STORY_MAX, "nothing (#%u)", op);
         return story;
     }
+    const struct history_part *part = &history->parts[told->part_first];
     (void)snprintf(story, HISTORY_STORY_MAX, "%s %.40s %llx%s by client %u at revision %llu, %s (#%u)",
                    effect_word(part), history->keys[part->key], (unsigned long long)part->value,
                    told->part_count > 1 ? " and more" : "", told->client, (unsigned long long)told->revision,
