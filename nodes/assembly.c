@@ -71,8 +71,11 @@ static void add_store(struct node *node, const struct node_options *options)
 {
     node->log_writer =
         (struct log_writer_options){ .log = options->log, .keep_entries = options->log_keep_entries };
-    node->state =
-        (struct state_options){ .log = options->log, .rules = &schema_rules, .probe = options->probe };
+    node->state = (struct state_options){ .log = options->log,
+                                          .rules = &schema_rules,
+                                          .probe = options->probe,
+                                          .snapshot_side_bytes = options->snapshot_side_bytes,
+                                          .snapshot_chunk_bytes = options->snapshot_chunk_bytes };
     node->leader = (struct leader_options){ .node = options->node,
                                             .log = options->log,
                                             .address = options->address,

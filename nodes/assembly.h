@@ -38,6 +38,8 @@ struct node_options { /* All borrowed until node_stop has returned. */
     struct log *log;                        /* Opened; closed by the caller once the node has stopped. */
     struct core_options core;               /* What differs from the defaults. */
     uint64_t log_keep_entries;              /* D7: what compaction leaves; 0 = LOG_KEEP_ENTRIES. */
+    size_t snapshot_side_bytes;             /* As struct state_options has it. */
+    size_t snapshot_chunk_bytes;            /* The same. */
     const struct consensus_probe *probe;
     struct child_spec transport;      /* TO_TRANSPORT */
     struct child_spec fetcher;        /* TO_FETCHER; behavior NULL: none. */

@@ -84,7 +84,8 @@ void snapshot_chunk_add(struct snapshot_chunk *chunk, const struct log_copy_reco
 
 bool snapshot_chunk_is_full(const struct snapshot_chunk *chunk)
 {
-    return chunk->size >= SNAPSHOT_BLOCK_HEAD_BYTES + (size_t)SNAPSHOT_CHUNK_BYTES;
+    size_t full = chunk->full_bytes == 0 ? SNAPSHOT_CHUNK_BYTES : chunk->full_bytes;
+    return chunk->size >= SNAPSHOT_BLOCK_HEAD_BYTES + full;
 }
 
 struct bytes *snapshot_chunk_block(struct snapshot_chunk *chunk)
@@ -92,7 +93,9 @@ struct bytes *snapshot_chunk_block(struct snapshot_chunk *chunk)
     CHECK(chunk->record_count > 0);
     seal(chunk->data, chunk->size, TAG_CHUNK);
     struct bytes *block = bytes_copy(chunk->data, chunk->size);
+    size_t full = chunk->full_bytes;
     snapshot_chunk_fini(chunk);
+    chunk->full_bytes = full;
     return block;
 }
 

@@ -49,11 +49,12 @@ struct snapshot_chunk { /* Zeroed: empty. */
     size_t size;
     size_t room;
     uint64_t record_count;
+    size_t full_bytes; /* From when on it is full; 0: SNAPSHOT_CHUNK_BYTES. */
 };
 /* CHECKs that the record is no larger than SNAPSHOT_RECORD_BYTES_MAX. */
 void snapshot_chunk_add(struct snapshot_chunk *chunk, const struct log_copy_record *record);
 bool snapshot_chunk_is_full(const struct snapshot_chunk *chunk);
-struct bytes *snapshot_chunk_block(struct snapshot_chunk *chunk); /* Leaves it empty. */
+struct bytes *snapshot_chunk_block(struct snapshot_chunk *chunk); /* Leaves it empty, and as large. */
 void snapshot_chunk_fini(struct snapshot_chunk *chunk);
 
 /* --- the sum of what went by, on either side --- */

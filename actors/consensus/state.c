@@ -511,6 +511,7 @@ static enum status on_init(struct actor *self, void *actor_state, const void *op
     state->probe = given->probe;
     state->round_next = 1;
     state->walks.side_bytes_max = given->snapshot_side_bytes;
+    state->walks.chunk_bytes = given->snapshot_chunk_bytes;
     enum status status = load_copy(state, given->log, error);
     struct found_configuration found = { state, given->log->boot.applied.index };
     if (status == STATUS_OK)

@@ -13,6 +13,7 @@ struct state_options {
     const struct kv_rules *rules;
     const struct consensus_probe *probe; /* NULL: none. */
     size_t snapshot_side_bytes;          /* 0 = KV_SNAPSHOT_SIDE_BYTES (N1). */
+    size_t snapshot_chunk_bytes;         /* 0 = SNAPSHOT_CHUNK_BYTES. */
 };
 
 extern const struct behavior state_behavior;

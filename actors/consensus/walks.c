@@ -54,6 +54,7 @@ void walks_begin(struct actor *self, struct walks *walks, struct kv *kv,
         return;
     }
     *walk = (struct walk){ .owner = request->sender, .id = id, .snapshot = snapshot };
+    walk->chunk.full_bytes = walks->chunk_bytes;
     struct message *reply = messages_create(KIND_SNAPSHOT_BEGUN, sizeof(struct snapshot_header));
     struct snapshot_header *header = reply->body;
     header->id = id;

@@ -15,6 +15,7 @@ struct walks {
         struct snapshot_chunk chunk;  /* What is not a full one yet. */
     } items[KV_SNAPSHOTS_MAX];
     size_t side_bytes_max;                    /* 0 = KV_SNAPSHOT_SIDE_BYTES. */
+    size_t chunk_bytes;                       /* 0 = SNAPSHOT_CHUNK_BYTES. */
     struct actor_id owners[KV_SNAPSHOTS_MAX]; /* Those that are monitored. */
     uint32_t owner_count;
 };

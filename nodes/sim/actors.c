@@ -21,6 +21,8 @@ enum status world_start_actors(struct sim_node *node, struct error *error)
         .log = node->log,
         .core = sim->options.core,
         .log_keep_entries = sim->options.log_keep_entries,
+        .snapshot_side_bytes = sim->options.snapshot_side_bytes,
+        .snapshot_chunk_bytes = sim->options.snapshot_chunk_bytes,
         .probe = &node->probe,
         .transport = { .behavior = &network_transport_behavior,
                        .options = &node->transport,

@@ -260,10 +260,11 @@ struct sim_call sim_delete(struct sim *sim, uint32_t node, const struct sim_dele
 
 /* --- slices --- */
 
-static void add_slice(struct text *document, const char *artifact, uint32_t instances)
+static void add_slice(struct text *document, const char *artifact, uint32_t instances, bool exclusive)
 {
     if (instances == 0) return;
-    text_printf(document, "  - {artifact: '%s', instances: %u}\n", artifact, instances);
+    text_printf(document, "  - {artifact: '%s', instances: %u%s}\n", artifact, instances,
+                exclusive ? ", exclusive: true" : "");
 }
 
 struct sim_call sim_publish(struct sim *sim, const char *name, uint32_t pricing, uint32_t orders)
@@ -278,8 +279,8 @@ struct sim_call sim_publish(struct sim *sim, const char *name, uint32_t pricing,
     } else {
         struct text document = { 0 };
         text_printf(&document, "name: %s\nslices:\n", name);
-        add_slice(&document, SIM_PRICING, pricing);
-        add_slice(&document, SIM_ORDERS, orders);
+        add_slice(&document, SIM_PRICING, pricing, sim->options.exclusive);
+        add_slice(&document, SIM_ORDERS, orders, sim->options.exclusive);
         message = wire_message_create(KIND_BLUEPRINT_PUBLISH_REQUEST);
         Pb__BlueprintPublishRequest *request = message->body;
         request->document = wire_string(message, text_string(&document));

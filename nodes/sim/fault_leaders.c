@@ -75,6 +75,8 @@ static void setup_tiny(struct trouble *trouble, struct sim_options *world)
     if (chance_permille(chance, 500)) world->log_keep_entries = (uint64_t)chance_between(chance, 1, 60);
     if (chance_permille(chance, 300)) core->preference_ticks = (uint32_t)chance_between(chance, 50, 400);
     if (core->preference_ticks != 0) core->preference_max_ticks = core->preference_ticks * 8;
+    if (chance_permille(chance, 500)) world->snapshot_chunk_bytes = (size_t)chance_between(chance, 1, 2000);
+    if (chance_permille(chance, 200)) world->snapshot_side_bytes = (size_t)chance_between(chance, 500, 8000);
 }
 
 const struct fault_family fault_tiny = { .name = "tiny", .permille = 700, .setup = setup_tiny };

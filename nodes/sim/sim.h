@@ -45,6 +45,9 @@ struct sim_options {
     int64_t disk_delay_max_ns; /* Until a write begins; 0 = 1 ms. */
     struct core_options core;  /* What differs from the defaults. */
     uint64_t log_keep_entries; /* 0 = as the daemon's. */
+    size_t snapshot_side_bytes;
+    size_t snapshot_chunk_bytes;
+    bool exclusive; /* What is published ends with its node's presence (A8). */
     struct sim_slice_faults slices;
     /* For stories of founding: the bootstrap list of node i; NULL: all voters, for everybody. */
     const char *const *(*bootstrap)(uint32_t node, uint32_t *out_count);
