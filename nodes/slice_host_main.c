@@ -1,5 +1,5 @@
-/* aether-slice-host: the process of one isolated slice instance. Started by the daemon, never by hand, but
- * for
+/* aether-slice-host: the process of one isolated slice instance, or of several of one slice. Started by the
+ * daemon, never by hand, but for
  *
  *     aether-slice-host --probe FILE       says what the slice in FILE is; exit 0, or 1 and why it is none.
  *     aether-slice-host --bench FILE       runs it by a script, without a node (nodes/slice_bench.h).
@@ -9,6 +9,7 @@
  * they lie, because the node is trusted here. While calls flow it spins for the next one before it sleeps. */
 #include "actors/slice/patience.h"
 #include "actors/slice/sdk/aether/slice.h"
+#include "actors/slice/shared_host.h"
 #include "actors/slice/slice_descriptor.h"
 #include "actors/slice/slice_host.h"
 #include "actors/slice/slice_runner.h"
@@ -24,7 +25,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, LOOKS_A_CLOCK = 16 };
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, LOOKS_A_CLOCK = 16, GUESTS_MAX = SHARED_GUESTS_MAX + 1 };
 static const int64_t SPIN_NS = MICROSECONDS(50); /* About what a sleep and a wake cost. */
 
 /* In a build with the address sanitizer: its search for leaks at exit() needs ptrace, which a confined
@@ -36,10 +37,19 @@ const char *__asan_default_options(void)
     return "detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0";
 }
 
+struct host;
+struct guest { /* One instance. */
+    struct host *host;
+    uint32_t number; /* As frames name it; 0: it is the only one. */
+    struct slice_runner_options options;
+    struct slice_runner *runner; /* NULL: the place is free. */
+};
+
 struct host {
     struct slice_ring from_node;
     struct slice_ring to_node;
-    struct slice_runner *runner;
+    struct guest guests[GUESTS_MAX];
+    uint32_t guest_count; /* Places that were ever used. */
     struct patience patience;
     bool alone; /* One processor: whom we would wait for could not run. */
 };
@@ -56,9 +66,8 @@ static void ring_node(bool wanted)
 }
 
 /* Waits while the ring to the node is full: the slice has said more than the node has read. */
-static void emit(void *context, const struct slice_frame *frame)
+static void say(struct host *host, const struct slice_frame *frame)
 {
-    struct host *host = context;
     struct arena arena = { 0 };
     struct error error;
     struct slice_ring_span spans[2] = { { NULL, 0 }, { frame->payload, frame->payload_size } };
@@ -75,6 +84,84 @@ static void emit(void *context, const struct slice_frame *frame)
     }
     arena_fini(&arena);
 }
+
+/* What an instance says, as one of those in this process. */
+static void emit(void *context, const struct slice_frame *frame)
+{
+    const struct guest *guest = context;
+    struct slice_frame own = *frame;
+    own.guest = guest->number;
+    say(guest->host, &own);
+}
+
+/* --- instances ----------------------------------------------------------------------------------------- */
+
+static struct guest *find_guest(struct host *host, uint32_t number)
+{
+    for (uint32_t i = 0; i < host->guest_count; i++)
+        if (host->guests[i].runner != NULL && host->guests[i].number == number) return &host->guests[i];
+    return NULL;
+}
+
+/* NULL: the node is more than one build away from us, or counts badly. */
+static struct guest *add_guest(struct host *host, uint32_t number)
+{
+    uint32_t place = 0;
+    while (place < host->guest_count && host->guests[place].runner != NULL)
+        place++;
+    if (place == GUESTS_MAX) return NULL;
+    if (place == host->guest_count) host->guest_count++;
+    struct guest *guest = &host->guests[place];
+    *guest = (struct guest){ .host = host, .number = number };
+    guest->options = (struct slice_runner_options){
+        .emit = emit, .context = guest, .clock = &clock_os, .random = &random_os, .libraries = &library_os
+    };
+    guest->runner = slice_runner_create(&guest->options);
+    return guest;
+}
+
+/* The node's side of it is gone. Hooks that it was not sent run now; whoever hangs in one is killed with all
+ * the others. */
+static void forget_guest(struct host *host, uint32_t number)
+{
+    struct guest *guest = find_guest(host, number);
+    if (guest != NULL && !slice_runner_is_destroyed(guest->runner))
+        slice_runner_take(guest->runner, &(struct slice_frame){ .type = SLICE_FRAME_DESTROY });
+    if (guest != NULL) slice_runner_destroy(&guest->runner, NULL);
+    say(host, &(struct slice_frame){ .type = SLICE_FRAME_FORGOTTEN, .guest = number });
+}
+
+static void take_frame(struct host *host, const struct slice_frame *frame)
+{
+    if (frame->type == SLICE_FRAME_FORGET) {
+        forget_guest(host, frame->guest);
+        return;
+    }
+    struct guest *guest = find_guest(host, frame->guest);
+    bool begins = frame->type == SLICE_FRAME_LOAD || frame->type == SLICE_FRAME_PROBE;
+    if (guest == NULL && begins) guest = add_guest(host, frame->guest);
+    if (guest == NULL && begins) give_up("more instances than a process takes");
+    if (guest != NULL) slice_runner_take(guest->runner, frame);
+}
+
+static void fire_timers(const struct host *host)
+{
+    for (uint32_t i = 0; i < host->guest_count; i++)
+        if (host->guests[i].runner != NULL) slice_runner_fire(host->guests[i].runner);
+}
+
+static int64_t timers_due_ns(const struct host *host)
+{
+    int64_t first_ns = INT64_MAX;
+    for (uint32_t i = 0; i < host->guest_count; i++) {
+        if (host->guests[i].runner == NULL) continue;
+        int64_t due_ns = slice_runner_due_ns(host->guests[i].runner);
+        if (due_ns < first_ns) first_ns = due_ns;
+    }
+    return first_ns;
+}
+
+/* --- the talk ------------------------------------------------------------------------------------------ */
 
 static bool is_talk(const struct slice_frame *frame)
 {
@@ -96,16 +183,16 @@ static bool take_frames(struct host *host)
         const struct bytes bytes = { .data = (uint8_t *)(uintptr_t)span.data, .size = span.size };
         if (slice_frame_decode(&bytes, &frame, &error) != STATUS_OK) give_up(error.message);
         talks = talks || is_talk(&frame);
-        slice_runner_take(host->runner, &frame);
+        take_frame(host, &frame);
         slice_ring_drop(&host->from_node, &ring);
         ring_node(ring);
-        slice_runner_fire(host->runner); /* Between frames, so that a busy instance's timers still fire. */
+        fire_timers(host); /* Between frames, so that a busy instance's timers still fire. */
     }
 }
 
 static int64_t until_next_timer_ns(const struct host *host)
 {
-    int64_t due_ns = slice_runner_due_ns(host->runner);
+    int64_t due_ns = timers_due_ns(host);
     if (due_ns == INT64_MAX) return -1;
     int64_t now_ns = clock_os.monotonic_ns(clock_os.context);
     return due_ns > now_ns ? due_ns - now_ns : 0;
@@ -115,7 +202,7 @@ static int64_t until_next_timer_ns(const struct host *host)
 static bool spin(struct host *host)
 {
     int64_t until_ns = clock_os.monotonic_ns(clock_os.context) + SPIN_NS;
-    int64_t due_ns = slice_runner_due_ns(host->runner);
+    int64_t due_ns = timers_due_ns(host);
     if (due_ns < until_ns) until_ns = due_ns;
     for (uint32_t looks = 1; !slice_ring_has_frame(&host->from_node); looks++) {
         if (looks % LOOKS_A_CLOCK == 0 && clock_os.monotonic_ns(clock_os.context) >= until_ns) return false;
@@ -147,15 +234,12 @@ static int serve(const struct confine_spec *spec)
     if (size != SLICE_HOST_SHARED_SIZE) give_up("the node that started this is of another build");
     slice_ring_init(&host.from_node, shared);
     slice_ring_init(&host.to_node, (char *)shared + SLICE_RING_SIZE);
-    const struct slice_runner_options options = {
-        .emit = emit, .context = &host, .clock = &clock_os, .random = &random_os, .libraries = &library_os
-    };
-    host.runner = slice_runner_create(&options);
     for (;;) {
         bool talks = take_frames(&host);
-        if (slice_runner_is_destroyed(host.runner)) break;
+        const struct guest *only = find_guest(&host, 0);
+        if (only != NULL && slice_runner_is_destroyed(only->runner)) break;
         wait_for_node(&host, talks);
-        slice_runner_fire(host.runner);
+        fire_timers(&host);
     }
     process_child_exit(0); /* Without unmapping the slice: there is nothing left to protect. */
 }

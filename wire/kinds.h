@@ -315,6 +315,13 @@ enum kind_flag {
     /* 1430-1439: calls (actors/slice/messages.h) */                                                         \
     LOCAL(1430, CALL_WITHDRAWN)                                                                              \
     LOCAL(1431, INVOKE_WITHDRAWN)                                                                            \
+    /* 1432-1437: several instances in one process (actors/slice/shared_host.h) */                           \
+    LOCAL(1432, SHARED_JOIN)                                                                                 \
+    LOCAL(1433, SHARED_JOINED)                                                                               \
+    LOCAL(1434, SHARED_FRAME)                                                                                \
+    LOCAL(1435, SHARED_REFUSED)                                                                              \
+    LOCAL(1436, SHARED_LINE)                                                                                 \
+    LOCAL(1437, SHARED_LATE)                                                                                 \
     LOCAL(1442, INSTANCE_FACTS)                                                                              \
     LOCAL(1443, INSTANCE_FACTS_DONE)                                                                         \
     LOCAL(1444, SLICE_LINE)                                                                                  \

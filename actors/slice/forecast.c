@@ -90,6 +90,7 @@ static void add_form(struct text *text, const struct blueprint_slice *a, const s
     add_word(text, strcmp(a->sha256, b->sha256) != 0, "bytes");
     add_word(text, strcmp(a->config, b->config) != 0, "config");
     add_word(text, a->inline_isolation != b->inline_isolation || a->pinned != b->pinned, "isolation");
+    add_word(text, a->shared_host != b->shared_host, "hosts");
     add_word(text, a->cpu_millis != b->cpu_millis || a->memory_bytes != b->memory_bytes, "resources");
     add_word(text, a->exclusive != b->exclusive, "exclusive");
 }

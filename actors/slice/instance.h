@@ -1,6 +1,7 @@
 /* instance: how the slice store (actors/slice/slice_store.c) talks to the actor of one instance, whatever
- * stands behind that: a process (slice_host.c), a library in the node (slice_inline.c), or a model of a slice
- * (nodes/sim/slices.c). An instance's actor is a child of the store and
+ * stands behind that: a process (slice_host.c), a share of one (slice_guest.c), a library in the node
+ * (slice_inline.c), or a model of a slice (nodes/sim/slices.c). An instance's actor is a child of the store
+ * and
  *
  * - answers KIND_SLICE_STEP, one at a time, in the order LOAD, (RESTORE), START, (CONFIGURE, ...), STOP,
  *   (START, ...), DESTROY;
@@ -29,6 +30,8 @@ struct slice_adapters {
 struct slice_backend {
     const struct behavior *isolated;
     const struct behavior *inlined;
+    const struct behavior *shared; /* shared_host.h; NULL: `hosts: shared` is as if it weren't said. */
+    const struct behavior *guest;
 };
 extern const struct slice_backend slice_backend_real; /* slice_host.c, slice_inline.c */
 
@@ -38,7 +41,9 @@ struct slice_instance_options { /* Borrowed for init, but the adapters live as l
     const char *config; /* JSON object. */
     uint32_t cpu_millis;
     uint64_t memory_bytes;
-    bool probe; /* LOAD only maps and checks; the process is thrown away afterwards. */
+    struct actor_id shared; /* Of a guest: its process's actor (shared_host.h). */
+    uint32_t guest;         /* Its number there. */
+    bool probe;             /* LOAD only maps and checks; the process is thrown away afterwards. */
     const struct slice_adapters *adapters;
 };
 

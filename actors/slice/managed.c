@@ -124,6 +124,7 @@ bool managed_differs_in_config_only(const struct managed_form *form, const struc
     if (strcmp(form->sha256, other->sha256) != 0) return false;
     if (form->inline_isolation != other->inline_isolation || form->exclusive != other->exclusive)
         return false;
+    if (form->shared_host != other->shared_host) return false;
     if (form->cpu_millis != other->cpu_millis || form->memory_bytes != other->memory_bytes) return false;
     return form->config_hash != other->config_hash;
 }

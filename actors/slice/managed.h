@@ -10,6 +10,7 @@
 struct managed_form { /* As what it was loaded; compared with what its blueprint says now. */
     char sha256[SHA256_TEXT_SIZE];
     bool inline_isolation;
+    bool shared_host;
     bool exclusive;
     uint32_t cpu_millis;
     uint64_t memory_bytes;

@@ -38,6 +38,7 @@ struct instance_load { /* KIND_INSTANCE_LOAD */
     char sha256[SHA256_TEXT_SIZE]; /* Lower-case hex: these bytes and no others. "" = whatever the checksum
                                       says. */
     bool inline_isolation;         /* In the node; else a process of its own. */
+    bool shared_host;              /* In one process with the slice's other instances on this node. */
     bool pinned;                   /* Inline: loaded although it can't be unloaded again. */
     bool exclusive;
     bool activate;         /* Single-step loading: goes on to ACTIVATE. */

@@ -214,6 +214,7 @@ static struct managed_form form_of(const struct managed_instance *instance,
 {
     struct managed_form form = {
         .inline_isolation = slice->inline_isolation,
+        .shared_host = slice->shared_host,
         .exclusive = slice->exclusive,
         .cpu_millis = slice->cpu_millis,
         .memory_bytes = slice->memory_bytes,
@@ -272,6 +273,7 @@ static struct message *load_message(struct node_deployment_manager *manager,
     load->key = instance->key;
     (void)text_copy(load->sha256, sizeof(load->sha256), instance->sha256);
     load->inline_isolation = slice->inline_isolation;
+    load->shared_host = slice->shared_host;
     load->pinned = slice->pinned;
     load->exclusive = slice->exclusive;
     load->config = slice->config;

@@ -10,7 +10,9 @@
 
 struct head {
     uint32_t type;
+    uint32_t guest;
     int32_t status;
+    uint32_t unused;
     uint64_t id;
     uint64_t number;
     int64_t budget_ns;
@@ -37,6 +39,7 @@ enum status slice_frame_encode(const struct slice_frame *frame, struct arena *ar
 {
     struct head head = {
         .type = frame->type,
+        .guest = frame->guest,
         .status = frame->status,
         .id = frame->id,
         .number = frame->number,
@@ -77,6 +80,7 @@ enum status slice_frame_decode(const struct bytes *bytes, struct slice_frame *ou
         return error_set(error, STATUS_INVALID, "a frame of type %u", head.type);
     struct slice_frame frame = {
         .type = head.type,
+        .guest = head.guest,
         .status = head.status,
         .id = head.id,
         .number = head.number,

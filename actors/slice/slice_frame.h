@@ -24,6 +24,7 @@ enum slice_frame_type {  /* id        words                  number         payl
     SLICE_FRAME_ANSWER,  /* wish                             revision       value or text; status */
     SLICE_FRAME_CONFIGURE, /* step                                          configuration */
     SLICE_FRAME_RESTORE, /* step                             bytes to come  a piece of a former state */
+    SLICE_FRAME_FORGET,  /*                                                 guest: its node's side is gone */
     /* From the instance. */
     SLICE_FRAME_DONE,    /* step      text                   hooks (LOAD)   entries (LOAD, PROBE); status */
     SLICE_FRAME_REPLY,   /* call                             handled ns     reply or text; status */
@@ -34,6 +35,7 @@ enum slice_frame_type {  /* id        words                  number         payl
     SLICE_FRAME_LOG,     /*           text                   level          request_id */
     SLICE_FRAME_METRIC,  /* 1 = gauge name                   value, or a double's bits */
     SLICE_FRAME_STATE,   /* step                                            a piece of its snapshot (STOP) */
+    SLICE_FRAME_FORGOTTEN, /*                                               guest: of FORGET */
     SLICE_FRAME_TYPE_COUNT,
 };
 /* clang-format on */
@@ -51,6 +53,7 @@ enum { SLICE_FRAME_WORDS = 3, SLICE_FRAME_WORD_MAX = 4096 };
 
 struct slice_frame {
     uint32_t type;
+    uint32_t guest; /* Which of the instances in one process (shared_host.h); 0 = the only one. */
     int32_t status;
     uint64_t id;
     uint64_t number;

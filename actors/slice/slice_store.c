@@ -19,6 +19,7 @@
  * unloaded meanwhile, and may even be there again. */
 #include "actors/slice/slice_store.h"
 
+#include "actors/slice/shared_processes.h"
 #include "actors/slice/slice_frame.h"
 #include "actors/slice/stored_instance.h"
 #include "runtime/base/map.h"
@@ -38,6 +39,7 @@ struct slice_store {
     const struct slice_store_options *options;
     const struct slice_backend *backend;
     struct stored_instances stored;
+    struct shared_processes shared;
     bool telling_again;
     struct actor_id slice_call; /* Whom we told last; monitored. */
     bool slice_call_lost;       /* The next one must be told all again. */
@@ -194,6 +196,15 @@ static void reply_done(struct actor *self, const struct message *request,
     actor_reply(self, request, &reply);
 }
 
+/* The instance has no actor any more: ends the process that nobody shares now. */
+static void leave_process(struct actor *self, struct slice_store *store, struct stored_instance *instance)
+{
+    struct actor_id host = instance->shared;
+    if (!actor_id_is_set(host)) return;
+    instance->shared = (struct actor_id){ 0 };
+    if (!stored_instance_any_shares(&store->stored, host)) shared_processes_end(self, &store->shared, host);
+}
+
 static void succeed(struct actor *self, struct stored_instance *instance)
 {
     instance->stage = STAGE_NONE;
@@ -201,12 +212,13 @@ static void succeed(struct actor *self, struct stored_instance *instance)
     message_destroy(&instance->request);
 }
 
-static void drop_actors(struct actor *self, struct stored_instance *instance)
+static void drop_actors(struct actor *self, struct slice_store *store, struct stored_instance *instance)
 {
     if (actor_id_is_set(instance->actor)) actor_stop(self, instance->actor);
     if (actor_id_is_set(instance->prober)) actor_stop(self, instance->prober);
     instance->actor = instance->prober = (struct actor_id){ 0 };
     instance->host_pid = 0;
+    leave_process(self, store, instance);
 }
 
 /* A hook that says no leaves its instance as it was; every other failure of a stage ends it. */
@@ -221,16 +233,15 @@ static void fail(struct actor *self, struct slice_store *store, struct stored_in
     actor_refuse_error(self, instance->request, error);
     message_destroy(&instance->request);
     instance->stage = STAGE_NONE;
-    if (is_new || !lives) drop_actors(self, instance);
+    if (is_new || !lives) drop_actors(self, store, instance);
     if (is_new) stored_instance_forget(&store->stored, instance);
     else instance->condition = lives ? INSTANCE_IS_LOADED : INSTANCE_IS_DOWN;
 }
 
 /* --- stages -------------------------------------------------------------------------------------------- */
 
-static enum status spawn(struct actor *self, const struct slice_store *store,
-                         const struct stored_instance *instance, bool probe, struct actor_id *out_id,
-                         struct error *error)
+static enum status spawn(struct actor *self, struct slice_store *store, struct stored_instance *instance,
+                         bool probe, struct actor_id *out_id, struct error *error)
 {
     struct slice_instance_options options = {
         .key = instance->key,
@@ -243,9 +254,18 @@ static enum status spawn(struct actor *self, const struct slice_store *store,
     };
     struct spawn_options how = { .options = &options, .label = instance->name };
     bool inside = instance->load.inline_isolation && !probe;
-    enum status status =
-        actor_spawn(self, inside ? store->backend->inlined : store->backend->isolated, &how, out_id, error);
+    bool shares = instance->load.shared_host && !probe && store->backend->shared != NULL;
+    const struct behavior *behavior = inside ? store->backend->inlined : store->backend->isolated;
+    enum status status = STATUS_OK;
+    if (shares) {
+        behavior = store->backend->guest;
+        status = shared_processes_join(self, &store->shared, store->backend->shared, &instance->load,
+                                       &options, error);
+    }
+    if (status == STATUS_OK) status = actor_spawn(self, behavior, &how, out_id, error);
     if (status == STATUS_OK) actor_monitor(self, *out_id);
+    if (!probe) instance->shared = options.shared;
+    if (status != STATUS_OK && shares) leave_process(self, store, instance);
     return status;
 }
 
@@ -473,7 +493,7 @@ static void leave(struct actor *self, struct slice_store *store, struct stored_i
 {
     struct message *reply = done_message(&instance->key);
     actor_reply(self, instance->request, &reply);
-    drop_actors(self, instance);
+    drop_actors(self, store, instance);
     stored_instance_forget(&store->stored, instance);
 }
 
@@ -663,10 +683,12 @@ static void on_down(struct actor *self, void *state, const struct message *messa
         tell_again_later(self, store);
         return;
     }
+    if (shared_processes_ended(&store->shared, down->id)) return; /* Its guests' ends come one by one. */
     struct stored_instance *instance = stored_instance_of_actor(&store->stored, down->id);
     if (instance == NULL) return; /* A prober, or one that was dropped. */
     instance->actor = (struct actor_id){ 0 };
     instance->host_pid = 0;
+    leave_process(self, store, instance);
     if (instance->stage == STAGE_LEAVING) {
         leave(self, store, instance);
         return;
@@ -694,7 +716,9 @@ static enum status store_init(struct actor *self, void *state, const void *optio
 
 static void store_fini(void *state)
 {
-    stored_instances_fini(&((struct slice_store *)state)->stored);
+    struct slice_store *store = state;
+    shared_processes_fini(&store->shared);
+    stored_instances_fini(&store->stored);
 }
 
 static const struct behavior_row rows[] = {

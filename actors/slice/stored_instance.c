@@ -62,6 +62,18 @@ struct stored_instance *stored_instance_of_actor(const struct stored_instances *
     return NULL;
 }
 
+bool stored_instance_any_shares(const struct stored_instances *stored, struct actor_id host)
+{
+    size_t at = 0;
+    const char *key;
+    void *value;
+    while (map_next(&stored->by_name, &at, &key, &value)) {
+        const struct stored_instance *instance = value;
+        if (actor_id_equal(instance->shared, host)) return true;
+    }
+    return false;
+}
+
 static struct instance_fact fact_of(const struct process_port *processes,
                                     const struct stored_instance *instance)
 {

@@ -35,6 +35,7 @@ struct stored_instance {
     char *path;            /* Of the verified object. */
     struct actor_id actor; /* Not set: none lives. */
     struct actor_id prober;
+    struct actor_id shared; /* The host of the process that `actor` shares; not set: it has its own. */
     enum stored_stage stage;
     bool then_start;
     struct message *request; /* Kept; owed one answer. NULL iff STAGE_NONE. */
@@ -62,6 +63,8 @@ void stored_instance_forget(struct stored_instances *stored, struct stored_insta
 struct stored_instance *stored_instance_find(const struct stored_instances *stored,
                                              const struct instance_key *key);
 struct stored_instance *stored_instance_of_actor(const struct stored_instances *stored, struct actor_id id);
+/* Does any of them share the process with this host? */
+bool stored_instance_any_shares(const struct stored_instances *stored, struct actor_id host);
 /* What is here of one artifact now; in the arena. */
 void stored_instance_facts(const struct stored_instances *stored, const char *artifact,
                            const struct process_port *processes, struct arena *arena,

@@ -181,6 +181,16 @@ static enum status read_isolation(struct reader *reader, const char *path, const
     return status;
 }
 
+static enum status read_hosts(struct reader *reader, const char *path, const struct value *value, void *to)
+{
+    static const char *const words[] = { "own", "shared", NULL };
+    struct blueprint_slice *slice = to;
+    size_t place = 0;
+    enum status status = read_word(reader, path, value, words, &place);
+    if (status == STATUS_OK) slice->shared_host = place == 1;
+    return status;
+}
+
 static enum status read_strategy(struct reader *reader, const char *path, const struct value *value, void *to)
 {
     static const char *const words[] = {
@@ -379,13 +389,12 @@ static enum status read_update(struct reader *reader, const char *path, const st
 /* --- one slice ---------------------------------------------------------------------------------------- */
 
 static const struct field slice_fields[] = {
-    { "artifact", read_artifact },       { "instances", read_instances },
-    { "isolation", read_isolation },     { "strategy", read_strategy },
-    { "constraints", read_constraints }, { "resources", read_resources },
-    { "depends", read_depends },         { "min-available", read_min_available },
-    { "exclusive", read_exclusive },     { "pinned", read_pinned },
-    { "config", read_config },           { "update", read_update },
-    { "sha256", read_sha256 }, /* A person may pin the bytes; what is resolved must then have this hash. */
+    { "artifact", read_artifact },   { "instances", read_instances }, { "hosts", read_hosts },
+    { "isolation", read_isolation }, { "strategy", read_strategy },   { "constraints", read_constraints },
+    { "resources", read_resources }, { "depends", read_depends },     { "min-available", read_min_available },
+    { "exclusive", read_exclusive }, { "pinned", read_pinned },       { "config", read_config },
+    { "update", read_update },       { "sha256", read_sha256 }, /* A person may pin the bytes; what is
+                                                                   resolved must then have this hash. */
 };
 
 static enum status read_slice(struct reader *reader, const char *path, const struct value *value,
@@ -403,6 +412,8 @@ static enum status read_slice(struct reader *reader, const char *path, const str
                       slice->instances);
     if (slice->exclusive && slice->inline_isolation)
         return refuse(reader, path, "exclusive needs isolation: process");
+    if (slice->shared_host && slice->inline_isolation)
+        return refuse(reader, path, "hosts: shared needs isolation: process");
     if (slice->pinned && !slice->inline_isolation)
         return refuse(reader, path,
                       "pinned goes with isolation: inline (a process takes everything with it)");
@@ -635,6 +646,7 @@ static struct value *slice_value(const struct blueprint_slice *slice)
     value_set_string(object, "artifact", slice->artifact);
     value_set_integer(object, "instances", slice->instances);
     if (slice->inline_isolation) value_set_string(object, "isolation", "inline");
+    if (slice->shared_host) value_set_string(object, "hosts", "shared");
     if (slice->strategy == BLUEPRINT_ROUND_ROBIN) value_set_string(object, "strategy", "round-robin");
     write_lists(object, slice);
     write_resources(object, slice);
@@ -700,6 +712,7 @@ bool blueprint_equal(const struct blueprint *a, const struct blueprint *b)
 bool blueprint_slice_runs_alike(const struct blueprint_slice *a, const struct blueprint_slice *b)
 {
     return strcmp(a->sha256, b->sha256) == 0 && strcmp(a->config, b->config) == 0 &&
-           a->inline_isolation == b->inline_isolation && a->exclusive == b->exclusive &&
-           a->pinned == b->pinned && a->cpu_millis == b->cpu_millis && a->memory_bytes == b->memory_bytes;
+           a->inline_isolation == b->inline_isolation && a->shared_host == b->shared_host &&
+           a->exclusive == b->exclusive && a->pinned == b->pinned && a->cpu_millis == b->cpu_millis &&
+           a->memory_bytes == b->memory_bytes;
 }

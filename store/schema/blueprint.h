@@ -30,6 +30,7 @@ struct blueprint_slice {
     const char *sha256;   /* "" until the artifact was resolved. */
     uint32_t instances;
     bool inline_isolation; /* Else a process of its own. */
+    bool shared_host;      /* The instances on a node share one process. */
     bool pinned;           /* Inline: run it although it can't be unloaded again. */
     enum blueprint_strategy strategy;
     const struct blueprint_constraint *constraints;

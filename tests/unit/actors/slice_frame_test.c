@@ -32,6 +32,7 @@ static const struct slice_frame sample = {
     .number = 77,
     .budget_ns = 5000000000,
     .request_id = { 1, 2 },
+    .guest = 77,
     .words = { "org.example:pricing/quote", "", "k\xc3\xa4se" },
     .payload = "{\"net-cents\":1}",
     .payload_size = 15,
@@ -44,6 +45,7 @@ static void round_trip(void **unused)
     struct slice_frame frame;
     assert_int_equal(slice_frame_decode(bytes, &frame, NULL), STATUS_OK);
     assert_int_equal(frame.type, sample.type);
+    assert_int_equal(frame.guest, sample.guest);
     assert_int_equal(frame.status, sample.status);
     assert_true(frame.id == sample.id && frame.number == sample.number);
     assert_true(frame.budget_ns == sample.budget_ns);

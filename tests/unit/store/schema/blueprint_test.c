@@ -21,6 +21,7 @@ static const char full[] =
     "  - artifact: org.example:pricing:1.2.0\n"
     "    instances: 3\n"
     "    isolation: process\n"
+    "    hosts: shared\n"
     "    strategy: spread\n"
     "    constraints: {zone: eu-1}\n"
     "    resources: {cpu: 0.25, memory: 64Mi}\n"
@@ -179,6 +180,8 @@ static void bad_documents_are_refused(void **unused)
         { "slices:\n - artifact: a:b:1\n   resources: {disk: 1Gi}", "unknown field \"disk\"" },
         { "slices:\n - artifact: a:b:1\n   isolation: inline\n   resources: {cpu: 1}",
           "isolation: process only" },
+        { "slices:\n - artifact: a:b:1\n   isolation: inline\n   hosts: shared", "hosts: shared needs isolation" },
+        { "slices:\n - artifact: a:b:1\n   hosts: share", "did you mean \"shared\"?" },
         { "slices:\n - artifact: a:b:1\n   pinned: true", "pinned goes with isolation: inline" },
         { "slices:\n - artifact: a:b:1\n   isolation: inline\n   exclusive: true",
           "exclusive needs isolation" },
