@@ -12,7 +12,7 @@ struct head {
     uint32_t type;
     uint32_t guest;
     int32_t status;
-    uint32_t unused;
+    uint32_t unused; /* 0 */
     uint64_t id;
     uint64_t number;
     int64_t budget_ns;
@@ -78,6 +78,8 @@ enum status slice_frame_decode(const struct bytes *bytes, struct slice_frame *ou
     memcpy(&head, bytes->data, sizeof head);
     if (head.type == SLICE_FRAME_NONE || head.type >= SLICE_FRAME_TYPE_COUNT)
         return error_set(error, STATUS_INVALID, "a frame of type %u", head.type);
+    if (head.unused != 0)
+        return error_set(error, STATUS_INVALID, "a frame with more in it than this release knows");
     struct slice_frame frame = {
         .type = head.type,
         .guest = head.guest,

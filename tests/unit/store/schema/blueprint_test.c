@@ -62,6 +62,7 @@ static void every_field_is_read(void **unused)
     assert_string_equal(slice->depends[0], "org.example:tax");
     assert_int_equal(slice->min_available, 2);
     assert_true(slice->exclusive);
+    assert_true(slice->shared_host);
     assert_string_equal(slice->config, "{\"currency\":\"EUR\"}");
     assert_int_equal(slice->max_surge, 2);
     assert_int_equal(slice->health_deadline_ms, 30000);
@@ -180,7 +181,8 @@ static void bad_documents_are_refused(void **unused)
         { "slices:\n - artifact: a:b:1\n   resources: {disk: 1Gi}", "unknown field \"disk\"" },
         { "slices:\n - artifact: a:b:1\n   isolation: inline\n   resources: {cpu: 1}",
           "isolation: process only" },
-        { "slices:\n - artifact: a:b:1\n   isolation: inline\n   hosts: shared", "hosts: shared needs isolation" },
+        { "slices:\n - artifact: a:b:1\n   isolation: inline\n   hosts: shared",
+          "hosts: shared needs isolation" },
         { "slices:\n - artifact: a:b:1\n   hosts: share", "did you mean \"shared\"?" },
         { "slices:\n - artifact: a:b:1\n   pinned: true", "pinned goes with isolation: inline" },
         { "slices:\n - artifact: a:b:1\n   isolation: inline\n   exclusive: true",
