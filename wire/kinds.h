@@ -322,6 +322,7 @@ enum kind_flag {
     LOCAL(1435, SHARED_REFUSED)                                                                              \
     LOCAL(1436, SHARED_LINE)                                                                                 \
     LOCAL(1437, SHARED_LATE)                                                                                 \
+    LOCAL(1438, INSTANCE_LATE)                                                                               \
     LOCAL(1442, INSTANCE_FACTS)                                                                              \
     LOCAL(1443, INSTANCE_FACTS_DONE)                                                                         \
     LOCAL(1444, SLICE_LINE)                                                                                  \

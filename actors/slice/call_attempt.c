@@ -5,8 +5,10 @@
 #include "actors/slice/call_choice.h"
 #include "actors/slice/call_end.h"
 #include "actors/slice/call_keyed.h"
+#include "actors/slice/lateness.h"
 #include "actors/slice/trace_context.h"
 #include "runtime/base/check.h"
+#include "runtime/base/text.h"
 #include "wire/kinds.h"
 #include "wire/outcome.h"
 #include "wire/proto/slice.pb-c.h"
@@ -175,6 +177,20 @@ static bool is_answer(enum status status)
     return outcome != NULL && outcome->retry != RETRY_ALWAYS && status != STATUS_CANCELLED;
 }
 
+/* The instance was asked, and its time is up: that it is late is told, whatever becomes of the call. */
+static void tell_late(struct actor *self, const struct call *call, struct serving_instance *instance)
+{
+    int64_t now_ns = actor_now_ns(self);
+    if (instance->late_told_ns != 0 && now_ns - instance->late_told_ns < LATENESS_EVERY_NS) return;
+    instance->late_told_ns = now_ns;
+    struct message *message = message_create(KIND_INSTANCE_LATE, sizeof(struct instance_late));
+    struct instance_late *late = message->body;
+    late->key = instance->key;
+    late->allowed_ms = (uint64_t)((call->deadline_ns - call->began_ns) / MILLISECONDS(1));
+    (void)text_copy(late->entry, sizeof(late->entry), call->entry);
+    actor_tell_name(self, TO_NODE_DEPLOYMENT_MANAGER, &message);
+}
+
 static void on_local_answer(struct actor *self, void *state, void *context, const struct ask_result *result)
 {
     struct slice_call *calls = state;
@@ -182,6 +198,7 @@ static void on_local_answer(struct actor *self, void *state, void *context, cons
     struct serving_instance *instance = serving_find_number(&calls->serving, call->serving_number);
     end_place(self, call, instance, is_answer(result->status), result->status);
     if (instance == NULL) call->serving_number = 0;
+    else if (result->status == STATUS_DEADLINE) tell_late(self, call, instance);
     take_local_answer(self, calls, call, instance, result);
     if (instance != NULL) pump(self, calls, instance);
 }

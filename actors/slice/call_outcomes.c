@@ -3,7 +3,6 @@
 
 #include "actors/slice/proposal.h"
 #include "runtime/base/check.h"
-#include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "wire/json/value.h"
 #include "wire/kinds.h"
@@ -38,8 +37,8 @@ void call_outcomes_note(struct call_outcomes *outcomes, enum status status, cons
     (void)text_copy(fresh->request_id, sizeof(fresh->request_id), request_id);
 }
 
-static Pb__Operation *event_operation(struct message *message, const struct call_outcome *outcome,
-                                      const char *self_node, uint64_t lost)
+static void add_event(struct proposal *proposal, const struct call_outcome *outcome, const char *self_node,
+                      uint64_t lost)
 {
     struct value *fields = value_new_object();
     value_set_string(fields, "outcome", status_name(outcome->status));
@@ -49,19 +48,7 @@ static Pb__Operation *event_operation(struct message *message, const struct call
     value_set_integer(fields, "count", outcome->count);
     value_set_string(fields, "first-request", outcome->request_id);
     if (lost > 0) value_set_integer(fields, "others", (int64_t)lost);
-    char *text = value_dump(fields);
-    value_free(&fields);
-    Pb__OpEvent *event = arena_alloc(&message->arena, sizeof(*event));
-    pb__op_event__init(event);
-    event->type = wire_string(message, "call.failed");
-    event->fields.len = strlen(text);
-    event->fields.data = arena_memdup(&message->arena, text, event->fields.len);
-    memory_free(text);
-    Pb__Operation *operation = arena_alloc(&message->arena, sizeof(*operation));
-    pb__operation__init(operation);
-    operation->op_case = PB__OPERATION__OP_EVENT;
-    operation->event = event;
-    return operation;
+    proposal_add_event(proposal, "call.failed", &fields);
 }
 
 void call_outcomes_tell(struct call_outcomes *outcomes, struct actor *self, const char *self_node,
@@ -69,10 +56,9 @@ void call_outcomes_tell(struct call_outcomes *outcomes, struct actor *self, cons
 {
     if (outcomes->count == 0 || outcomes->asking) return;
     struct proposal proposal = proposal_begin(PB__ORIGIN__ORIGIN_SYSTEM, outcomes->count);
-    struct message *message = proposal.message;
     for (uint32_t i = 0; i < outcomes->count; i++) {
         struct call_outcome *outcome = &outcomes->list[i];
-        proposal_add(&proposal, event_operation(message, outcome, self_node, i == 0 ? outcomes->lost : 0));
+        add_event(&proposal, outcome, self_node, i == 0 ? outcomes->lost : 0);
         outcome->sent = true;
         outcome->sent_count = outcome->count;
         log_warn(self, "call.failed", "outcome=%s target=%s node=%s count=%u first=%s",
@@ -80,7 +66,7 @@ void call_outcomes_tell(struct call_outcomes *outcomes, struct actor *self, cons
                  outcome->request_id);
     }
     outcomes->asking = true;
-    actor_ask_name(self, TO_PROPOSER, &message, SECONDS(5), complete, NULL);
+    actor_ask_name(self, TO_PROPOSER, &proposal.message, SECONDS(5), complete, NULL);
 }
 
 void call_outcomes_told(struct call_outcomes *outcomes, bool written)

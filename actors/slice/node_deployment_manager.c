@@ -7,6 +7,7 @@
  * Limits  one proposal and one step at a time per instance; deadlines and retries by slice_lifecycle.h. */
 #include "actors/slice/node_deployment_manager.h"
 
+#include "actors/slice/lateness.h"
 #include "actors/slice/managed.h"
 #include "actors/slice/messages.h"
 #include "actors/slice/proposal.h"
@@ -646,6 +647,12 @@ static void on_changed(struct actor *self, void *state, const struct message *me
     advance_all(self, manager);
 }
 
+static void on_late(struct actor *self, void *state, const struct message *message)
+{
+    const struct node_deployment_manager *manager = state;
+    lateness_note(self, &manager->managed, manager->node, message->body);
+}
+
 /* --- what it learns: real ----------------------------------------------------------------------------- */
 
 static void on_down(struct actor *self, void *state, const struct message *message)
@@ -775,9 +782,10 @@ static void manager_fini(void *state)
 }
 
 static const struct behavior_row rows[] = {
-    { KIND_STATE_CHANGED, on_changed },      { KIND_INSTANCE_DOWN, on_down },
-    { KIND_NODE_FENCED, on_fenced },         { KIND_NODE_DEPLOYMENT_TIMER, on_timer },
-    { KIND_INSTANCE_PROGRESS, on_progress }, { KIND_INSTANCE_FACTS, on_facts },
+    { KIND_STATE_CHANGED, on_changed }, { KIND_INSTANCE_DOWN, on_down },
+    { KIND_NODE_FENCED, on_fenced },    { KIND_NODE_DEPLOYMENT_TIMER, on_timer },
+    { KIND_INSTANCE_LATE, on_late },    { KIND_INSTANCE_PROGRESS, on_progress },
+    { KIND_INSTANCE_FACTS, on_facts },
 };
 const struct behavior node_deployment_manager_behavior = {
     .name = "node_deployment_manager",

@@ -1,6 +1,8 @@
 /* proposal: see the header. */
 #include "actors/slice/proposal.h"
 
+#include "runtime/base/memory.h"
+#include "wire/json/value.h"
 #include "wire/kinds.h"
 
 #include <string.h>
@@ -61,6 +63,24 @@ void proposal_add_write(struct proposal *proposal, const char *key, uint64_t rev
     add_compare(proposal, key, revision);
     if (value == NULL) fill_delete(proposal->message, operation, key);
     else fill_put(proposal->message, operation, key, value);
+    proposal_add(proposal, operation);
+}
+
+void proposal_add_event(struct proposal *proposal, const char *type, struct value **fields)
+{
+    struct message *message = proposal->message;
+    char *text = value_dump(*fields);
+    Pb__OpEvent *event = arena_alloc(&message->arena, sizeof(*event));
+    Pb__Operation *operation = arena_alloc(&message->arena, sizeof(*operation));
+    pb__op_event__init(event);
+    pb__operation__init(operation);
+    event->type = wire_string(message, type);
+    event->fields.len = strlen(text);
+    event->fields.data = arena_memdup(&message->arena, text, event->fields.len);
+    operation->op_case = PB__OPERATION__OP_EVENT;
+    operation->event = event;
+    memory_free(text);
+    value_free(fields);
     proposal_add(proposal, operation);
 }
 

@@ -13,6 +13,9 @@ struct proposal {
 /* Room for that many operations, and as many compares. */
 struct proposal proposal_begin(Pb__Origin origin, size_t room);
 void proposal_add(struct proposal *proposal, Pb__Operation *operation); /* In the message's arena. */
+struct value;
+/* An event (events/{index}); takes the fields. */
+void proposal_add_event(struct proposal *proposal, const char *type, struct value **fields);
 /* Writes (or with value NULL deletes) the key if its record is still the one that we saw; revision 0: if it
  * is not there. */
 void proposal_add_write(struct proposal *proposal, const char *key, uint64_t revision, const char *value);

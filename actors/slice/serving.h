@@ -41,6 +41,7 @@ struct serving_instance {
     uint32_t waiting;
     uint32_t in_flight;    /* Of all its entry points. */
     struct histogram took; /* Nanoseconds of each call that it answered, its wait included. */
+    int64_t late_told_ns;  /* When its manager heard last that a call was over its deadline; 0: never. */
     uint64_t failed;       /* Of them: those that ended otherwise than OK. */
 };
 

@@ -191,7 +191,8 @@ def delete_all(cluster, names):
 
 
 def an_inline_one_is_watched(cluster, copies):
-    """In the node nothing can end it; what holds its thread beyond the deadline is named, and told as an event."""
+    """In the node nothing can end it; what holds its thread beyond the deadline is named, told as an event, and is its
+    last error."""
     (name,) = copies.take(1)
     code, out, err = copies.publish(name, {}, place="isolation: inline")
     check(code == 0, f"publishing {name} inline: {out}{err}")
@@ -205,6 +206,10 @@ def an_inline_one_is_watched(cluster, copies):
         events = cluster.ask("event", "list", "--limit", "1000")["events"]
         check(any(e["type"] == "call.failed" and e["fields"]["outcome"] == "DEADLINE" and name in e["fields"]["target"]
                   for e in events), "no event")
+        check(any(e["type"] == "instance.late" and e["fields"]["instance"] == f"org.test:{name}:1.0.0#1" for e in events),
+              "no event of the watchdog")
+        (shown,) = cluster.ask("slice", "show", f"org.test:{name}")["instances"]
+        check(shown["last-error"].startswith("DEADLINE: try had not answered"), f"last error: {shown['last-error']}")
         return True
     await_true("the long turn is reported", is_reported, 20)
     await_true(f"{name} again", lambda: copies.call(name, "echo", "here")[0] == 0, 20)

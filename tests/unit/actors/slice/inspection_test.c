@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "actors/slice/lateness.h"
 #include "runtime/base/check.h"
 #include "runtime/base/text.h"
 #include "tests/support/fleet.h"
@@ -95,6 +96,38 @@ static void every_node_says_what_only_it_knows(void **state)
         assert_true((detail->last_error_at > 0) == crashed);
     }
     message_destroy(&message);
+}
+
+static void tell_late(struct fleet *fleet, uint32_t node, const char *artifact, uint32_t instance)
+{
+    struct message *message = message_create(KIND_INSTANCE_LATE, sizeof(struct instance_late));
+    struct instance_late *late = message->body;
+    *late = (struct instance_late){ .key.instance = instance, .entry = "ask", .allowed_ms = 250 };
+    (void)text_copy(late->key.artifact, sizeof(late->key.artifact), artifact);
+    struct runtime *runtime = fleet->agreed.nodes[node].runtime;
+    assert_int_equal(runtime_send(runtime, runtime_find(runtime, TO_NODE_DEPLOYMENT_MANAGER), &message),
+                     STATUS_OK);
+    fleet_settle(fleet, MILLISECONDS(10));
+}
+
+static void a_late_call_is_the_last_error(void **state)
+{
+    struct fleet *fleet = *state;
+    publish(fleet, three);
+    uint32_t events = agreed_count(&fleet->agreed, "events/");
+    tell_late(fleet, 0, "a:b:1", fleet->stores[0].instances[0].key.instance);
+    tell_late(fleet, 1, "a:none:1", 1); /* Nobody's. */
+    struct message *message = show(fleet, "a:b");
+    assert_string_equal(on_node(message->body, "node-1")->last_error,
+                        "DEADLINE: ask had not answered after the 250 ms of a call");
+    assert_string_equal(on_node(message->body, "node-2")->last_error, "");
+    message_destroy(&message);
+    assert_int_equal(agreed_count(&fleet->agreed, "events/"), events); /* Its process can be ended. */
+    publish(fleet, "name: i\nslices:\n - {artifact: 'a:i:1', instances: 1, isolation: inline}\n");
+    events = agreed_count(&fleet->agreed, "events/");
+    for (uint32_t n = 0; n < FLEET_NODES; n++)
+        tell_late(fleet, n, "a:i:1", 1); /* One of them has it. */
+    assert_int_equal(agreed_count(&fleet->agreed, "events/"), events + 1);
 }
 
 static void a_silent_node_is_shown_as_such(void **state)
@@ -544,6 +577,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(every_node_says_what_only_it_knows),
+        WORLD_TEST(a_late_call_is_the_last_error),
         WORLD_TEST(a_silent_node_is_shown_as_such),
         WORLD_TEST(the_planner_says_why),
         WORLD_TEST(five_failures_exclude_a_node_for_all_to_see),
