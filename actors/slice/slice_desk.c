@@ -413,14 +413,7 @@ void slice_desk_on_invoke(struct actor *self, struct slice_desk *desk, const str
         .payload_size = message->attachment != NULL ? message->attachment->size : 0,
     };
     if (desk->send(self, desk, &frame)) return; /* An inline instance may have answered already. */
-    slice_desk_refuse_call(self, desk, number);
-}
-
-void slice_desk_refuse_call(struct actor *self, struct slice_desk *desk, uint64_t number)
-{
-    struct open_call *call = take_call(desk, number);
-    struct error error;
-    if (call == NULL) return; /* Its caller was told something else meanwhile. */
+    call = take_call(desk, number);
     (void)error_set(&error, STATUS_OVERLOADED, "%s#%u has its queue full", desk->key.artifact,
                     desk->key.instance);
     actor_refuse_error(self, call->request, &error);

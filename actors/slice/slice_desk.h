@@ -72,8 +72,6 @@ void slice_desk_on_step(struct actor *self, struct slice_desk *desk, const struc
 void slice_desk_on_invoke(struct actor *self, struct slice_desk *desk, const struct message *message);
 void slice_desk_on_route(struct actor *self, struct slice_desk *desk, const struct message *message);
 void slice_desk_on_withdrawn(struct actor *self, struct slice_desk *desk, const struct message *message);
-/* There was no room for this call after all: OVERLOADED. */
-void slice_desk_refuse_call(struct actor *self, struct slice_desk *desk, uint64_t number);
 void slice_desk_on_sweep(struct actor *self, struct slice_desk *desk);  /* KIND_SLICE_SWEEP */
 void slice_desk_on_health(struct actor *self, struct slice_desk *desk); /* KIND_SLICE_HEALTH */
 

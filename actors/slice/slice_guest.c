@@ -66,8 +66,15 @@ static bool send_frame(struct actor *self, struct slice_desk *desk, const struct
 
 static void on_refused(struct actor *self, void *state, const struct message *message)
 {
-    slice_desk_refuse_call(self, &((struct slice_guest *)state)->desk,
-                           ((const struct shared_refused *)message->body)->call);
+    static const char text[] = "the process that it shares has its queue full";
+    const struct slice_frame reply = { .type = SLICE_FRAME_REPLY,
+                                       .status = STATUS_OVERLOADED,
+                                       .id = ((const struct shared_refused *)message->body)->call,
+                                       .payload = text,
+                                       .payload_size = sizeof(text) - 1 };
+    struct error error;
+    enum status status = slice_desk_on_frame(self, &((struct slice_guest *)state)->desk, &reply, &error);
+    CHECK(status == STATUS_OK); /* The desk gave that call its number. */
 }
 
 /* --- from the instance --------------------------------------------------------------------------------- */
