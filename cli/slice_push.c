@@ -10,6 +10,7 @@
 #include "runtime/os/clock.h"
 #include "runtime/os/file.h"
 #include "runtime/os/path.h"
+#include "wire/maven/coordinate.h"
 #include "wire/maven/metadata.h"
 #include "wire/proto/artifact.pb-c.h"
 
@@ -19,12 +20,6 @@
 #include <time.h>
 
 enum { OBJECT_SIZE_MAX = 256 * 1024 * 1024, PATH_SIZE = 4096, NAME_SIZE = 1024 };
-
-#if defined(__x86_64__)
-#define PLATFORM "linux-x86_64"
-#else
-#define PLATFORM "linux-aarch64"
-#endif
 
 static const char snapshot_suffix[] = "-SNAPSHOT";
 
@@ -162,7 +157,7 @@ static enum status write_snapshot(const struct push *push, struct error *error)
     text_printf(&out,
                 "    <snapshot>\n      <timestamp>%s</timestamp>\n      <buildNumber>%u</buildNumber>\n    "
                 "</snapshot>\n"
-                "    <snapshotVersions>\n      <snapshotVersion>\n        <classifier>" PLATFORM
+                "    <snapshotVersions>\n      <snapshotVersion>\n        <classifier>" COORDINATE_PLATFORM
                 "</classifier>\n"
                 "        <extension>so</extension>\n        <value>%s</value>\n      </snapshotVersion>\n"
                 "    </snapshotVersions>\n",
@@ -175,18 +170,14 @@ static enum status write_snapshot(const struct push *push, struct error *error)
 
 /* --- where it goes -------------------------------------------------------------------------------------- */
 
-static bool is_plain(const char *part)
-{
-    if (part[0] == '\0' || strlen(part) > 120 || strstr(part, "..") != NULL) return false;
-    return strspn(part, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_+") == strlen(part);
-}
-
 static enum status take_identity(struct push *push, struct error *error)
 {
     push->group = value_get_string(push->described, "group", "");
     push->name = value_get_string(push->described, "name", "");
     push->version = value_get_string(push->described, "version", "");
-    if (!is_plain(push->group) || !is_plain(push->name) || !is_plain(push->version))
+    if (!coordinate_is_good(push->group, COORDINATE_GROUP) ||
+        !coordinate_is_good(push->name, COORDINATE_ARTIFACT) ||
+        !coordinate_is_good(push->version, COORDINATE_VERSION))
         return error_set(error, STATUS_INVALID,
                          "its descriptor has bad coordinates: letters and digits, and . - _ + between them");
     size_t length = strlen(push->version);
@@ -220,8 +211,8 @@ static enum status choose_paths(struct push *push, const char *repository, struc
                        (int)(strlen(push->version) - (sizeof snapshot_suffix - 1)), push->version,
                        push->stamp, push->build);
     }
-    (void)snprintf(push->path, sizeof push->path, "%s/%s/%s-%s-" PLATFORM ".so", push->folder, push->version,
-                   push->name, push->file_version);
+    (void)snprintf(push->path, sizeof push->path, "%s/%s/%s-%s-" COORDINATE_PLATFORM ".so", push->folder,
+                   push->version, push->name, push->file_version);
     (void)snprintf(path, sizeof path, "%s/%s", push->folder, push->version);
     return file_os.make_folder(NULL, path, error);
 }

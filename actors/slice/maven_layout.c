@@ -2,24 +2,21 @@
 #include "actors/slice/maven_layout.h"
 
 #include "store/schema/version.h"
+#include "wire/maven/coordinate.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #if defined(__x86_64__)
-#define PLATFORM "linux-x86_64"
 enum { ELF_MACHINE = 62 };
-#elif defined(__aarch64__)
-#define PLATFORM "linux-aarch64"
-enum { ELF_MACHINE = 183 };
 #else
-#error "which platform is this? (product.md section 3 knows linux-x86_64 and linux-aarch64)"
+enum { ELF_MACHINE = 183 };
 #endif
 
 const char *maven_classifier(unsigned index)
 {
-    static const char *const classifiers[] = { PLATFORM, "" };
+    static const char *const classifiers[] = { COORDINATE_PLATFORM, "" };
     return index < sizeof classifiers / sizeof classifiers[0] ? classifiers[index] : NULL;
 }
 
@@ -110,7 +107,7 @@ enum status maven_check_object(const void *head, size_t size, struct error *erro
         return error_set(error, STATUS_INVALID, "it is not a 64-bit shared object");
     unsigned machine = bytes[MACHINE_AT] | (unsigned)bytes[MACHINE_AT + 1] << 8;
     if (machine != ELF_MACHINE)
-        return error_set(error, STATUS_INVALID, "it is for another processor (ELF machine %u), not " PLATFORM,
-                         machine);
+        return error_set(error, STATUS_INVALID,
+                         "it is for another processor (ELF machine %u), not " COORDINATE_PLATFORM, machine);
     return STATUS_OK;
 }
