@@ -117,11 +117,7 @@ static void begin_watch(struct dev *dev)
 
 static enum status find_object(const struct dev *dev, struct text *out_path, struct error *error)
 {
-    struct text pattern = { 0 };
-    text_printf(&pattern, "%s/build/*.so", text_string(&dev->folder));
-    enum status status = slice_tool_find(text_string(&pattern), "shared object", out_path, error);
-    text_fini(&pattern);
-    return status;
+    return slice_tool_find(text_string(&dev->folder), "build/*.so", "shared object", out_path, error);
 }
 
 /* Into the cluster's repository, in place of what it was; then the blueprint is resolved anew. A file that is

@@ -66,12 +66,14 @@ void failure_words(struct text *out, const struct failure *failure)
     if (failure->unreachable) text_add(out, "no node can be reached");
     else if (failure->what == NULL && failure->error.status == STATUS_INVALID) text_add(out, "wrong usage");
     else if (failure->is_call) call_words(out, failure->error.status);
+    else if (failure->is_tool && failure->error.status == STATUS_APP_ERROR)
+        text_add(out, "APP_ERROR, what it ran has failed");
     else text_printf(out, "%s, %s", status_name(failure->error.status), status_text(failure->error.status));
     text_add(out, "\n");
     render_line(out, failure->error.message[0] != '\0' ? failure->error.message
                                                        : status_text(failure->error.status));
     text_add(out, "\ntry: ");
-    bool usage = failure->what != NULL && failure->error.status == STATUS_INVALID;
+    bool usage = failure->what != NULL && (failure->is_tool || failure->error.status == STATUS_INVALID);
     if (usage && failure->error.hint[0] == '\0') text_printf(out, "aether help %s", failure->what);
     else render_line(out, hint_of(failure));
     text_add(out, "\n");

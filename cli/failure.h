@@ -10,6 +10,7 @@ struct failure {
     const char *what;      /* "kv get": the first line begins with it. */
     bool unreachable;      /* No node answered at all: exit 3 whatever the status. */
     bool harmless;         /* A read: to repeat it can do no harm. */
+    bool is_tool;          /* Of this program, without a node: `slice build`. */
     bool is_call;          /* Of a slice: the first line says whether it may have run. */
     struct value *details; /* Borrowed; NULL: none. */
 };

@@ -6,6 +6,7 @@
 #include "runtime/os/child.h"
 #include "runtime/os/file.h"
 #include "runtime/os/path.h"
+#include "wire/maven/coordinate.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,27 +17,11 @@ struct project {
     char group[PART_MAX];
     char name[PART_MAX];
     char version[PART_MAX];
-    char ident[PART_MAX];         /* The name, as C can write it. */
     char plain_version[PART_MAX]; /* The numbers at its start: CMake takes no others. */
     char folder[PATH_SIZE];
 };
 
 /* --- the name ------------------------------------------------------------------------------------------- */
-
-static bool is_word(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-/* As the cluster takes coordinates: letters and digits, between them also . - _ (and + in a version). */
-static bool part_is_good(const char *part)
-{
-    size_t length = strlen(part);
-    if (length == 0 || length >= 64 || !is_word(part[0]) || !is_word(part[length - 1])) return false;
-    for (size_t i = 0; i < length; i++)
-        if (!is_word(part[i]) && strchr(".-_+", part[i]) == NULL) return false;
-    return strstr(part, "..") == NULL;
-}
 
 static enum status bad_name(const char *text, const char *why, struct error *error)
 {
@@ -47,8 +32,6 @@ static enum status bad_name(const char *text, const char *why, struct error *err
 
 static void derive(struct project *project)
 {
-    for (size_t i = 0; project->name[i] != '\0'; i++)
-        project->ident[i] = is_word(project->name[i]) ? project->name[i] : '_';
     size_t numbers = strspn(project->version, "0123456789.");
     (void)snprintf(project->plain_version, sizeof project->plain_version, "%.*s", (int)numbers,
                    project->version);
@@ -66,8 +49,6 @@ static enum status read_name(const char *text, struct project *project, struct e
         if (length >= PART_MAX) return bad_name(text, "it is too long", error);
         memcpy(parts[count], at, length);
         parts[count][length] = '\0';
-        if (!part_is_good(parts[count]))
-            return bad_name(text, "letters, digits, and . - _ between them", error);
         at += length;
         if (*at++ == '\0') break;
         if (count == 2) return bad_name(text, "too many parts", error);
@@ -77,6 +58,12 @@ static enum status read_name(const char *text, struct project *project, struct e
     (void)text_copy(project->group, sizeof project->group, has_group ? parts[0] : "org.example");
     (void)text_copy(project->name, sizeof project->name, parts[has_group ? 1 : 0]);
     (void)text_copy(project->version, sizeof project->version, has_version ? parts[count] : "1.0.0");
+    if (!coordinate_is_good(project->group, COORDINATE_GROUP) ||
+        !coordinate_is_good(project->name, COORDINATE_ARTIFACT) ||
+        !coordinate_is_good(project->version, COORDINATE_VERSION))
+        return bad_name(text, "letters, digits, and . - _ between them; at most 63 of them", error);
+    if (strcmp(project->version, "LATEST") == 0 || strcmp(project->version, "RELEASE") == 0)
+        return bad_name(text, "LATEST and RELEASE mean whatever a repository's newest version is", error);
     if (project->name[0] >= '0' && project->name[0] <= '9')
         return bad_name(text, "it begins with a digit", error);
     derive(project);
@@ -92,7 +79,6 @@ static void fill_in(struct text *out, const char *text, const struct project *pr
         const char *value;
     } marks[] = { { "@GROUP@", project->group },
                   { "@NAME@", project->name },
-                  { "@IDENT@", project->ident },
                   { "@VERSION@", project->version },
                   { "@PLAIN_VERSION@", project->plain_version } };
     while (*text != '\0') {
@@ -213,18 +199,17 @@ enum status slice_build_run(const struct slice_tool *tool, struct error *error)
     static const char *const configure[] = { "cmake", "-S", ".", "-B", "build", NULL };
     static const char *const build[] = { "cmake", "--build", "build", NULL };
     const char *folder = value_get_string(tool->arguments, "folder", ".");
-    struct text there = { 0 }, pattern = { 0 }, file = { 0 };
+    struct text there = { 0 }, file = { 0 };
     enum status status = path_resolve(folder, &there, error);
-    text_printf(&pattern, "%s/CMakeLists.txt", text_string(&there));
-    if (status == STATUS_OK) status = slice_tool_find(text_string(&pattern), "CMakeLists.txt", &file, error);
+    if (status == STATUS_OK)
+        status = slice_tool_find(text_string(&there), "CMakeLists.txt", "CMakeLists.txt", &file, error);
+    if (status != STATUS_OK) error_hint(error, "aether slice new NAME makes a project");
     if (status == STATUS_OK) status = run_cmake(configure, text_string(&there), error);
     if (status == STATUS_OK) status = run_cmake(build, text_string(&there), error);
-    text_fini(&pattern);
     text_fini(&file);
-    text_printf(&pattern, "%s/build/*.so", text_string(&there));
-    if (status == STATUS_OK) status = slice_tool_find(text_string(&pattern), "shared object", &file, error);
+    if (status == STATUS_OK)
+        status = slice_tool_find(text_string(&there), "build/*.so", "shared object", &file, error);
     if (status == STATUS_OK) value_set_string(tool->document, "file", text_string(&file));
-    text_fini(&pattern);
     text_fini(&file);
     text_fini(&there);
     return status;

@@ -296,7 +296,7 @@ enum status slice_test_run(const struct slice_tool *tool, struct error *error)
     enum status status = slice_tool_file(tool, &file, error);
     if (status == STATUS_OK && named[0] != '\0') text_add(&tests, named);
     if (status == STATUS_OK && named[0] == '\0') {
-        status = slice_tool_find("*-test.yaml", "file of test cases", &tests, error);
+        status = slice_tool_find(NULL, "*-test.yaml", "file of test cases", &tests, error);
         if (status != STATUS_OK) error_hint(error, "aether slice test --tests FILE");
     }
     test.path = text_string(&tests);

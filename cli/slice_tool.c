@@ -25,17 +25,33 @@ static const struct {
 
 /* --- files ---------------------------------------------------------------------------------------------- */
 
-enum status slice_tool_find(const char *pattern, const char *what, struct text *out_path, struct error *error)
+/* A folder's own name is no pattern, whatever is in it. */
+static void add_escaped(struct text *pattern, const char *folder)
+{
+    for (const char *c = folder; *c != '\0'; c++) {
+        if (strchr("*?[\\", *c) != NULL) text_add(pattern, "\\");
+        text_add_bytes(pattern, c, 1);
+    }
+    text_add(pattern, "/");
+}
+
+enum status slice_tool_find(const char *folder, const char *pattern, const char *what, struct text *out_path,
+                            struct error *error)
 {
     glob_t found;
+    struct text whole = { 0 };
     enum status status = STATUS_OK;
-    int code = glob(pattern, 0, NULL, &found);
+    if (folder != NULL) add_escaped(&whole, folder);
+    text_add(&whole, pattern);
+    int code = glob(text_string(&whole), 0, NULL, &found);
+    text_fini(&whole);
     if (code != 0 && code != GLOB_NOMATCH)
         return error_set(error, STATUS_IO, "%s can't be looked for", pattern);
     size_t count = code == GLOB_NOMATCH ? 0 : found.gl_pathc;
     if (count == 1) text_add(out_path, found.gl_pathv[0]);
     else if (count == 0)
-        status = error_set(error, STATUS_NOT_FOUND, "there is no %s here (%s)", what, pattern);
+        status = error_set(error, STATUS_NOT_FOUND, "there is no %s %s%s (%s)", what,
+                           folder == NULL ? "here" : "in ", folder == NULL ? "" : folder, pattern);
     else
         status = error_set(error, STATUS_INVALID, "there are %zu of them (%s): which %s is meant?", count,
                            pattern, what);
@@ -47,7 +63,7 @@ enum status slice_tool_file(const struct slice_tool *tool, struct text *out_path
 {
     const char *file = value_get_string(tool->arguments, "file", "");
     if (file[0] == '\0') {
-        enum status status = slice_tool_find("build/*.so", "shared object", out_path, error);
+        enum status status = slice_tool_find(NULL, "build/*.so", "shared object", out_path, error);
         if (status != STATUS_OK)
             error_hint(error,
                        status == STATUS_NOT_FOUND ? "aether slice build" : "name one: aether %s FILE.so",
@@ -106,7 +122,7 @@ static bool has_come_far(const struct argv *argv, const struct value *document)
 
 int slice_tool_run(struct argv *argv)
 {
-    struct failure failure = { .what = argv->command->name, .harmless = true };
+    struct failure failure = { .what = argv->command->name, .harmless = true, .is_tool = true };
     struct slice_tool tool = { .argv = argv };
     enum status status = content_load(argv, &failure.error);
     tool.arguments = argv->arguments;

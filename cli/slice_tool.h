@@ -31,8 +31,8 @@ enum status slice_push_replace(const char *file, const char *repository, struct 
 enum status slice_tool_file(const struct slice_tool *tool, struct text *out_path, struct error *error);
 /* The whole of a file, binary or not; at most size_max bytes. INVALID: it can't be read, or is larger. */
 enum status slice_tool_read(const char *path, size_t size_max, struct text *out, struct error *error);
-/* The only file that a pattern of glob(7) finds. */
-enum status slice_tool_find(const char *pattern, const char *what, struct text *out_path,
+/* The only file that a pattern of glob(7) finds below a folder; NULL: below this one. */
+enum status slice_tool_find(const char *folder, const char *pattern, const char *what, struct text *out_path,
                             struct error *error);
 
 #endif

@@ -1,5 +1,5 @@
 /* templates: what `aether slice new` writes: the files of cli/templates/slice and the slice's header,
- * compiled in (CMakeLists.txt makes the definitions). @GROUP@, @NAME@, @IDENT@, @VERSION@ and @PLAIN_VERSION@
+ * compiled in (CMakeLists.txt makes the definitions). @GROUP@, @NAME@, @VERSION@ and @PLAIN_VERSION@
  * stand for the project's own. */
 #ifndef AETHER_CLI_TEMPLATES_H
 #define AETHER_CLI_TEMPLATES_H

@@ -64,6 +64,17 @@ def from_nothing_to_a_cluster(folder):
     a_release_never_changes(project, repository)
 
 
+def any_name_that_is_taken_builds(folder):
+    """Words of C, targets of CMake, a folder that reads like a pattern: the project builds all the same."""
+    for name in ("int", "all", "Order-book.v2"):
+        made, _ = run("slice", "new", name, "--folder", f"[{name}] *", folder=folder)
+        project = folder / f"[{name}] *"
+        check(run("slice", "build", project, folder=folder)[0]["file"].endswith(f"/build/{name}-1.0.0.so"), made)
+        check(run("slice", "test", folder=project)[0]["failed"] == 0, name)
+    failed, said = run("slice", "build", folder, folder=folder, expect=4)
+    check(failed["error"]["hint"].startswith("aether slice new"), failed)
+
+
 def a_release_never_changes(project, repository):
     source = project / "hello.c"
     source.write_text(source.read_text().replace('size, "hello"', 'size, "good day"'))
@@ -143,6 +154,8 @@ cases:
 def wrong_use_is_explained(folder):
     for words, expect, said in ((["new", "no good"], 2, "is no name for a slice"),
                                 (["new", "../up"], 2, "is no name for a slice"),
+                                (["new", "a:b:LATEST"], 2, "whatever a repository's newest version is"),
+                                (["new", "a:b:" + "1" * 64], 2, "at most 63"),
                                 (["build", "/nowhere"], 4, "No such file"),
                                 (["check", "/nowhere.so"], 4, "No such file"),
                                 (["push", str(ODD), "--endpoint", "tcp://127.0.0.1:1"], 3, "no node answers"),
@@ -166,7 +179,7 @@ def the_examples_pass(_):
 
 def main():
     os.environ.pop("AETHER_ENDPOINT", None)
-    for test in (from_nothing_to_a_cluster, snapshots_get_dates, what_misbehaves_is_told, wrong_use_is_explained,
+    for test in (from_nothing_to_a_cluster, any_name_that_is_taken_builds, snapshots_get_dates, what_misbehaves_is_told, wrong_use_is_explained,
                  the_examples_pass):
         with tempfile.TemporaryDirectory(prefix="aether-author-") as folder:
             test(pathlib.Path(folder))
