@@ -138,7 +138,7 @@ static void show(struct push *push, const Pb__ArtifactPushReply *reply)
                       (double)reply->size / mib);
         return;
     }
-    (void)fprintf(stderr, "push: %s is kept by", reply->changed ? "complete," : "these bytes were there,");
+    (void)fprintf(stderr, "push: %s, kept by", reply->changed ? "complete" : "these bytes were there");
     for (size_t i = 0; i < reply->n_holders; i++)
         (void)fprintf(stderr, "%s %s", i == 0 ? "" : ",", reply->holders[i]);
     (void)fputs("\n", stderr);
@@ -250,6 +250,7 @@ enum status artifact_push_run(const struct argv *argv, struct connection *connec
             return error_set(error, STATUS_INVALID, "--%s is for those who send pieces themselves",
                              of_agents[i]);
     enum status status = path_resolve(value_get_string(argv->arguments, "file", ""), &path, error);
+    if (status != STATUS_OK) error_hint(error, "name the shared object: aether artifact push FILE.so");
     const struct artifact_push_order order = {
         .file = text_string(&path),
         .artifact = value_get_string(argv->arguments, "artifact", ""),

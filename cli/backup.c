@@ -30,7 +30,9 @@ struct backup_file {
 
 static enum status failed(const struct backup_file *file, const char *doing, struct error *error)
 {
-    return error_set(error, STATUS_IO, "%s %s: %s", doing, file->part, strerror(errno));
+    enum status status = error_set(error, STATUS_IO, "%s %s: %s", doing, file->part, strerror(errno));
+    error_hint(error, "name a file in a folder that is there, with room, and may be written");
+    return status;
 }
 
 static enum status open_part(const char *path, struct backup_file *out_file, struct error *error)

@@ -136,9 +136,10 @@ static void add_fields(struct text *out, const struct command *command, const st
             }
             continue;
         }
-        text_printf(out, "%s: ", key);
-        add_scalar(out, member, strcmp(key, "timestamp") == 0 ? COLUMN_TIME : COLUMN_TEXT);
-        text_add(out, "\n");
+        struct text said = { 0 }; /* As in a table: what is empty says nothing. */
+        add_scalar(&said, member, strcmp(key, "timestamp") == 0 ? COLUMN_TIME : COLUMN_TEXT);
+        if (said.size > 0) text_printf(out, "%s: %s\n", key, text_string(&said));
+        text_fini(&said);
     }
 }
 

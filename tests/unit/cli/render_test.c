@@ -53,6 +53,8 @@ static void records(void **unused)
 {
     (void)unused;
     expect("kv put", OUTPUT_TABLE, "{\"revision\":42}", "revision: 42\n");
+    expect("agent status", OUTPUT_TABLE, "{\"held\":false,\"holder\":\"\"}",
+           "held: false\n"); /* Nobody's name. */
     expect("blueprint publish", OUTPUT_TABLE,
            "{\"name\":\"b\",\"instances\":[{\"artifact\":\"g:a:1\",\"instance\":1,"
            "\"node\":\"n\",\"state\":\"ACTIVE\",\"attempt\":0,\"since\":1795000000000,\"reason\":\"\","
