@@ -94,3 +94,11 @@ const char *tcp_socket_host(const char *endpoint, char host[TCP_HOST_MAX])
     host[length] = '\0';
     return host;
 }
+
+uint16_t tcp_socket_port(const char *endpoint)
+{
+    const char *colon = strrchr(endpoint, ':');
+    uint64_t port = 0;
+    if (!text_starts_with(endpoint, "tcp://") || colon == NULL || !text_to_u64(colon + 1, &port)) return 0;
+    return port <= UINT16_MAX ? (uint16_t)port : 0;
+}

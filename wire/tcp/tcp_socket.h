@@ -16,5 +16,6 @@ int tcp_socket_accept(int listener);
 /* The host of "tcp://HOST:PORT", without the brackets of IPv6, at most TCP_HOST_MAX - 1 bytes; NULL: this is
  * none. Writes into `host`. */
 const char *tcp_socket_host(const char *endpoint, char host[TCP_HOST_MAX]);
+uint16_t tcp_socket_port(const char *endpoint); /* Of the same; 0: there is none. */
 
 #endif

@@ -119,6 +119,7 @@ struct node_socket {
     struct source listener;
     int listener_fd; /* Of streams; -1: none. */
     uint16_t listener_port;
+    uint16_t router_port;
     bool listener_rests; /* Until the next tick. */
     struct arrival arrivals[ARRIVALS_MAX];
     struct peer_stream *dirty; /* Those with something to write. */

@@ -29,6 +29,7 @@ void node_streams_open(struct node_socket *sockets)
     if (sockets->keys != NULL) return;
     if (zmq_getsockopt(sockets->router, ZMQ_LAST_ENDPOINT, endpoint, &size) != 0) return;
     if (tcp_socket_host(endpoint, host) == NULL) return;
+    sockets->router_port = tcp_socket_port(endpoint);
     sockets->listener_fd = tcp_socket_listen(host, &sockets->listener_port);
     if (sockets->listener_fd >= 0) node_peer_watch(sockets, sockets->listener_fd, &sockets->listener);
 }
@@ -176,7 +177,15 @@ void node_streams_offer(struct node_socket *sockets, struct actor *self, struct 
     of->has_token = true;
     Pb__Hello *hello = message->body;
     hello->stream_port = sockets->listener_port;
+    hello->stream_beside = sockets->router_port;
     hello->stream_token = (ProtobufCBinaryData){ STREAM_TOKEN_SIZE, of->token };
+}
+
+/* Nothing that its operator put before the peer (a proxy, a tunnel) may be gone around: the address that we
+ * were told of is the one that it listens on. */
+static bool is_reached_directly(const struct peer *peer, const Pb__Hello *hello)
+{
+    return hello->stream_beside != 0 && tcp_socket_port(peer->address) == hello->stream_beside;
 }
 
 void node_streams_on_hello(struct node_socket *sockets, struct peer *peer, enum transport_channel channel,
@@ -186,7 +195,7 @@ void node_streams_on_hello(struct node_socket *sockets, struct peer *peer, enum 
     if (of->stream != NULL && of->session != hello->session)
         shut(sockets, of, 0); /* Of a former life of it. */
     if (host == NULL || hello->stream_port == 0 || hello->stream_port > UINT16_MAX) return;
-    if (hello->stream_token.len != STREAM_TOKEN_SIZE) return;
+    if (hello->stream_token.len != STREAM_TOKEN_SIZE || !is_reached_directly(peer, hello)) return;
     if (!text_copy(of->offer.host, sizeof of->offer.host, host)) return;
     of->offer.port = (uint16_t)hello->stream_port;
     memcpy(of->offer.token, hello->stream_token.data, STREAM_TOKEN_SIZE);

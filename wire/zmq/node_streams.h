@@ -5,8 +5,9 @@
  * Who stands before the other by name connects, to where the other's hello over ZeroMQ said, and shows the
  * token that came with it: so it is that very node, in that very life of it. Until both have agreed, and with
  * a node that awaits no stream (an older one; one that listens on no TCP address; one with keys, since a
- * stream is not encrypted), frames go by ZeroMQ, whose connections stay for hellos and signs of life. A
- * stream in use that breaks is a connection that broke: the peer is DOWN, and greeted again. */
+ * stream is not encrypted) or that is reached by another port than its own (a proxy), frames go by ZeroMQ,
+ * whose connections stay for hellos and signs of life. A stream in use that breaks is a connection that
+ * broke: the peer is DOWN, and greeted again. */
 #ifndef AETHER_WIRE_ZMQ_NODE_STREAMS_H
 #define AETHER_WIRE_ZMQ_NODE_STREAMS_H
 

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -324,6 +325,109 @@ static void garbage_on_a_stream_ends_it(void **state)
     stop_pair(&a, &b);
 }
 
+/* --- a node behind a proxy -------------------------------------------------------------------------------
+ */
+
+/* "a" has greeted "z" on channel d. */
+static void await_greeting(void *router)
+{
+    char from[64];
+    static uint8_t data[4096];
+    bool greeted = false;
+    for (int heard_of = 0; heard_of < 100 && !greeted; heard_of++) {
+        int size = zmq_recv(router, from, sizeof from, 0);
+        assert_true(size > 0);
+        assert_true(zmq_recv(router, data, sizeof data, 0) > 0);
+        greeted = size == 3 && memcmp(from, "a/d", 3) == 0;
+    }
+    assert_true(greeted);
+}
+
+/* What "z" says to "a" on channel d: an offer beside this port. */
+static void offer_from_z(void *router, uint16_t port, uint16_t beside, uint8_t token_byte)
+{
+    uint8_t token[TOKEN_SIZE];
+    memset(token, token_byte, sizeof token);
+    struct bytes *plain = hello_of("z", CHANNEL_DATA, 9, token);
+    struct frame_header header;
+    struct message *message = NULL;
+    assert_int_equal(frame_parse(plain->data, plain->size, &header, NULL), STATUS_OK);
+    assert_int_equal(frame_decode(plain->data, plain->size, &header, &message, NULL), STATUS_OK);
+    ((Pb__Hello *)message->body)->stream_port = port;
+    ((Pb__Hello *)message->body)->stream_beside = beside;
+    struct bytes *frame = NULL;
+    assert_int_equal(frame_pack(message, &frame, NULL), STATUS_OK);
+    frame_seal(frame, &header);
+    assert_int_equal(zmq_send(router, "a/d", 3, ZMQ_SNDMORE), 3);
+    assert_true(zmq_send(router, frame->data, frame->size, 0) > 0);
+    bytes_unref(&frame);
+    bytes_unref(&plain);
+    message_destroy(&message);
+}
+
+static int listen_raw(uint16_t *out_port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    *out_port = ntohs(address.sin_port);
+    return fd;
+}
+
+/* The first byte of the token that whoever comes first shows. */
+static uint8_t token_shown(int listener)
+{
+    static uint8_t data[4096];
+    struct pollfd item = { .fd = listener, .events = POLLIN };
+    assert_int_equal(poll(&item, 1, PATIENCE_MS), 1);
+    int fd = accept(listener, NULL, NULL);
+    ssize_t size = recv(fd, data, sizeof data, 0);
+    assert_true(size > 0);
+    struct frame_header header;
+    struct message *message = NULL;
+    assert_int_equal(frame_parse(data, (size_t)size, &header, NULL), STATUS_OK);
+    assert_int_equal(frame_decode(data, (size_t)size, &header, &message, NULL), STATUS_OK);
+    uint8_t shown = ((const Pb__Hello *)message->body)->stream_token.data[0];
+    message_destroy(&message);
+    (void)close(fd);
+    return shown;
+}
+
+/* "z" says first that it listens at another port than the one it was reached by: no stream may go around
+ * what stands between. The first that is made is for the offer after it. */
+static void nothing_between_two_nodes_is_gone_around(void **state)
+{
+    (void)state;
+    struct station a;
+    station_start_tcp(&a, directory, "a");
+    station_identify(&a, 77, 1);
+    void *zmq = zmq_ctx_new();
+    void *router = zmq_socket(zmq, ZMQ_ROUTER);
+    int patience_ms = PATIENCE_MS;
+    int linger_ms = 0;
+    (void)zmq_setsockopt(router, ZMQ_RCVTIMEO, &patience_ms, sizeof patience_ms);
+    (void)zmq_setsockopt(router, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
+    assert_int_equal(zmq_bind(router, "tcp://127.0.0.1:*"), 0);
+    char address[STATION_PATH_MAX];
+    size_t size = sizeof address;
+    assert_int_equal(zmq_getsockopt(router, ZMQ_LAST_ENDPOINT, address, &size), 0);
+    uint16_t own_port = (uint16_t)strtoul(strrchr(address, ':') + 1, NULL, 10);
+    uint16_t stream_port;
+    int listener = listen_raw(&stream_port);
+    station_connect(&a, "z", address);
+    await_greeting(router);
+    offer_from_z(router, stream_port, (uint16_t)(own_port ^ 1), 1);
+    offer_from_z(router, stream_port, own_port, 2);
+    assert_int_equal(token_shown(listener), 2);
+    (void)close(listener);
+    station_stop(&a);
+    (void)zmq_close(router);
+    (void)zmq_ctx_term(zmq);
+}
+
 int main(void)
 {
 #define STREAM_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -332,6 +436,7 @@ int main(void)
         STREAM_TEST(a_node_that_ends_is_missed_and_heard_again),
         STREAM_TEST(strangers_get_nowhere),
         STREAM_TEST(garbage_on_a_stream_ends_it),
+        STREAM_TEST(nothing_between_two_nodes_is_gone_around),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
