@@ -91,6 +91,15 @@ static void show(struct progress *progress, const char *of, const struct text *l
     memory_free(map_put(&progress->states, of, memory_strdup(text_string(line))));
 }
 
+/* In KiB: a line a second, as its node tells it. */
+static void add_download(struct text *line, const Pb__InstanceView *view)
+{
+    text_printf(line, " %llu", (unsigned long long)(view->download_bytes / 1024));
+    if (view->download_total_bytes > 0)
+        text_printf(line, " of %llu", (unsigned long long)(view->download_total_bytes / 1024));
+    text_add(line, " KiB");
+}
+
 static void show_instance(struct progress *progress, const Pb__InstanceView *view)
 {
     struct text key = { 0 };
@@ -99,6 +108,7 @@ static void show_instance(struct progress *progress, const Pb__InstanceView *vie
     render_line(&line, text_string(&key));
     text_add(&line, " ");
     render_line(&line, view->state);
+    if (view->download_bytes > 0) add_download(&line, view);
     if (view->reason[0] != '\0') text_add(&line, " ");
     render_line(&line, view->reason);
     if (view->text[0] != '\0') text_add(&line, ": ");

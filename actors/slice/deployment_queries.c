@@ -115,6 +115,8 @@ static Pb__InstanceView *view_of(struct message *reply, const struct found *foun
     view->text = wire_string(reply, recorded->text);
     view->attempt = recorded->attempt;
     view->since = recorded->since;
+    view->download_bytes = recorded->download_bytes;
+    view->download_total_bytes = recorded->download_total_bytes;
     return view;
 }
 
