@@ -79,7 +79,8 @@ struct behavior {
      * changes its own state; may call nothing of the runtime. Never asked under the stepper. */
     enum actor_linger (*linger)(void *state, bool last);
     /* Pooled: it runs on the thread that sent for it, where that is one of the inline pool, else in its own
-     * pool. For those who stand between an inline slice and something else, and only pass on. */
+     * pool; sent for by a thread of no pool, where it ran last. For those who stand between an inline slice
+     * and something else, and only pass on. */
     bool follows_caller;
     const struct behavior_row *rows;
     uint32_t row_count;

@@ -133,11 +133,12 @@ struct actor {
     uint32_t credits_owed;
     uint8_t phase;
     uint8_t batch;       /* Messages in its next turn (pool); 0: nobody has timed it yet. */
-    bool stop_asked : 1; /* The next six share a byte: */
+    bool stop_asked : 1; /* The next seven share a byte: */
     bool fail_asked : 1;
     bool has_name : 1;
     bool escalates : 1;           /* It ends by a quarantine too many: it is not to be started again. */
     bool has_mail : 1;            /* At home, and ready because of what is in its mailbox. */
+    bool is_among_inline : 1;     /* follows_caller: the last worker that sent for it was an inline one. */
     bool usual : 1;               /* It runs, has no turn_end, and nobody has asked for its end. */
     uint8_t row_hints[ROW_HINTS]; /* By kind: the row that handled such a message last. */
     uint32_t timers;              /* Head of its list in `struct timers`. */

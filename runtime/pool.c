@@ -64,12 +64,14 @@ static void wake_pinned(struct pinned *pinned)
     __atomic_fetch_add(&pinned->wakes_done, 1, __ATOMIC_RELEASE); /* Nothing of it is touched after this. */
 }
 
-static struct group *group_for(const struct pool *pool, const struct actor *actor)
+/* The caller owns it. */
+static struct group *group_for(const struct pool *pool, struct actor *actor)
 {
     if (actor->phase == ACTOR_FREE) return pool->groups[POOL_GENERAL];
-    if (actor->behavior->follows_caller && worker_is_of(pool->groups[POOL_INLINE]))
-        return pool->groups[POOL_INLINE];
-    return pool->groups[actor->behavior->pool];
+    const struct behavior *behavior = actor->behavior;
+    if (!behavior->follows_caller) return pool->groups[behavior->pool];
+    if (worker_is_current()) actor->is_among_inline = worker_is_of(pool->groups[POOL_INLINE]);
+    return pool->groups[actor->is_among_inline ? POOL_INLINE : behavior->pool];
 }
 
 static void machine_ready(struct scheduler *scheduler, struct actor *actor)

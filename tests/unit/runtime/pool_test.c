@@ -620,8 +620,13 @@ static void a_follower_runs_where_it_was_called(void **unused)
     spawn_and_send(runtime, &calling_behavior, options, KIND_GO, &caller);
     gate_await(&gate, 1);
     bool followed = follower.followed;
+    struct message *note = message_create(KIND_NOTE, 0);
+    assert_int_equal(runtime_send(runtime, follower.caller, &note), STATUS_OK);
+    gate_await(&gate, 2);
+    bool stayed = follower.followed; /* Whoever sent that is no worker. */
     end_all(pool, runtime);
     assert_true(followed);
+    assert_true(stayed);
 }
 
 /* --- what init sends ---------------------------------------------------------------------------------- */
