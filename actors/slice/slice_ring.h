@@ -31,8 +31,10 @@ struct slice_ring_shared;
 
 struct slice_ring {
     struct slice_ring_shared *shared;
-    uint64_t position; /* Ours: bytes ever written, or ever read. */
-    size_t peeked;     /* The record that slice_ring_drop gives back. */
+    uint64_t position;   /* Ours: bytes ever written, or ever read. */
+    uint64_t seen_taken; /* Writer: what the reader had read when we last looked. */
+    uint32_t unlooked;   /* Writer: frames since then. */
+    size_t peeked;       /* The record that slice_ring_drop gives back. */
     bool corrupt;
 };
 
