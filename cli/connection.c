@@ -330,7 +330,8 @@ static enum status say_unsent(enum status status, struct error *error)
 {
     bool unsure = status == STATUS_UNKNOWN || status == STATUS_NODE_LOST || status == STATUS_DEADLINE;
     if (!unsure) return status;
-    struct error before = error == NULL ? (struct error){ 0 } : *error;
+    struct error before = { 0 };
+    if (error != NULL) before = *error;
     return error_set(error, STATUS_NO_LEADER, "no session could be opened, nothing was changed: %.400s",
                      before.message);
 }
