@@ -85,6 +85,7 @@ enum status coordinates_parse(const char *text, enum coordinates_form form,
     const char *at = text;
     if (!take_part(&at, parsed.group, sizeof(parsed.group)))
         return refuse(text, "the group is too long", error);
+    if (text[0] == '\0') return refuse(text, "they are empty", error);
     if (!part_is_valid(parsed.group, sizeof(parsed.group), false)) return refuse(text, "bad group", error);
     if (*at++ != ':') return refuse(text, "the artifact is missing", error);
     if (!take_part(&at, parsed.artifact, sizeof(parsed.artifact)))

@@ -51,8 +51,13 @@ static enum status refuse_syntax(struct reader *reader)
     const yaml_mark_t *mark = parser->error == YAML_READER_ERROR ? &parser->mark : &parser->problem_mark;
     const char *problem = parser->problem == NULL ? "not YAML" : parser->problem;
     const char *context = parser->context == NULL ? "" : parser->context;
-    return error_set(reader->error, STATUS_INVALID, "line %zu, column %zu: %s%s%s", mark->line + 1,
-                     mark->column + 1, problem, context[0] == 0 ? "" : " ", context);
+    enum status status =
+        error_set(reader->error, STATUS_INVALID, "line %zu, column %zu: %s%s%s", mark->line + 1,
+                  mark->column + 1, problem, context[0] == 0 ? "" : " ", context);
+    if (strstr(problem, "cannot start any token") != NULL || strstr(problem, "tab character") != NULL)
+        error_hint(reader->error,
+                   "indent with blanks, no tabs; a text that begins with @ or ` stands in quotes");
+    return status;
 }
 
 static enum status check_properties(struct reader *reader, const yaml_event_t *event,

@@ -159,6 +159,7 @@ static void bad_documents_are_refused(void **unused)
         { "slices:\n - instances: 3", "slices[0]: artifact is missing" },
         { "slices:\n - artifact: a:b", "the version is missing" },
         { "slices:\n - artifact: ../a:b:1", "bad group" },
+        { "slices:\n - artifact: ''", "they are empty" },
         { "slices:\n - artifact: 'a:b:1/../..'", "bad version" },
         { "slices:\n - artifact: 7", "must be group:artifact:version" },
         { "slices:\n - artifact: a:b:1\n   instances: -1",

@@ -241,6 +241,21 @@ static void yaml_reads_the_core_schema(void **unused)
     assert_dump(yaml("{\"a\": [1, \"b\"], \"c\": {\"d\": null}}"), "{\"a\":[1,\"b\"],\"c\":{\"d\":null}}");
 }
 
+/* libyaml's own words for the commonest mistake of all would help nobody. */
+static void yaml_hints_at_tabs(void **unused)
+{
+    (void)unused;
+    static const char *const cases[] = { "a:\n\tb: 1\n", "a: 1\n\tb: 1\n", "a:\n- b: c\n\td: 1\n" };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct value *value = NULL;
+        struct error error = { 0 };
+        assert_int_equal(value_parse_yaml(cases[i], strlen(cases[i]), &value, NULL, &error), STATUS_INVALID);
+        assert_non_null(strstr(error.message, "line 2") != NULL ? error.message
+                                                                : strstr(error.message, "line 3"));
+        assert_non_null(strstr(error.hint, "no tabs"));
+    }
+}
+
 static void yaml_refuses_with_a_place(void **unused)
 {
     (void)unused;
@@ -323,6 +338,7 @@ int main(void)
         cmocka_unit_test(building_takes_and_replaces),
         cmocka_unit_test(stray_bytes_become_replacements),
         cmocka_unit_test(yaml_reads_the_core_schema),
+        cmocka_unit_test(yaml_hints_at_tabs),
         cmocka_unit_test(yaml_refuses_with_a_place),
         cmocka_unit_test(yaml_depth_is_bounded),
         cmocka_unit_test(yaml_knows_where_things_stood),
