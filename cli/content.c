@@ -32,6 +32,7 @@ static enum status read_stream(FILE *stream, const char *name, struct text *out,
 
 static enum status read_named(const char *name, struct text *out, struct error *error)
 {
+    if (name[0] == '\0') return error_set(error, STATUS_INVALID, "the name of the file is empty");
     if (strcmp(name, "-") == 0) return read_stream(stdin, "standard input", out, error);
     FILE *stream = fopen(name, "rb");
     if (stream == NULL) {

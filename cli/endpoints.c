@@ -18,6 +18,14 @@
 enum { PROBE_MS = 1000 };
 
 /* --- which endpoints ---------------------------------------------------------------------------------- */
+static bool has_port(const char *host_port)
+{
+    uint64_t port;
+    const char *colon = strrchr(host_port, ':');
+    return colon != NULL && colon != host_port && text_to_u64(colon + 1, &port) && port >= 1 &&
+           port <= UINT16_MAX;
+}
+
 /* "tcp://host:port", "ipc://path"; "/path" and "host:port" are taken for them. */
 static enum status add_endpoint(struct endpoints *endpoints, const char *name, struct error *error)
 {
@@ -27,8 +35,7 @@ static enum status add_endpoint(struct endpoints *endpoints, const char *name, s
     bool named = text_starts_with(name, "tcp://") || text_starts_with(name, "ipc://");
     if (!named) scheme = name[0] == '/' ? "ipc://" : "tcp://";
     const char *rest = named ? name + strlen("tcp://") : name;
-    bool formed =
-        *rest != '\0' && (name[0] == '/' || text_starts_with(name, "ipc://") || strchr(rest, ':') != NULL);
+    bool formed = *rest != '\0' && (name[0] == '/' || text_starts_with(name, "ipc://") || has_port(rest));
     if (!formed || strlen(name) + strlen(scheme) >= ENDPOINTS_NAME_MAX ||
         (!named && strstr(name, "://") != NULL)) {
         error_set(error, STATUS_INVALID, "\"%.200s\" is no endpoint", name);

@@ -87,6 +87,7 @@ static void bad_files_are_refused(void **unused)
 {
     (void)unused;
     expect_refused("/no/such/file", "can't be opened");
+    expect_refused("", "the name of the file is empty");
     expect_refused("/tmp", "can't be read");
     fill("a\xff", 2);
     expect_refused(path, "UTF-8");

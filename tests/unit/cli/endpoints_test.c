@@ -67,6 +67,28 @@ static void no_more_than_the_bound(void **unused)
                      STATUS_INVALID);
 }
 
+static void a_given_one_has_a_port(void **unused)
+{
+    (void)unused;
+    static const char *const bad[] = { "",
+                                       "foo",
+                                       "tcp://127.0.0.1",
+                                       "tcp://:7401",
+                                       "tcp://host:port",
+                                       "tcp://127.0.0.1:0",
+                                       "tcp://127.0.0.1:65536",
+                                       "http://127.0.0.1:7480",
+                                       "127.0.0.1:1,",
+                                       "ipc://" };
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        struct endpoints endpoints = { 0 };
+        struct error error = { 0 };
+        if (endpoints_find(&endpoints, bad[i], &error) != STATUS_INVALID) fail_msg("\"%s\" is taken", bad[i]);
+        assert_non_null(strstr(error.hint, "--endpoint"));
+    }
+    assert_int_equal(given("[::1]:7401,localhost:65535,ipc:///a,/b").count, 4);
+}
+
 static void nonsense_is_left_out(void **unused)
 {
     (void)unused;
@@ -101,6 +123,7 @@ int main(void)
         cmocka_unit_test(what_is_told_comes_after_what_was_given),
         cmocka_unit_test(what_is_told_again_takes_its_place),
         cmocka_unit_test(no_more_than_the_bound),
+        cmocka_unit_test(a_given_one_has_a_port),
         cmocka_unit_test(nonsense_is_left_out),
         cmocka_unit_test(another_machines_loopback_is_left_out),
     };
