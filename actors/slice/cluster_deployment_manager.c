@@ -1,7 +1,7 @@
 /* cluster_deployment_manager: blueprints to allocations, and the commands on blueprints and slices.
  * Learns  blueprints, allocations, records, nodes and endpoints from the state's changes, on every node;
  *         who leads from the leader actor. A leader reconciles everything from that view right after its
- *         first entry (E7), and after every change; only failures.h is lost with the leadership.
+ *         first entry (E7), and after every change; failures.h too is in the state (exclusions.h).
  * Owns    the publishes and deletes that wait (publishing.c), and the restarts (restarting.c). Writes only
  * under its term (A5, DEP6), each allocation under the revision that it was planned from; whoever was wrong
  * about that is refused and plans again. Limits  one command at a time per artifact; PUBLICATIONS_MAX
@@ -169,7 +169,11 @@ static void reconcile(struct actor *self, struct cluster_deployment_manager *man
 {
     if (!manager->leading || !deployment_knows_everything(manager)) return;
     const struct view_blueprint *blueprint = NULL;
+    if (!manager->remembers)
+        exclusions_restore(&manager->exclusions, &manager->failures, actor_now_ns(self), actor_wall_ms(self));
+    manager->remembers = true;
     (void)failures_update(&manager->failures, &manager->view, actor_now_ns(self));
+    exclusions_keep(self, &manager->exclusions, &manager->failures, manager->term);
     for (const char *key = ""; (blueprint = deployment_view_next_blueprint(&manager->view, &key)) != NULL;)
         reconcile_blueprint(self, manager, blueprint);
     reconcile_orphans(self, manager);
@@ -290,6 +294,9 @@ static void on_changed(struct actor *self, void *state, const struct message *me
     struct cluster_deployment_manager *manager = state;
     if (follow_accept(self, &manager->follows[FOLLOW_ENDPOINTS], message, see_endpoint, &manager->endpoints))
         return;
+    if (follow_accept(self, &manager->follows[FOLLOW_EXCLUSIONS], message, exclusions_see,
+                      &manager->exclusions))
+        return;
     for (int i = 0; i < FOLLOW_ENDPOINTS; i++)
         manager->changed |= follow_accept(self, &manager->follows[i], message, visits[i], &manager->view);
 }
@@ -309,6 +316,7 @@ static void on_role(struct actor *self, void *state, const struct message *messa
     if (over) actor_cancel(self, &manager->tick);
     if (!anew) return;
     failures_clear(&manager->failures);
+    manager->remembers = false;
     manager->tick = actor_every(self, tick_ns, KIND_CLUSTER_DEPLOYMENT_TICK);
     manager->changed = true; /* All blueprints, from the applied state: its no-op is applied here (E7). */
     log_info(self, "deployment.leads", "term=%llu", (unsigned long long)role->term);
@@ -339,6 +347,7 @@ static enum status manager_init(struct actor *self, void *state, const void *opt
         [FOLLOW_RECORDS] = "slices/",
         [FOLLOW_NODES] = "nodes/",
         [FOLLOW_ENDPOINTS] = "endpoints/",
+        [FOLLOW_EXCLUSIONS] = EXCLUSIONS_PREFIX,
     };
     struct cluster_deployment_manager *manager = state;
     (void)options, (void)error;
@@ -363,6 +372,7 @@ static void manager_fini(void *state)
         memory_free(flight);
     map_fini(&manager->flights);
     failures_fini(&manager->failures);
+    exclusions_fini(&manager->exclusions);
     deployment_view_fini(&manager->view);
     endpoint_table_fini(&manager->endpoints);
 }

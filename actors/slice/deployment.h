@@ -6,6 +6,7 @@
 
 #include "actors/slice/deployment_view.h"
 #include "actors/slice/endpoint_table.h"
+#include "actors/slice/exclusions.h"
 #include "actors/slice/failures.h"
 #include "actors/slice/messages.h"
 #include "actors/slice/proposal.h"
@@ -24,6 +25,7 @@ enum {
     FOLLOW_RECORDS,
     FOLLOW_NODES,
     FOLLOW_ENDPOINTS,
+    FOLLOW_EXCLUSIONS,
     FOLLOW_COUNT,
 };
 
@@ -37,6 +39,8 @@ struct cluster_deployment_manager {
     uint64_t term;
     bool changed; /* Something was learnt in this turn. */
     struct failures failures;
+    struct exclusions exclusions; /* The same, as the state has it. */
+    bool remembers;               /* What the leaders before knew is in `failures`. */
     struct restart *restarts[RESTARTS_MAX];
     uint32_t restart_count;
     struct map flights; /* Artifact -> struct flight * */

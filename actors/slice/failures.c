@@ -5,18 +5,19 @@
 #include "runtime/base/check.h"
 #include "runtime/base/mark.h"
 #include "runtime/base/memory.h"
+#include "runtime/base/text.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { PLACE_SIZE = COORDINATES_TEXT_MAX + SLICE_NODE_MAX + 1, WHY_SIZE = 256 };
+enum { PLACE_SIZE = COORDINATES_TEXT_MAX + SLICE_NODE_MAX + 1 };
 static const int64_t excluded_ns = SECONDS(60);
 static const int64_t grace_ns = SECONDS(30); /* For a node to end a state in -ING by itself. */
 
 struct failure {
     int64_t until_ns; /* Excluded that long; then whatever still failed there tries anew. */
     bool over;
-    char why[WHY_SIZE]; /* For people. */
+    char why[FAILURES_WHY_SIZE]; /* For people. */
 };
 
 struct moving { /* In a state in -ING, as we saw it first. */
@@ -214,6 +215,34 @@ int64_t failures_excluded_until_ns(const struct failures *failures, const char *
 {
     const struct failure *failure = find(failures, artifact, node);
     return failure != NULL && !failure->over ? failure->until_ns : 0;
+}
+
+bool failures_next(const struct failures *failures, size_t *position, struct failure_view *out_failure)
+{
+    const char *place = NULL;
+    void *value = NULL;
+    if (!map_next(&failures->by_place, position, &place, &value)) return false;
+    const struct failure *failure = value;
+    *out_failure = (struct failure_view){
+        .place = place, .why = failure->why, .until_ns = failure->until_ns, .over = failure->over
+    };
+    return true;
+}
+
+bool failures_excludes_place(const struct failures *failures, const char *place)
+{
+    const struct failure *failure = map_get(&failures->by_place, place);
+    return failure != NULL && !failure->over;
+}
+
+void failures_restore(struct failures *failures, const char *place, int64_t until_ns, const char *why,
+                      int64_t now_ns)
+{
+    if (map_get(&failures->by_place, place) != NULL || strlen(place) >= PLACE_SIZE) return;
+    struct failure *failure = memory_zalloc(sizeof(*failure));
+    failure->until_ns = until_ns < now_ns + excluded_ns ? until_ns : now_ns + excluded_ns;
+    (void)text_copy(failure->why, sizeof(failure->why), why);
+    (void)map_put(&failures->by_place, place, failure);
 }
 
 bool failures_renews(const struct failures *failures, const char *artifact, const char *node)

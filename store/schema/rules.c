@@ -19,16 +19,17 @@ static const struct {
     const char *prefix;
     enum domain domain;
 } managed[] = {
-    { "blueprints/", DOMAIN_SLICE },       { "blueprint-history/", DOMAIN_SLICE },
-    { "allocations/", DOMAIN_SLICE },      { "slices/", DOMAIN_SLICE },
-    { "endpoints/", DOMAIN_SLICE },        { "nodes/", DOMAIN_CLUSTER },
-    { "leases/", DOMAIN_CLUSTER },         { "events/", DOMAIN_CLUSTER },
-    { "audit/", DOMAIN_CLUSTER },          { "config/leases/", DOMAIN_STORE },
-    { "config/no-ops", DOMAIN_STORE },     { "config/members", DOMAIN_DERIVED },
-    { "config/retired/", DOMAIN_DERIVED }, { "config/wishes/", DOMAIN_DERIVED },
-    { "config/labels/", DOMAIN_DERIVED },  { "config/checkpoint", DOMAIN_DERIVED },
-    { "config/alarms/", DOMAIN_DERIVED },  { "artifacts/", DOMAIN_ARTIFACT },
-    { "config/workers/", DOMAIN_DERIVED }, { "config/retired-workers/", DOMAIN_DERIVED },
+    { "blueprints/", DOMAIN_SLICE },        { "blueprint-history/", DOMAIN_SLICE },
+    { "allocations/", DOMAIN_SLICE },       { "slices/", DOMAIN_SLICE },
+    { "endpoints/", DOMAIN_SLICE },         { "nodes/", DOMAIN_CLUSTER },
+    { "leases/", DOMAIN_CLUSTER },          { "events/", DOMAIN_CLUSTER },
+    { "audit/", DOMAIN_CLUSTER },           { "config/leases/", DOMAIN_STORE },
+    { "config/no-ops", DOMAIN_STORE },      { "config/members", DOMAIN_DERIVED },
+    { "config/retired/", DOMAIN_DERIVED },  { "config/wishes/", DOMAIN_DERIVED },
+    { "config/labels/", DOMAIN_DERIVED },   { "config/checkpoint", DOMAIN_DERIVED },
+    { "config/exclusions/", DOMAIN_STORE }, /* The leader's: actors/slice/exclusions.h. */
+    { "config/alarms/", DOMAIN_DERIVED },   { "artifacts/", DOMAIN_ARTIFACT },
+    { "config/workers/", DOMAIN_DERIVED },  { "config/retired-workers/", DOMAIN_DERIVED },
 };
 
 static enum domain domain_of(const char *key)

@@ -215,6 +215,33 @@ static void five_failures_exclude_a_node_for_all_to_see(void **state) /* DEP10 *
     message_destroy(&shown);
 }
 
+static void a_new_leader_knows_the_exclusions(void **state) /* DEP10 */
+{
+    struct fleet *fleet = *state;
+    publish(fleet, "name: s\nslices:\n - {artifact: 'a:weak:1', instances: 1}\n");
+    uint32_t home = 0;
+    while (fleet_store_active(&fleet->stores[home]) == 0)
+        home++;
+    fleet->stores[home].refuse_activate = STATUS_APP_ERROR;
+    fleet_crash_instance(&fleet->stores[home], &fleet->stores[home].instances[0]);
+    fleet_settle(fleet, SECONDS(20));
+    assert_int_equal(agreed_count(&fleet->agreed, "config/exclusions/a:weak:1/"), 1);
+    uint32_t next = fleet->agreed.leader == 1 ? 2 : 1;
+    agreed_lead(&fleet->agreed, next);
+    fleet_settle(fleet, SECONDS(1));
+    struct message *message = wire_message_create(KIND_SLICE_EXPLAIN_REQUEST);
+    ((Pb__SliceExplainRequest *)message->body)->artifact = wire_string(message, "a:weak");
+    struct probe_result result = ask(fleet, next, TO_CLUSTER_DEPLOYMENT_MANAGER, message);
+    assert_int_equal(result.status, STATUS_OK);
+    const Pb__SliceExplainReply *explained = result.message->body;
+    assert_int_equal(explained->n_exclusions, 1);
+    assert_string_equal(explained->exclusions[0]->node, fleet->agreed.nodes[home].name);
+    assert_non_null(strstr(explained->exclusions[0]->reason, "it failed there five times"));
+    message_destroy(&result.message);
+    fleet_settle(fleet, SECONDS(61)); /* Its time passes under the new leader as it would have. */
+    assert_int_equal(agreed_count(&fleet->agreed, "config/exclusions/"), 0);
+}
+
 /* --- slice restart ------------------------------------------------------------------------------------- */
 
 static struct message *restart_request(const char *artifact, uint32_t instance, const char *node, bool detach)
@@ -581,6 +608,7 @@ int main(void)
         WORLD_TEST(a_silent_node_is_shown_as_such),
         WORLD_TEST(the_planner_says_why),
         WORLD_TEST(five_failures_exclude_a_node_for_all_to_see),
+        WORLD_TEST(a_new_leader_knows_the_exclusions),
         WORLD_TEST(instances_restart_one_after_the_other),
         WORLD_TEST(one_instance_or_one_node_restarts),
         WORLD_TEST(what_does_not_come_back_ends_the_restart),

@@ -140,7 +140,8 @@ static void clients_may_not_write_what_the_cluster_keeps(void **state)
                                         "events/1",
                                         "audit/1",
                                         "config/no-ops",
-                                        "config/leases/l" };
+                                        "config/leases/l",
+                                        "config/exclusions/g:a:1/n" };
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         Pb__Command *command = commands_put(&fixture->arena, keys[i], "{}");
         assert_int_equal(status_of(fixture, command, PB__ORIGIN__ORIGIN_CLIENT), STATUS_DENIED);
