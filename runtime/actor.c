@@ -75,6 +75,11 @@ struct actor_id actor_find(const struct actor *self, uint32_t name)
 
 /* --- send --------------------------------------------------------------------------------------------- */
 
+static inline void stamp_work(const struct turn *turn, struct message *message)
+{
+    if ((message->request_id.high | message->request_id.low) == 0) message->request_id = turn->request_id;
+}
+
 /* Makes it a message of ours, whatever it was before (kept ones may be sent on). */
 static inline void stamp(struct actor *self, struct message *message)
 {
@@ -85,8 +90,7 @@ static inline void stamp(struct actor *self, struct message *message)
         message->ask_depth = 0;
         message->flags = 0;
     }
-    if (self->turn->has_work && (message->request_id.high | message->request_id.low) == 0)
-        message->request_id = self->turn->request_id;
+    if (self->turn->has_work) stamp_work(self->turn, message);
 }
 
 static enum status deliver(struct actor *self, struct actor_id to, struct message **message)
@@ -105,11 +109,16 @@ MACHINE_APART static enum status send_anywhere(struct actor *self, struct actor_
 
 enum status actor_send(struct actor *self, struct actor_id to, struct message **message)
 {
-    struct home *home = self->turn->home;
+    const struct turn *turn = self->turn;
+    struct home *home = turn->home;
     struct actor *actor = home == NULL ? NULL : home_finds(home, self->runtime, to);
     struct message *taken = *message;
-    if (MACHINE_SELDOM(actor == NULL || taken->lane != LANE_USER)) return send_anywhere(self, to, message);
-    stamp(self, taken);
+    bool plain =
+        message_marks(taken) == 0 && taken->kept_by == NULL; /* Of the user lane, and nothing but sent. */
+    if (MACHINE_SELDOM(actor == NULL || !plain)) return send_anywhere(self, to, message);
+    taken->sender = self->id;
+    taken->ask_id = 0;
+    if (MACHINE_SELDOM(turn->has_work)) stamp_work(turn, taken);
     home_pass(home, actor, taken);
     *message = NULL;
     return STATUS_OK;

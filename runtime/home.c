@@ -3,16 +3,9 @@
 
 #include "runtime/base/check.h"
 
-/* Few enough that others hardly meet a bound that is lower by so many. */
-static uint32_t credits_kept(const struct actor *actor)
-{
-    uint32_t part = actor->mailbox.capacity / 8;
-    return part < HOME_CREDITS_MAX ? part : HOME_CREDITS_MAX;
-}
-
 static void return_credits(struct actor *actor)
 {
-    uint32_t kept = credits_kept(actor);
+    uint32_t kept = actor->mailbox.share;
     if (actor->credits_owed <= kept) return;
     mailbox_release(&actor->mailbox, actor->credits_owed - kept);
     actor_owe_credits(actor, kept);
@@ -51,6 +44,7 @@ void home_leave(struct home *home, struct actor *actor)
     if (actor->home == 0) return;
     CHECK(actor->home == home->number);
     forget(home, actor);
+    actor->straight = false;
     __atomic_store_n(&actor->home, 0, __ATOMIC_RELAXED);
 }
 
@@ -93,6 +87,7 @@ bool home_settle(struct home *home, struct actor *actor)
     }
     if (actor->warm_slot == 0) warm_up(home, actor);
     actor->has_mail = !mailbox_is_empty(&actor->mailbox);
+    actor->straight = !actor->has_mail;
     if (actor->has_mail) return false;
     return_credits(actor);
     return true;
@@ -106,6 +101,7 @@ void home_answer(struct home *home)
         struct actor *actor = home->warm[i];
         if (!home_idles(actor) || mailbox_is_empty(&actor->mailbox)) continue;
         actor->has_mail = true;
+        actor->straight = false;
         home_enqueue(home, actor, actor, 1);
     }
 }

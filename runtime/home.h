@@ -12,6 +12,12 @@
  * before it reads where the actor is at home. An actor that has had such messages rests when they are
  * handled, as if it had no home.
  *
+ * One that dozes is `straight`, and stays it while nothing but what comes straight wakes it: its system lane
+ * is empty, nothing in its queue has been in its mailbox, and so none is the message that the mailbox's word
+ * may still name (mailbox.h). That is all a usual turn needs to know, and it is known in one look; what is in
+ * the mailbox meanwhile waits for the end of that turn, as what comes during a turn always does. Messages of
+ * the system lane, mail, any other turn, and leaving home make it straight no more.
+ *
  * A dozing actor waits for its own worker, so there are never many, and never long: a worker lets its actors
  * rest before it sleeps, and before each turn of an actor that is not known to be quick. At most
  * HOME_WARM_MAX are warm: for one more the oldest rests. Order holds (ACT1): what comes straight is put
@@ -23,14 +29,14 @@
 
 #include "runtime/machine.h"
 
-enum { HOME_WARM_MAX = 255, HOME_CREDITS_MAX = 32 };
+enum { HOME_WARM_MAX = 255 };
 
 /* A worker's, and touched by its thread alone, but for `summons`. */
 struct home {
     uint16_t number; /* Never 0; no other of the scheduler has it. */
     uint8_t kin;     /* Of the actors that may run here (struct actor). */
     bool next_ran;   /* The last turn was `next`'s: the queue comes first now. */
-    uint32_t sent;   /* Messages to others, since whoever cares set it to 0. */
+    uint32_t sent;   /* Messages to others, but those of home_pass, since whoever cares set it to 0. */
     /* Ready actors: one that the actor that ran last just woke, and the others. */
     struct actor *next;
     struct actor *queue_first;
@@ -97,7 +103,11 @@ static inline bool home_append(struct actor *actor, struct message *message, boo
 {
     if (credit && actor->credits_owed == 0 && !turn_borrow_credits(actor)) return false;
     actor_owe_credits(actor, actor->credits_owed - credit);
-    struct message_queue *queue = message->lane == LANE_USER ? &actor->user : &actor->system;
+    struct message_queue *queue = &actor->user;
+    if (message->lane != LANE_USER) {
+        queue = &actor->system;
+        actor->straight = false;
+    }
     message->next = NULL;
     if (queue->first == NULL) queue->first = message;
     else queue->last->next = message;
@@ -108,8 +118,7 @@ static inline bool home_append(struct actor *actor, struct message *message, boo
 /* One that is at home, and neither runs nor waits for its turn. */
 static inline bool home_idles(const struct actor *actor)
 {
-    return actor->user.first == NULL && actor->system.first == NULL && actor->turn == NULL &&
-           !actor->has_mail;
+    return actor->user.first == NULL && actor->turn == NULL && actor->straight;
 }
 
 enum home_sent {
@@ -155,16 +164,14 @@ static inline void home_pass(struct home *home, struct actor *actor, struct mess
 {
     actor_owe_credits(actor, actor->credits_owed - 1);
     message->flags = MESSAGE_CREDIT;
-    home->sent++;
     struct message *newest = actor->user.last;
     actor->user.last = message;
     if (actor->user.first != NULL) {
         newest->next = message;
         return;
     }
-    bool dozes = home_idles(actor);
     actor->user.first = message;
-    if (dozes) home_ready(home, actor);
+    if (actor->turn == NULL && actor->straight) home_ready(home, actor); /* It dozed. */
 }
 
 /* After a turn, if nothing is left to do, instead of turn_rest. true: it dozes or rests. */
@@ -172,10 +179,8 @@ MUST_CHECK bool home_settle(struct home *home, struct actor *actor);
 /* The same for one that was warm before and has its usual credits. false: nothing is done. */
 static inline bool home_dozes(const struct actor *actor)
 {
-    if (actor->warm_slot == 0 || !mailbox_is_empty(&actor->mailbox)) return false;
-    if (actor->credits_owed > HOME_CREDITS_MAX || actor->credits_owed * 8 > actor->mailbox.capacity)
-        return false;
-    return true;
+    return actor->warm_slot != 0 && mailbox_is_empty(&actor->mailbox) &&
+           actor->credits_owed <= actor->mailbox.share;
 }
 /* It ends, or goes to another worker: here no more. One that is at home nowhere is fine. */
 void home_leave(struct home *home, struct actor *actor);
@@ -187,8 +192,9 @@ void home_call(const struct actor *actor);
 /* turn_settle after a usual turn. */
 static inline bool turn_settle_usual(struct actor *actor, struct home *home)
 {
-    bool idle = actor->user.first == NULL && actor->system.first == NULL;
-    return MACHINE_LIKELY(idle && home_dozes(actor)) || turn_settle(actor, home);
+    bool dozes = actor->user.first == NULL && actor->straight && mailbox_is_empty(&actor->mailbox) &&
+                 actor->credits_owed <= actor->mailbox.share;
+    return MACHINE_LIKELY(dozes) || turn_settle(actor, home);
 }
 
 #endif

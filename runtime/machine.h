@@ -16,6 +16,8 @@
 #include "runtime/watch.h"
 
 #include <pthread.h>
+#include <stddef.h>
+#include <string.h>
 
 /* Beside a message's usual way: kept out of it, so that it stays short. */
 #define MACHINE_APART     __attribute__((noinline))
@@ -41,6 +43,15 @@ enum message_flag {
     MESSAGE_TIMER = 4,    /* `ask_id` is the timer's number. */
     MESSAGE_ANSWERED = 8, /* Its ask has had its answer. */
 };
+
+/* A message's lane, flags and ask_depth in one look; 0: of the user lane, and nothing but created. */
+static inline uint32_t message_marks(const struct message *message)
+{
+    uint32_t marks;
+    memcpy(&marks, (const char *)message + offsetof(struct message, lane), sizeof marks);
+    return marks;
+}
+_Static_assert(offsetof(struct message, ask_depth) == offsetof(struct message, lane) + 2, "message_marks");
 
 enum actor_phase {
     ACTOR_FREE,     /* Nobody: what arrives is for a predecessor and is refused. */
@@ -132,14 +143,20 @@ struct actor {
     uint32_t user_count; /* Length of `user`, of one whose policy is to drop. */
     uint32_t credits_owed;
     uint8_t phase;
-    uint8_t batch;       /* Messages in its next turn (pool); 0: nobody has timed it yet. */
-    bool stop_asked : 1; /* The next seven share a byte: */
+    bool stop_asked : 1; /* These six share a byte: */
     bool fail_asked : 1;
     bool has_name : 1;
-    bool escalates : 1;           /* It ends by a quarantine too many: it is not to be started again. */
-    bool has_mail : 1;            /* At home, and ready because of what is in its mailbox. */
-    bool is_among_inline : 1;     /* follows_caller: the last worker that sent for it was an inline one. */
-    bool usual : 1;               /* It runs, has no turn_end, and nobody has asked for its end. */
+    bool escalates : 1;       /* It ends by a quarantine too many: it is not to be started again. */
+    bool has_mail : 1;        /* At home, and ready because of what is in its mailbox. */
+    bool is_among_inline : 1; /* follows_caller: the last worker that sent for it was an inline one. */
+    union {
+        struct {
+            uint8_t batch;     /* Messages in its next turn (pool); 0: nobody has timed it yet. */
+            bool usual : 1;    /* It runs, has no turn_end, and nobody has asked for its end. */
+            bool straight : 1; /* It dozes, or has nothing but what woke it from that (home.h). */
+        };
+        uint16_t pace; /* All three in one look (actor_is_usual). */
+    };
     uint8_t row_hints[ROW_HINTS]; /* By kind: the row that handled such a message last. */
     uint32_t timers;              /* Head of its list in `struct timers`. */
     struct extras *extras;        /* NULL: it has none. */
@@ -151,6 +168,13 @@ _Static_assert(sizeof(struct actor) <= 192,
 static inline void actor_owe_credits(struct actor *actor, uint32_t credits)
 {
     __atomic_store_n(&actor->credits_owed, credits, __ATOMIC_RELAXED);
+}
+
+/* Known to be quick, usual, and straight. */
+static inline bool actor_is_usual(const struct actor *actor)
+{
+    enum { USUAL = WATCH_BATCH_MAX | 3 << 8 }; /* x86-64 counts bytes and bits from the low end. */
+    return actor->pace == USUAL;
 }
 
 enum {
@@ -265,6 +289,7 @@ static inline struct actor *runtime_cell_at(const struct runtime *runtime, uint3
     uintptr_t block = runtime->blocks[31 - (uint32_t)__builtin_clz(sum)];
     return (struct actor *)(block + sum * sizeof(struct actor));
 }
+bool runtime_holds(const struct runtime *runtime, const struct actor *place); /* Under its lock. */
 /* A place of one's own: owned, STARTING, generation published. */
 struct actor *runtime_cell_take(struct runtime *runtime, const struct behavior *behavior, const char *label,
                                 struct actor_id parent);
@@ -324,15 +349,12 @@ static inline bool watch_knows_quick(const struct actor *actor)
 }
 static inline void watch_shows(struct watch *watch, const struct actor *actor)
 {
-    uint64_t packed = (uint64_t)actor->id.generation << 32 | actor->id.index; /* As names_pack. */
-    __atomic_store_n(&watch->behavior, actor->behavior, __ATOMIC_RELAXED);
-    __atomic_store_n(&watch->actor, packed, __ATOMIC_RELAXED);
-    __atomic_store_n(&watch->runtime_number, actor->runtime->number, __ATOMIC_RELAXED);
+    __atomic_store_n(&watch->actor, actor, __ATOMIC_RELAXED);
 }
 /* The end of a turn of one that is known to be quick, and still is its owner's. */
-static inline void watch_end_quick(struct turn *turn, struct actor *actor, uint32_t handled)
+static inline void watch_end_quick(struct turn *turn, struct watch *watch, struct actor *actor,
+                                   uint32_t handled)
 {
-    struct watch *watch = turn->watch;
     watch_span_add(watch, handled);
     if (MACHINE_LIKELY(watch_span_messages(watch) < WATCH_MESSAGES)) return;
     turn->handled = handled;
@@ -346,10 +368,10 @@ void watch_wake(struct scheduler *scheduler, struct watch *watch); /* It is abou
  * messages bring back meanwhile, wait for its next turn, so others come first. false: the actor has ended,
  * and is the caller's no more. */
 MUST_CHECK bool turn_run(struct actor *actor, struct turn *turn);
-/* The same for most turns, in a third of the time: of an actor at home (home.h) that is known to be quick and
- * has nothing but plain messages. */
-bool turn_is_usual(const struct actor *actor, const struct home *home);
-MUST_CHECK bool turn_run_usual(struct actor *actor, struct turn *turn);
+/* The same for most turns, in a third of the time: of a ready actor that is usual and straight (home.h), is
+ * known to be quick, and whose first message is plain. `watch` is the turn's. */
+bool turn_is_usual(const struct actor *actor);
+MUST_CHECK bool turn_run_usual(struct actor *actor, struct turn *turn, struct watch *watch);
 /* After it. true: it rests (or dozes at `home`, which may be NULL), and is the caller's no more; false: it
  * has more to do. */
 MUST_CHECK bool turn_settle(struct actor *actor, struct home *home);

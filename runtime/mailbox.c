@@ -62,6 +62,8 @@ void mailbox_init(struct mailbox *mailbox)
 void mailbox_set_capacity(struct mailbox *mailbox, uint32_t capacity)
 {
     CHECK(capacity <= MAILBOX_CAPACITY_MAX);
+    uint32_t part = capacity / 8; /* So few that others hardly meet a bound that is lower by so many. */
+    mailbox->share = part < MAILBOX_SHARE_MAX ? part : MAILBOX_SHARE_MAX;
     ck_pr_store_32(&mailbox->capacity, capacity);
 }
 

@@ -27,11 +27,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MAILBOX_CAPACITY_MAX = 1 << 20 };
+enum { MAILBOX_CAPACITY_MAX = 1 << 20, MAILBOX_SHARE_MAX = 32 };
 
 struct mailbox { /* Private: touched by any thread, by atomic operations in mailbox.c only. */
     uint64_t word;
-    uint32_t capacity; /* The bound of credits. */
+    uint32_t capacity; /* The bound of credits, */
+    uint32_t share;    /* and how many of them its owner may keep while it dozes (home.h). */
 };
 
 struct mailbox_reader { /* The owner's side of it. A zeroed one has read nothing. */

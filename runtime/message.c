@@ -46,11 +46,10 @@ _Static_assert(sizeof(struct block) == (size_t)4 * LINE, "four lines");
  */
 struct pool {
     uint32_t count;
-    uint32_t limit; /* How many it may have; 0: the thread's end isn't provided for yet. */
     struct message *blocks[POOL_BLOCKS];
 };
 
-static _Thread_local __attribute__((tls_model("initial-exec"))) struct pool pool;
+static _Thread_local __attribute__((tls_model("local-exec"))) struct pool pool;
 static pthread_key_t pool_key; /* Its destructor returns an ending thread's blocks. */
 static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -92,7 +91,6 @@ static void return_blocks(void *unused)
     while (pool.count > 0) {
         share_oldest();
     }
-    pool.limit = 0;
 }
 
 static void pool_key_create(void)
@@ -104,7 +102,6 @@ static void provide_for_end(void)
 {
     (void)pthread_once(&pool_once, pool_key_create);
     (void)pthread_setspecific(pool_key, &pool);
-    pool.limit = POOL_BLOCKS;
 }
 
 static struct message *slab_cut(void)
@@ -128,7 +125,7 @@ __attribute__((noinline, cold)) static void pool_fill(void)
 
 __attribute__((noinline, cold)) static void pool_drain(void)
 {
-    if (pool.limit > 0) share_oldest();
+    if (pool.count > 0) share_oldest();
     else provide_for_end();
 }
 
@@ -149,7 +146,7 @@ static inline struct message *block_take(void)
 
 static inline void block_give(struct message *message)
 {
-    if (__builtin_expect(pool.count == pool.limit, 0)) pool_drain();
+    if (__builtin_expect(pool.count - 1 >= POOL_BLOCKS - 1, 0)) pool_drain(); /* Full, or empty. */
     pool.blocks[pool.count++] = message;
 }
 

@@ -44,6 +44,16 @@ static struct actor *cell_add(struct runtime *runtime)
     return actor;
 }
 
+bool runtime_holds(const struct runtime *runtime, const struct actor *place)
+{
+    for (uint32_t bits = CELL_BLOCK_BITS; bits < CELL_BLOCK_BITS + CELL_BLOCKS; bits++) {
+        if (runtime->blocks[bits] == 0) return false;             /* They are made in their order. */
+        uintptr_t size = (uintptr_t)sizeof(struct actor) << bits; /* Of the block, and of all before it. */
+        if ((uintptr_t)place - runtime->blocks[bits] - size < size) return true;
+    }
+    return false;
+}
+
 /* Under the lock. */
 static void free_list_add(struct runtime *runtime, struct actor *actor)
 {

@@ -11,9 +11,9 @@
 
 enum { CHAIN_MAX = 32 };
 
-/* The thread-local variables of this room belong to programs, never to a library that is loaded later: they
- * are found in one instruction, where the compiler would else provide for a call. */
-static _Thread_local __attribute__((tls_model("initial-exec"))) struct outbox {
+/* The thread-local variables of this room belong to programs, never to a library: they are found in one
+ * instruction, where the compiler would else provide for a call. */
+static _Thread_local __attribute__((tls_model("local-exec"))) struct outbox {
     struct home *home;        /* The thread's; NULL: it has none, or it is closed. */
     const struct actor *from; /* Whose turn it is; NULL: nothing is gathered. */
     struct actor *to;         /* Whose mailbox the last message went to; NULL: nobody's in this turn. */

@@ -409,8 +409,11 @@ static bool run_batch(struct actor *actor, struct turn *turn)
     actor->turn = turn;
     watch_begin(turn, actor);
     actor->has_mail = false;
+    actor->straight = false;
     turn_take_incoming(actor);
-    if (handle_batch(actor, turn)) return false;
+    bool ended = handle_batch(actor, turn);
+    turn->kept = false; /* As each usual turn finds it, and leaves it. */
+    if (ended) return false;
     actor->turn = NULL;
     watch_end(turn, actor);
     return true;
@@ -429,11 +432,9 @@ static inline bool nothing_is_suspect(const struct actor *actor)
     return __atomic_load_n(&actor->runtime->suspect_kinds, __ATOMIC_RELAXED) == 0;
 }
 
-bool turn_is_usual(const struct actor *actor, const struct home *home)
+bool turn_is_usual(const struct actor *actor)
 {
-    return actor->usual && watch_knows_quick(actor) && actor->user.first != NULL &&
-           actor->system.first == NULL && home_has(home, actor) && mailbox_is_empty(&actor->mailbox) &&
-           is_plain(actor->user.first) && nothing_is_suspect(actor);
+    return actor_is_usual(actor) && is_plain(actor->user.first) && nothing_is_suspect(actor);
 }
 
 /* Its handler took it, failed at it, or wants to end. */
@@ -450,24 +451,31 @@ MACHINE_COLD static void after_unusual(struct actor *actor, struct message *mess
 }
 
 /* It has rows: else it isn't usual. */
-static inline void dispatch_usual(struct actor *actor, struct message *message)
+static inline void dispatch_usual(struct actor *actor, struct message *message, uint32_t kind)
 {
-    const struct behavior_row *row = &actor->behavior->rows[actor->row_hints[message->kind % ROW_HINTS]];
-    if (MACHINE_LIKELY(row->kind == message->kind)) row->handle(actor, actor->state, message);
+    const struct behavior_row *row = &actor->behavior->rows[actor->row_hints[kind % ROW_HINTS]];
+    if (MACHINE_LIKELY(row->kind == kind)) row->handle(actor, actor->state, message);
     else dispatch(actor, message);
 }
 
-static inline void handle_usual(struct actor *actor, struct turn *turn, struct message *message)
+/* false: somebody has asked for its end. */
+static inline bool handle_usual(struct actor *actor, struct turn *turn, struct watch *watch,
+                                struct message *message)
 {
+    uint32_t kind = message->kind;
     actor->user.first = message->next;
     actor_owe_credits(actor, actor->credits_owed +
                                  message->flags); /* Who keeps it finds the flag, see actor_keep. */
-    watch_handles(turn->watch, message->kind);
+    watch_handles(watch, kind);
     turn->message = message;
     set_work(turn, message);
-    dispatch_usual(actor, message);
-    if (MACHINE_SELDOM(turn->kept || !actor->usual)) after_unusual(actor, message);
-    else message_give_back(message);
+    dispatch_usual(actor, message, kind);
+    if (MACHINE_LIKELY(!turn->kept && actor->usual)) {
+        message_give_back(message);
+        return true;
+    }
+    after_unusual(actor, message);
+    return actor->usual;
 }
 
 /* Its `stop` is part of no message. */
@@ -479,29 +487,37 @@ MACHINE_COLD static bool end_usual(struct actor *actor)
 
 static inline bool goes_on(const struct actor *actor)
 {
-    return actor->usual && actor->system.first == NULL && is_plain(actor->user.first) &&
-           nothing_is_suspect(actor);
+    return actor->straight && is_plain(actor->user.first) && nothing_is_suspect(actor);
 }
 
-bool turn_run_usual(struct actor *actor, struct turn *turn)
+/* What came after the first one, up to `last`. Returns how many. */
+MACHINE_APART static uint32_t handle_more(struct actor *actor, struct turn *turn, const struct message *last)
 {
+    uint32_t handled = 0;
+    while (goes_on(actor)) {
+        struct message *message = actor->user.first;
+        handled++;
+        bool lives = handle_usual(actor, turn, turn->watch, message);
+        if (!lives || message == last || handled == WATCH_BATCH_MAX - 1) break;
+    }
+    return handled;
+}
+
+bool turn_run_usual(struct actor *actor, struct turn *turn, struct watch *watch)
+{
+    struct message *message = actor->user.first;
+    const struct message *last = actor->user.last; /* What comes from here on waits for its next turn. */
     actor->turn = turn;
     send_gather(actor);
-    watch_shows(turn->watch, actor);
-    turn->kept = false;
-    const struct message *last = actor->user.last; /* What comes from here on waits for its next turn. */
-    struct message *message;
-    uint32_t handled = 0;
-    do {
-        message = actor->user.first;
-        handled++;
-        handle_usual(actor, turn, message);
-    } while (message != last && handled < WATCH_BATCH_MAX && goes_on(actor));
+    watch_shows(watch, actor);
+    uint32_t handled = 1;
+    if (handle_usual(actor, turn, watch, message) && message != last)
+        handled += handle_more(actor, turn, last);
     __atomic_store_n(&actor->handled, actor->handled + handled, __ATOMIC_RELAXED);
-    bool ended = MACHINE_SELDOM(wants_end(actor)) && end_usual(actor);
+    bool ended = MACHINE_SELDOM(!actor->usual) && wants_end(actor) && end_usual(actor);
     if (!ended) {
         actor->turn = NULL;
-        watch_end_quick(turn, actor, handled);
+        watch_end_quick(turn, watch, actor, handled);
     }
     send_hand_over();
     return !ended;
@@ -525,10 +541,15 @@ bool turn_run(struct actor *actor, struct turn *turn)
 bool turn_settle(struct actor *actor, struct home *home)
 {
     if (has_more(actor)) {
+        if (!mailbox_is_empty(&actor->mailbox)) actor->straight = false; /* The next turn looks there. */
         return_many_credits(actor);
         return false;
     }
-    if (home == NULL ? turn_rest(actor) : home_dozes(actor) || home_settle(home, actor)) return true;
+    if (home != NULL && home_dozes(actor)) {
+        actor->straight = true;
+        return true;
+    }
+    if (home == NULL ? turn_rest(actor) : home_settle(home, actor)) return true;
     return_many_credits(actor);
     return false;
 }

@@ -1,5 +1,7 @@
-/* watch: see the header. The watched thread gives no pointer that could dangle: an actor is named by its id
- * and its runtime's number, and looked up under the lock that keeps the runtime from going away. */
+/* watch: see the header. The watched thread shows an actor's place, which may be a lost runtime's by the time
+ * somebody looks: so nobody follows it before he has found, under the lock that keeps runtimes from going
+ * away, whose it is; and who lives there he reads under that runtime's lock, under which actors come and go.
+ */
 #include "runtime/machine.h"
 
 #include <stdio.h>
@@ -89,9 +91,7 @@ void watchdog_sum(struct watchdog *watchdog, struct watch *out_sum)
 
 struct sight { /* What was seen of one turn. */
     int64_t since_ns;
-    const struct behavior *behavior;
-    struct actor_id actor;
-    uint32_t runtime_number;
+    const struct actor *actor;
     uint32_t kind;
 };
 
@@ -100,21 +100,21 @@ static bool see(const struct watch *watch, struct sight *sight)
 {
     sight->since_ns = __atomic_load_n(&watch->since_ns, __ATOMIC_ACQUIRE);
     if (sight->since_ns == 0) return false;
-    sight->behavior = __atomic_load_n(&watch->behavior, __ATOMIC_ACQUIRE);
-    if (sight->behavior == NULL) return false;
-    sight->actor = names_unpack(__atomic_load_n(&watch->actor, __ATOMIC_ACQUIRE));
-    sight->runtime_number = __atomic_load_n(&watch->runtime_number, __ATOMIC_ACQUIRE);
+    sight->actor = __atomic_load_n(&watch->actor, __ATOMIC_ACQUIRE);
+    if (sight->actor == NULL) return false;
     sight->kind = __atomic_load_n(&watch->kind, __ATOMIC_ACQUIRE);
     return __atomic_load_n(&watch->since_ns, __ATOMIC_RELAXED) == sight->since_ns;
 }
 
-static struct runtime *find_runtime(const struct watchdog *watchdog, uint32_t number)
+/* Locked, if there is one that holds the actor's place. */
+static struct runtime *lock_runtime(const struct watchdog *watchdog, const struct actor *actor)
 {
-    struct runtime *runtime = watchdog->runtimes;
-    while (runtime != NULL && runtime->number != number) {
-        runtime = runtime->next_watched;
+    for (struct runtime *runtime = watchdog->runtimes; runtime != NULL; runtime = runtime->next_watched) {
+        pthread_mutex_lock(&runtime->lock);
+        if (runtime_holds(runtime, actor)) return runtime;
+        pthread_mutex_unlock(&runtime->lock);
     }
-    return runtime;
+    return NULL;
 }
 
 static void log_long_turn(const struct runtime *runtime, const struct runtime_health *health)
@@ -135,40 +135,44 @@ static void log_long_turn(const struct runtime *runtime, const struct runtime_he
     options->log(options->log_context, &record);
 }
 
-/* `first`: it has not been reported before. */
-static void report(const struct watchdog *watchdog, const struct sight *sight, int64_t now_ns, bool first)
-{
-    struct runtime *runtime = find_runtime(watchdog, sight->runtime_number);
-    if (runtime == NULL) return; /* Gone meanwhile. */
-    int64_t turn_ns = now_ns - sight->since_ns;
-    pthread_mutex_lock(&runtime->lock);
-    struct runtime_health *health = &runtime->health;
-    bool was_degraded = now_ns < runtime->degraded_until_ns;
-    if (turn_ns >= DEGRADED_NS) runtime->degraded_until_ns = now_ns + DEGRADED_HOLD_NS;
-    health->degraded = now_ns < runtime->degraded_until_ns;
-    health->kind = sight->kind;
-    health->turn_ms = turn_ns / 1000000;
-    runtime_actor_name(runtime, sight->actor, sight->behavior, health->actor, sizeof health->actor);
-    if (first) metrics_tally(runtime, sight->behavior)->long_turns++;
-    struct runtime_health told = *health;
-    pthread_mutex_unlock(&runtime->lock);
-    if (first || (told.degraded && !was_degraded)) log_long_turn(runtime, &told);
-}
-
 static int64_t limit_ns(const struct behavior *behavior)
 {
     if (behavior->blocks) return INT64_MAX;
     return behavior->home == ACTOR_PINNED ? REPORT_PINNED_NS : REPORT_NS;
 }
 
+/* Under the runtime's lock. true: the log should say so. */
+static bool note_long_turn(struct runtime *runtime, const struct sight *sight, int64_t now_ns, bool first)
+{
+    const struct behavior *behavior = sight->actor->behavior;
+    struct runtime_health *health = &runtime->health;
+    int64_t turn_ns = now_ns - sight->since_ns;
+    bool was_degraded = now_ns < runtime->degraded_until_ns;
+    if (turn_ns >= DEGRADED_NS) runtime->degraded_until_ns = now_ns + DEGRADED_HOLD_NS;
+    health->degraded = now_ns < runtime->degraded_until_ns;
+    health->kind = sight->kind;
+    health->turn_ms = turn_ns / 1000000;
+    runtime_actor_name(runtime, sight->actor->id, behavior, health->actor, sizeof health->actor);
+    if (first) metrics_tally(runtime, behavior)->long_turns++;
+    return first || (health->degraded && !was_degraded);
+}
+
 static void judge(const struct watchdog *watchdog, struct watch *watch, const struct sight *sight,
                   int64_t now_ns)
 {
     int64_t turn_ns = now_ns - sight->since_ns;
-    if (turn_ns < limit_ns(sight->behavior)) return;
+    if (turn_ns < REPORT_NS) return; /* Nobody's limit is less. */
+    struct runtime *runtime = lock_runtime(watchdog, sight->actor);
+    if (runtime == NULL) return; /* Gone meanwhile. */
+    const struct behavior *behavior = sight->actor->behavior;
+    bool late = behavior != NULL && turn_ns >= limit_ns(behavior); /* NULL: it has ended meanwhile. */
     bool first = watch->reported_ns != sight->since_ns;
-    watch->reported_ns = sight->since_ns;
-    if (first || turn_ns >= DEGRADED_NS) report(watchdog, sight, now_ns, first);
+    bool told = false;
+    if (late) watch->reported_ns = sight->since_ns;
+    if (late && (first || turn_ns >= DEGRADED_NS)) told = note_long_turn(runtime, sight, now_ns, first);
+    struct runtime_health health = runtime->health;
+    pthread_mutex_unlock(&runtime->lock);
+    if (told) log_long_turn(runtime, &health);
 }
 
 int64_t watchdog_look(struct watchdog *watchdog, int64_t now_ns)
@@ -216,14 +220,11 @@ static void end_span(struct watchdog *watchdog, struct watch *watch, int64_t now
         count(&watch->turns_ns, (uint64_t)span_ns);
         count(&watch->lengths[length_index((uint64_t)turn_ns)], turns);
         watch->span_ns = span_ns;
+        watch->span_handled = watch_span_messages(watch);
         watch->turn_ns = (watch->turn_ns * 3 + turn_ns) / 4;
     }
     if (span_ns >= REPORT_NS && turns > 0) {
-        struct sight sight = { .since_ns = watch->since_ns,
-                               .behavior = watch->behavior,
-                               .actor = names_unpack(watch->actor),
-                               .runtime_number = watch->runtime_number,
-                               .kind = watch->kind };
+        struct sight sight = { .since_ns = watch->since_ns, .actor = watch->actor, .kind = watch->kind };
         pthread_mutex_lock(&watchdog->lock);
         judge(watchdog, watch, &sight, now_ns);
         pthread_mutex_unlock(&watchdog->lock);
@@ -287,7 +288,7 @@ void watch_rest(struct scheduler *scheduler, struct watch *watch)
 
 void watch_wake(struct scheduler *scheduler, struct watch *watch)
 {
-    __atomic_store_n(&watch->behavior, NULL, __ATOMIC_RELAXED);
+    __atomic_store_n(&watch->actor, NULL, __ATOMIC_RELAXED);
     begin_span(watch, scheduler);
 }
 

@@ -27,19 +27,18 @@
 enum { WATCH_LENGTHS = 14, WATCH_MESSAGES = 32, WATCH_BATCH_MAX = 100 };
 #define WATCH_TURN_NS MILLISECONDS(1)
 
-struct watch {                       /* One thread's. Written by it alone, read by any: atomic. */
-    _Alignas(64) int64_t since_ns;   /* When the span began; 0: no turn runs. Else the next four hold, */
-    const struct behavior *behavior; /* unless this is NULL: the first turn is still to come. */
-    uint64_t actor;                  /* Packed id. */
-    uint32_t runtime_number;
-    uint32_t kind; /* Of the message being handled, or the last one. */
+struct watch {                     /* One thread's. Written by it alone, read by any: atomic. */
+    _Alignas(64) int64_t since_ns; /* When the span began; 0: no turn runs. Else the next two hold, */
+    const struct actor *actor;     /* unless this is NULL: the first turn is still to come. */
+    uint32_t kind;                 /* Of the message being handled, or the last one. */
     uint64_t turns;
     uint64_t turns_ns;
     uint64_t lengths[WATCH_LENGTHS]; /* Turns by length: up to 1.024 us, then four times as long each. */
     /* The thread's alone. */
-    uint64_t span;   /* Turns << 32 | messages. */
-    int64_t span_ns; /* What the last one took, */
-    int64_t turn_ns; /* and a turn lately, on average. */
+    uint64_t span;         /* Turns << 32 | messages. */
+    int64_t span_ns;       /* What the last one took, */
+    int64_t turn_ns;       /* and a turn lately, on average. */
+    uint32_t span_handled; /* Messages of the last one. */
     /* Under the watchdog's lock. */
     int64_t reported_ns; /* The begin of the span that was reported last. */
     struct watch *next;

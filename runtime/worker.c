@@ -16,6 +16,7 @@ enum {
     VOTES_NEEDED = 4,
     LOOKS_A_CLOCK = 16,   /* How often one that lingers looks before the clock is read again. */
     TURNS_INSIDE_MAX = 8, /* Before a busy worker's porter looks outside. */
+    ROW_MAX = 8,          /* Usual turns between two looks at what comes from elsewhere. */
 };
 #define WAKE_NS     MICROSECONDS(35)  /* What waking a sleeping core costs, whoever does it. */
 #define LINGER_NS   MICROSECONDS(100) /* What two wakes cost: the other's, and the one back that it saves. */
@@ -58,7 +59,7 @@ struct group {
     uint64_t slow;                      /* and for each that runs a slow actor. */
 };
 
-static _Thread_local __attribute__((tls_model("initial-exec"))) struct worker *this_worker; /* As send.c. */
+static _Thread_local __attribute__((tls_model("local-exec"))) struct worker *this_worker; /* As send.c. */
 
 bool worker_is_current(void)
 {
@@ -398,7 +399,8 @@ static void share_before(struct worker *worker)
 /* A span has just been timed. One alone says little: the kernel may have let somebody else run meanwhile. */
 MACHINE_APART static void share_after(struct worker *worker)
 {
-    bool talk = worker->watch.span_ns < (int64_t)worker->home.sent * CROSSING_NS;
+    uint32_t messages = worker->home.sent + worker->watch.span_handled;
+    bool talk = worker->watch.span_ns < (int64_t)messages * CROSSING_NS;
     worker->home.sent = 0;
     if (talk && worker->votes > 0) worker->votes--;
     if (!talk && worker->votes < VOTES_MAX) worker->votes++;
@@ -431,16 +433,27 @@ MACHINE_APART static void run_any_turn(struct worker *worker, struct actor *acto
     if (ours && !turn_settle(actor, turn->home)) put_back(&worker->home, actor);
 }
 
-static inline void run_turn(struct worker *worker, struct actor *actor)
+/* The actor's turn and, after a usual one, those of who is ready then, a few: what comes from elsewhere waits
+ * no longer for them than it would for one turn of somebody slower. Returns how many. */
+static inline uint32_t run_turns(struct worker *worker, struct actor *actor)
 {
     struct turn *turn = &worker->turn;
-    turn->has_now = false;
-    if (MACHINE_SELDOM(worker->is_slow || !turn_is_usual(actor, &worker->home))) {
-        run_any_turn(worker, actor);
-    } else if (turn_run_usual(actor, turn) && !turn_settle_usual(actor, &worker->home)) {
-        put_back(&worker->home, actor);
-    }
-    if (worker->watch.span == 0) share_after(worker);
+    struct home *home = &worker->home;
+    uint32_t turns = 0;
+    bool usual = !worker->is_slow;
+    do {
+        turn->has_now = false;
+        turns++;
+        usual = usual && turn_is_usual(actor);
+        if (MACHINE_SELDOM(!usual)) run_any_turn(worker, actor);
+        else if (turn_run_usual(actor, turn, &worker->watch) && !turn_settle_usual(actor, home))
+            put_back(home, actor);
+        if (MACHINE_SELDOM(worker->watch.span == 0)) {
+            share_after(worker);
+            break;
+        }
+    } while (usual && turns < ROW_MAX && (actor = home_take(home)) != NULL);
+    return turns;
 }
 
 /* Nobody is ready. Returns who is now; or NULL: look again. */
@@ -467,9 +480,9 @@ static void *worker_main(void *context)
         struct actor *actor = find_work(worker);
         if (MACHINE_SELDOM(actor == NULL)) actor = await_work(worker);
         if (MACHINE_SELDOM(actor == NULL)) continue;
-        run_turn(worker, actor);
+        worker->turns_inside += run_turns(worker, actor);
         struct actor *porter = __atomic_load_n(&worker->porter, __ATOMIC_ACQUIRE);
-        if (porter != NULL && ++worker->turns_inside >= TURNS_INSIDE_MAX) look_outside(worker, porter, 0);
+        if (porter != NULL && worker->turns_inside >= TURNS_INSIDE_MAX) look_outside(worker, porter, 0);
     }
     watch_rest(worker->group->scheduler, &worker->watch);
     return NULL;
