@@ -328,7 +328,6 @@ static void on_reply(struct remote *remote, struct actor *self, const char *from
     struct asked *asked = map_get_number(&remote->asked, header->correlation);
     if (asked == NULL) return; /* Late or repeated: its ask has ended. */
     if (strcmp(asked->node, from_node) != 0) {
-        MARK("remote.reply_of_another_node");
         remote_drop(remote, self, from_node, "a reply to what another node was asked");
         return;
     }

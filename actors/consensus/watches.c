@@ -178,7 +178,6 @@ static bool catch_up(struct actor *self, struct watch *watch, const struct kv *k
     } else {
         struct catch_up context = { .self = self, .watch = watch, .sent = SENT };
         if (!kv_history(kv, watch->next, catch_up_revision, &context)) {
-            MARK("watches.stream_is_compacted");
             return send_compacted(self, watch, kv) == SENT_FULL;
         }
         sent = context.sent;
@@ -299,7 +298,6 @@ static bool collect_revision(void *context, uint64_t revision, const struct kv_c
     if (collect->events.count == 0 && bytes > POLL_REVISION_BYTES_MAX) collect->oversized = revision;
     bool fits = collect->events.count == 0 || collect->bytes + bytes <= POLL_BYTES_MAX;
     collect->full = !fits || collect->oversized != 0;
-    if (collect->full) MARK("watches.poll_had_no_room");
     if (collect->full) return false;
     if (PLANTED("watches.revision_is_split") && collect->events.count + change_count > collect->limit)
         change_count = (uint32_t)(collect->limit - collect->events.count);
@@ -351,7 +349,6 @@ static bool try_answer(struct actor *self, struct poll *poll, const struct kv *k
         return true;
     }
     if (collect.oversized != 0) {
-        MARK("watches.oversized_revision");
         message_destroy(&message);
         refuse_oversized(self, poll, collect.oversized);
         return true;

@@ -260,11 +260,13 @@ struct sim_call sim_delete(struct sim *sim, uint32_t node, const struct sim_dele
 
 /* --- slices --- */
 
-static void add_slice(struct text *document, const char *artifact, uint32_t instances, bool exclusive)
+static void add_slice(const struct sim *sim, struct text *document, const char *artifact, uint32_t instances)
 {
     if (instances == 0) return;
-    text_printf(document, "  - {artifact: '%s', instances: %u%s}\n", artifact, instances,
-                exclusive ? ", exclusive: true" : "");
+    text_printf(document, "  - {artifact: '%s', instances: %u", artifact, instances);
+    if (sim->options.exclusive) text_add(document, ", exclusive: true");
+    if (sim->options.configures) text_printf(document, ", config: {n: %u}", sim->published);
+    text_add(document, "}\n");
 }
 
 struct sim_call sim_publish(struct sim *sim, const char *name, uint32_t pricing, uint32_t orders)
@@ -279,8 +281,9 @@ struct sim_call sim_publish(struct sim *sim, const char *name, uint32_t pricing,
     } else {
         struct text document = { 0 };
         text_printf(&document, "name: %s\nslices:\n", name);
-        add_slice(&document, SIM_PRICING, pricing, sim->options.exclusive);
-        add_slice(&document, SIM_ORDERS, orders, sim->options.exclusive);
+        sim->published++;
+        add_slice(sim, &document, SIM_PRICING, pricing);
+        add_slice(sim, &document, SIM_ORDERS, orders);
         message = wire_message_create(KIND_BLUEPRINT_PUBLISH_REQUEST);
         Pb__BlueprintPublishRequest *request = message->body;
         request->document = wire_string(message, text_string(&document));

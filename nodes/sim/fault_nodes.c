@@ -120,6 +120,7 @@ static void setup_slices(struct trouble *trouble, struct sim_options *world)
         world->slices.life_max_ns = chance_between(chance, SECONDS(1), SECONDS(10));
     }
     world->exclusive = chance_permille(chance, 250);
+    world->configures = chance_permille(chance, 300);
 }
 
 static void heal_slices(struct chaos *chaos, uint64_t nodes)

@@ -47,7 +47,8 @@ struct sim_options {
     uint64_t log_keep_entries; /* 0 = as the daemon's. */
     size_t snapshot_side_bytes;
     size_t snapshot_chunk_bytes;
-    bool exclusive; /* What is published ends with its node's presence (A8). */
+    bool exclusive;  /* What is published ends with its node's presence (A8). */
+    bool configures; /* Each blueprint that is published brings another configuration. */
     struct sim_slice_faults slices;
     /* For stories of founding: the bootstrap list of node i; NULL: all voters, for everybody. */
     const char *const *(*bootstrap)(uint32_t node, uint32_t *out_count);

@@ -78,6 +78,7 @@ struct sim {
     struct history *history;
     struct chance identities; /* Replica ids. */
     struct sim_slices slices;
+    uint32_t published; /* Blueprints. */
     struct sim_artifact_store_options artifacts;
     struct sim_node nodes[SIM_NODES_MAX + SIM_WORKERS_MAX]; /* Workers behind the voters. */
     const char *names[SIM_NODES_MAX];

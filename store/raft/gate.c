@@ -157,10 +157,7 @@ void gate_on_hello_reply(struct core *core, const struct core_message *message)
         core_fail(core, CORE_STOP_LOST);
         return;
     }
-    if (message->verdict == CORE_VERDICT_VERSION) {
-        MARK("raft.gate_meets_another_version");
-        return;
-    }
+    if (message->verdict == CORE_VERDICT_VERSION) return;
     adopt_term(core, message->term);
     if (known) peer->greeted = true;
     bool enough = has_enough_answers(core);
