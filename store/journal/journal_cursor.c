@@ -13,7 +13,7 @@ void journal_cursor_resume(struct journal_cursor *cursor, size_t segment_size,
                            const struct journal_scan *scan, uint64_t settled)
 {
     journal_cursor_begin(cursor, segment_size);
-    cursor->end = (struct journal_point){ scan->newest, scan->end.at };
+    cursor->end = scan->end;
     cursor->settled = settled;
 }
 

@@ -15,7 +15,7 @@ struct journal_cursor {
 /* In a journal that is new. */
 void journal_cursor_begin(struct journal_cursor *cursor, size_t segment_size);
 /* After a start that found so much; the tables had batches up to `settled` before. J2: what is beyond them is
- * settled before anything else is written, and the number of a torn one is not used again. */
+ * settled, and what is left of a torn one erased, before anything else is written. */
 void journal_cursor_resume(struct journal_cursor *cursor, size_t segment_size,
                            const struct journal_scan *scan, uint64_t settled);
 /* For a batch of that size on disk. false: the tables have to take it, since it is too large, or would be

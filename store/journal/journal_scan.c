@@ -118,11 +118,16 @@ static uint64_t other_segment(const struct journal_image *image, uint64_t at)
     return (at / image->segment_size + 1) % JOURNAL_SEGMENTS * image->segment_size;
 }
 
+static size_t disk_size(const struct found *found)
+{
+    size_t blocks = ((size_t)found->count + JOURNAL_BLOCK_SECTORS - 1) / JOURNAL_BLOCK_SECTORS;
+    return blocks * JOURNAL_BLOCK;
+}
+
 /* A full segment's end is the next one's start. */
 static uint64_t end_of(const struct journal_image *image, const struct found *found)
 {
-    size_t blocks = (found->count + JOURNAL_BLOCK_SECTORS - 1) / JOURNAL_BLOCK_SECTORS;
-    uint64_t end = (uint64_t)found->sector * JOURNAL_SECTOR + (uint64_t)blocks * JOURNAL_BLOCK;
+    uint64_t end = (uint64_t)found->sector * JOURNAL_SECTOR + disk_size(found);
     return end % (JOURNAL_SEGMENTS * image->segment_size);
 }
 
@@ -175,7 +180,8 @@ static enum status judge_one(const struct journal_image *image, const struct fou
                          "batch %llu of the journal is damaged, and another follows it",
                          (unsigned long long)found->sequence);
     }
-    scan->torn = true;
+    scan->torn_at = (uint64_t)found->sector * JOURNAL_SECTOR;
+    scan->torn_size = disk_size(found);
     return check_sectors(image, found->sector, found->count, error);
 }
 
@@ -183,7 +189,7 @@ static enum status judge(const struct search *search, const struct journal_point
                          struct journal_pending *pending, struct journal_scan *scan, struct error *error)
 {
     enum status status = STATUS_OK;
-    *scan = (struct journal_scan){ .newest = search->newest, .end = *tables };
+    *scan = (struct journal_scan){ .end = *tables };
     if (search->newest < tables->sequence) {
         return error_set(error, STATUS_CORRUPT, "the journal ends with batch %llu, but the tables have %llu",
                          (unsigned long long)search->newest, (unsigned long long)tables->sequence);
@@ -192,7 +198,7 @@ static enum status judge(const struct search *search, const struct journal_point
         bool newest = i + 1 == search->found_count;
         status = judge_one(search->image, &search->found[i], newest, pending, scan, error);
     }
-    if (status != STATUS_OK || scan->torn) return status;
+    if (status != STATUS_OK || scan->torn_size > 0) return status;
     return check_end(search->image, scan->end.at, error);
 }
 

@@ -30,9 +30,11 @@ struct journal_point {
 };
 
 struct journal_scan {
-    uint64_t newest;          /* J2: highest sequence of any sector: never to be used again. */
     struct journal_point end; /* After the last complete batch. */
-    bool torn;                /* There was an incomplete one. */
+    /* J2: what is left of a batch that was cut short, whole blocks. To be erased, durably, before anything is
+     * written: its sequence is the next one's, and nothing of both may ever lie side by side. */
+    uint64_t torn_at;
+    size_t torn_size; /* 0: there is none. */
 };
 
 /* Adds the complete batches beyond `tables` to pending, in order. OK or CORRUPT. */

@@ -15,6 +15,25 @@
 static const size_t batch_bytes_max = (size_t)1024 * 1024;
 static const size_t buffer_bytes_kept = (size_t)64 * 1024;
 
+/* --- what a write comes from ---------------------------------------------------------------------------- */
+
+static void make_buffer(struct lmdb_journal *journal, size_t size)
+{
+    if (journal->buffer_size >= size) return;
+    memory_free(journal->buffer);
+    journal->buffer_size = size < buffer_bytes_kept ? buffer_bytes_kept : size;
+    journal->buffer = journal_file_buffer(journal->buffer_size);
+}
+
+static void clean_buffer(struct lmdb_journal *journal, size_t used)
+{
+    memset(journal->buffer, 0, used);
+    if (journal->buffer_size <= buffer_bytes_kept) return;
+    memory_free(journal->buffer);
+    journal->buffer = NULL;
+    journal->buffer_size = 0;
+}
+
 /* --- a start -------------------------------------------------------------------------------------------- */
 
 static log_index floor_of(const struct lmdb_system *system)
@@ -38,6 +57,17 @@ enum status lmdb_journal_examine(const struct journal_file *file, const struct l
     return status;
 }
 
+/* J2 */
+static enum status erase(struct lmdb_journal *journal, const struct journal_scan *scan, struct error *error)
+{
+    MARK("lmdb.journal_torn_at_open");
+    make_buffer(journal, scan->torn_size);
+    enum status status =
+        journal_file_write(&journal->file, scan->torn_at, journal->buffer, scan->torn_size, error);
+    clean_buffer(journal, scan->torn_size);
+    return status;
+}
+
 /* What was found is durable before the tables rely on it: who wrote it may not have come to that. */
 static enum status replay(struct lmdb_log *lmdb, bool *out_replayed, struct error *error)
 {
@@ -49,9 +79,10 @@ static enum status replay(struct lmdb_log *lmdb, bool *out_replayed, struct erro
             lmdb_journal_examine(&journal->file, &lmdb->system, lmdb->last, &journal->pending, &scan, error);
     }
     if (status != STATUS_OK) return status;
-    if (scan.torn) MARK("lmdb.journal_torn_at_open");
+    if (scan.torn_size > 0) status = erase(journal, &scan, error);
+    if (status != STATUS_OK) return status;
     journal_cursor_resume(&journal->cursor, journal->file.segment_size, &scan, lmdb->system.journal_sequence);
-    *out_replayed = scan.newest != lmdb->system.journal_sequence;
+    *out_replayed = scan.end.sequence != lmdb->system.journal_sequence;
     if (!*out_replayed) return STATUS_OK;
     MARK("lmdb.journal_replayed");
     struct log_space space;
@@ -97,23 +128,6 @@ bool lmdb_journal_takes(const struct lmdb_log *lmdb, const struct log_batch *bat
     uint64_t at = 0;
     if (size > batch_bytes_max) return false;
     return size == 0 || journal_cursor_find(&journal->cursor, size, &at);
-}
-
-static void make_buffer(struct lmdb_journal *journal, size_t size)
-{
-    if (journal->buffer_size >= size) return;
-    memory_free(journal->buffer);
-    journal->buffer_size = size < buffer_bytes_kept ? buffer_bytes_kept : size;
-    journal->buffer = journal_file_buffer(journal->buffer_size);
-}
-
-static void clean_buffer(struct lmdb_journal *journal, size_t used)
-{
-    memset(journal->buffer, 0, used);
-    if (journal->buffer_size <= buffer_bytes_kept) return;
-    memory_free(journal->buffer);
-    journal->buffer = NULL;
-    journal->buffer_size = 0;
 }
 
 /* The leader sends nothing that does not continue the log: what a stranger's bytes answer CORRUPT for, this

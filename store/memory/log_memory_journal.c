@@ -156,8 +156,11 @@ enum status log_memory_journal_examine(struct log_memory_disk *disk, struct erro
         journal_pending_clear(&journal->pending);
         return status;
     }
-    if (scan.torn) MARK("log_memory.journal_torn_at_open");
-    if (scan.newest != journal->tables.sequence) MARK("log_memory.journal_replayed");
+    if (scan.torn_size > 0) {
+        MARK("log_memory.journal_torn_at_open");
+        memset(journal->image + scan.torn_at, 0, scan.torn_size);
+    }
+    if (scan.end.sequence != journal->tables.sequence) MARK("log_memory.journal_replayed");
     journal_cursor_resume(&journal->cursor, SEGMENT, &scan, journal->tables.sequence);
     return STATUS_OK;
 }

@@ -53,7 +53,8 @@ static void scan(const uint8_t *bytes, const uint8_t *choices)
     for (uint32_t i = 0; i < pending.entry_count; i++) {
         CHECK(pending.entries[i].index == journal_pending_settled_last(&pending) + 1 + i);
     }
-    if (status == STATUS_OK) CHECK(found.newest >= found.end.sequence);
+    if (status == STATUS_OK) CHECK(found.end.sequence >= choices[1]);
+    if (status == STATUS_OK) CHECK(found.torn_at + found.torn_size <= IMAGE);
     if (status == STATUS_OK) CHECK(found.end.at % JOURNAL_BLOCK == 0);
     journal_pending_clear(&pending);
     journal_pending_clear(&again);
