@@ -26,6 +26,7 @@ struct role_changed {
 struct read_barrier {
     uint64_t after; /* 0: none. */
     bool stale;
+    bool patient; /* It goes with the leader's next heartbeat, not in a round of its own. */
 };
 struct read_barrier_reply {
     uint64_t revision;

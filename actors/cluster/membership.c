@@ -321,6 +321,15 @@ static void on_renewed(struct actor *self, void *state, void *context, const str
     arm_fence(self, membership);
 }
 
+/* Renewals have time until the next heartbeat: rounds of their own would be half of what a cluster at rest
+ * sends. */
+static struct message *patient_barrier(void)
+{
+    struct message *barrier = message_create(KIND_READ_BARRIER, sizeof(struct read_barrier));
+    ((struct read_barrier *)barrier->body)->patient = true;
+    return barrier;
+}
+
 static void renew(struct actor *self, struct membership *membership)
 {
     if (!membership->started || membership->role.leader[0] == '\0') return;
@@ -329,7 +338,7 @@ static void renew(struct actor *self, struct membership *membership)
     actor_tree_degraded(actor_runtime(self), degraded);
     sent->sent_ns = actor_now_ns(self);
     if (strcmp(membership->role.leader, membership->options->node) == 0) {
-        struct message *barrier = message_create(KIND_READ_BARRIER, 0); /* The same round, but here. */
+        struct message *barrier = patient_barrier(); /* The same round, but here. */
         sent->led_term = membership->role.term;
         presence_note_degraded(&membership->presence, membership->options->node, degraded);
         actor_ask_name(self, TO_STATE, &barrier, membership->lost_after_ns, on_renewed, sent);
@@ -405,7 +414,7 @@ static void on_renew(struct actor *self, void *state, const struct message *mess
     }
     struct waiting *waiting = wait_begin(self, membership, message, RENEWING_MAX);
     if (waiting == NULL) return;
-    struct message *barrier = message_create(KIND_READ_BARRIER, 0);
+    struct message *barrier = patient_barrier();
     actor_ask_name(self, TO_STATE, &barrier, membership->lost_after_ns, on_barrier, waiting);
 }
 

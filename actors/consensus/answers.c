@@ -31,7 +31,9 @@ struct answer_terms answers_terms(const struct message *request)
     case KIND_READ_BARRIER: {
         const struct read_barrier *barrier = request->body;
         if (barrier == NULL) break;
-        return (struct answer_terms){ .stale = barrier->stale, .after = barrier->after };
+        return (struct answer_terms){ .stale = barrier->stale,
+                                      .after = barrier->after,
+                                      .patient = barrier->patient };
     }
     default: break;
     }

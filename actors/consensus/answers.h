@@ -10,6 +10,7 @@ struct answer_terms {
     bool stale;     /* What is here will do. */
     uint64_t after; /* At least this revision; 0: any. */
     uint64_t at;    /* Exactly this one; 0: now. */
+    bool patient;   /* No round leaves for it alone. */
 };
 
 /* Of KV_READ_REQUEST, KV_GET_REQUEST, KV_LIST_REQUEST, READ_BARRIER. */

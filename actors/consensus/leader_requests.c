@@ -160,7 +160,8 @@ void leader_on_applied(struct actor *self, void *state, const struct message *me
 
 void leader_on_read_point(struct actor *self, void *state, const struct message *message)
 {
-    (void)message;
+    const struct read_point *point = message->body;
+    bool patient = point != NULL && point->patient;
     struct leader *leader = state;
     if (leader->core == NULL) {
         actor_refuse(self, message, STATUS_NO_LEADER);
@@ -172,7 +173,8 @@ void leader_on_read_point(struct actor *self, void *state, const struct message 
     }
     uint64_t tag = CORE_PROPOSALS_MAX + leader->read_tag++; /* Apart from those of proposals. */
     (void)map_put_number(&leader->reads, tag, actor_keep(self));
-    leader_step(self, leader, &(struct core_event){ .type = CORE_EVENT_READ, .tag = tag });
+    leader_step(self, leader,
+                &(struct core_event){ .type = CORE_EVENT_READ, .read = { .tag = tag, .patient = patient } });
 }
 
 void leader_answer_read(struct actor *self, struct leader *leader, const struct core_read_ok *ok)

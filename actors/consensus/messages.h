@@ -120,8 +120,12 @@ struct applied { /* KIND_APPLIED, state -> leader. */
     uint8_t checkpoint_hash[16];      /* Of the state after it (F4). */
 };
 
-/* KIND_READ_POINT (ask TO_LEADER, no body) -> KIND_READ_POINT_REPLY: a Q1 round that began after the request
- * arrived gave this read index; whoever has applied it may answer. NOT_LEADER, NO_LEADER: ask again. */
+/* KIND_READ_POINT (ask TO_LEADER; no body: not patient) -> KIND_READ_POINT_REPLY: a Q1 round that began after
+ * the request arrived gave this read index; whoever has applied it may answer. NOT_LEADER, NO_LEADER: ask
+ * again. */
+struct read_point {
+    bool patient; /* It goes with the next heartbeat, where this node leads. */
+};
 struct read_point_reply {
     log_index index;
     log_term term;

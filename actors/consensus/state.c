@@ -22,6 +22,7 @@
 
 enum { PARKED_MAX = 4096, UNCOPIED_MAX = 4096, ROUNDS_MAX = 2 };
 static const int64_t sweep_ns = MILLISECONDS(20);
+static const int64_t patient_sweep_ns = MILLISECONDS(250);
 static const int64_t copy_pause_ns = MILLISECONDS(20);
 static const int64_t round_timeout_ns = SECONDS(1);
 static const size_t load_bytes = (size_t)1024 * 1024;
@@ -32,6 +33,7 @@ struct parked {
     uint64_t after; /* Applied at least this far. */
     uint64_t round; /* Not 0: answered once this round is confirmed (Q1). */
     int64_t end_ns;
+    bool patient; /* Its round goes with the next heartbeat. */
 };
 
 /* The state of a snapshot that was installed, on its way from the disk. */
@@ -65,16 +67,29 @@ struct state {
     uint32_t generation;      /* Of the copy that this state continues (N6). */
     bool copying;             /* A LOG_COPY is on its way to the disk. */
     bool copy_waits;          /* The timer for the next one runs. */
-    bool sweeping;            /* The timer runs. */
+    bool sweeping;            /* The timer runs, */
+    bool sweep_is_patient;    /* and for nothing but patient reads. */
+    struct timer_id sweep_timer;
 };
 
 /* --- reads --- */
 
-static void sweep_later(struct actor *self, struct state *state)
+static void sweep_later(struct actor *self, struct state *state, bool patient)
 {
-    if (state->sweeping) return;
+    if (state->sweeping && (patient || !state->sweep_is_patient)) return;
+    if (state->sweeping) actor_cancel(self, &state->sweep_timer);
     state->sweeping = true;
-    (void)actor_after(self, sweep_ns, KIND_STATE_SWEEP, 0);
+    state->sweep_is_patient = patient;
+    state->sweep_timer = actor_after(self, patient ? patient_sweep_ns : sweep_ns, KIND_STATE_SWEEP, 0);
+}
+
+/* Renewals of presence are all that a cluster at rest reads: no timer shall wake it for those that were
+ * served. */
+static void sweep_no_more(struct actor *self, struct state *state)
+{
+    if (!state->sweeping || !state->sweep_is_patient) return;
+    actor_cancel(self, &state->sweep_timer);
+    state->sweeping = false;
 }
 
 static bool is_ready(const struct state *state, const struct parked *parked, const struct message *request)
@@ -146,21 +161,29 @@ static void on_round(struct actor *self, void *context_state, void *context, con
 }
 
 /* Does a read wait that no round covers? One that failed is covered by whichever runs after it. */
-static bool wants_round(const struct state *state)
+static bool wants_round(const struct state *state, bool *out_patient)
 {
     uint64_t covered = state->rounds_running > 0 ? state->round_next - 1 : state->round_confirmed;
-    for (uint32_t i = state->parked_count; i > 0; i--) {
-        if (state->parked[i - 1].round > covered) return true;
+    bool wants = false;
+    *out_patient = true;
+    for (uint32_t i = state->parked_count; i > 0 && *out_patient; i--) {
+        const struct parked *parked = &state->parked[i - 1];
+        if (parked->round <= covered) continue;
+        wants = true;
+        *out_patient = parked->patient;
     }
-    return false;
+    return wants;
 }
 
 static void begin_round(struct actor *self, struct state *state)
 {
-    if (state->rounds_running == ROUNDS_MAX || !wants_round(state)) return;
+    bool patient = false;
+    if (state->rounds_running == ROUNDS_MAX || !wants_round(state, &patient)) return;
+    if (patient && state->rounds_running > 0) return; /* One place is left for who is in a hurry. */
     state->rounds_running++;
     uint64_t round = state->round_next++;
-    struct message *message = messages_create(KIND_READ_POINT, 0);
+    struct message *message = messages_create(KIND_READ_POINT, sizeof(struct read_point));
+    ((struct read_point *)message->body)->patient = patient;
     actor_ask_name(self, TO_LEADER, &message, round_timeout_ns, on_round, (void *)(uintptr_t)round);
 }
 
@@ -168,7 +191,7 @@ static void on_read(struct actor *self, void *actor_state, const struct message 
 {
     struct state *state = actor_state;
     struct answer_terms terms = answers_terms(message);
-    struct parked parked = { .after = terms.after };
+    struct parked parked = { .after = terms.after, .patient = terms.patient };
     /* What is past stays as it is: no leader has to confirm a read at a revision that is applied here.
      * Whether one that isn't lies in the future, the leader knows. */
     bool is_past = terms.at != 0 && terms.at <= kv_applied(state->kv).index;
@@ -464,13 +487,24 @@ static void on_sweep(struct actor *self, void *actor_state, const struct message
     watches_sweep(self, &state->watches, state->kv);
 }
 
+static bool has_hurried(const struct state *state)
+{
+    for (uint32_t i = 0; i < state->parked_count; i++) {
+        if (!state->parked[i].patient) return true;
+    }
+    return false;
+}
+
 static void on_turn_end(struct actor *self, void *actor_state)
 {
     struct state *state = actor_state;
     serve_parked(self, state);
     if (state->round_status == STATUS_OK) begin_round(self, state);
     copy_later(self, state);
-    if (state->parked_count > 0 || watches_need_sweep(&state->watches)) sweep_later(self, state);
+    bool lags = watches_need_sweep(&state->watches) || state->round_status != STATUS_OK;
+    if (lags || has_hurried(state)) sweep_later(self, state, false);
+    else if (state->parked_count > 0) sweep_later(self, state, true);
+    else sweep_no_more(self, state);
 }
 
 static enum status load_copy(struct state *state, struct log *log, struct error *error)

@@ -236,7 +236,7 @@ static void dispatch(struct core *core, const struct core_event *event)
     case CORE_EVENT_TICK: on_tick(core, event->ticks); break;
     case CORE_EVENT_RECEIVE: on_receive(core, event->message); break;
     case CORE_EVENT_PROPOSE: on_propose(core, event->propose.items, event->propose.count); break;
-    case CORE_EVENT_READ: reads_on_read(core, event->tag); break;
+    case CORE_EVENT_READ: reads_on_read(core, event->read.tag, event->read.patient); break;
     case CORE_EVENT_TRANSFER: transfer_on_request(core, event->replica); break;
     case CORE_EVENT_PEER_UP:
         gate_on_peer_up(core, event->replica);

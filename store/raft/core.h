@@ -202,7 +202,10 @@ struct core_event {
             const struct core_proposal *items;
             uint32_t count; /* 1..CORE_PROPOSALS_MAX: one PERSIST and one APPEND a peer for all of them. */
         } propose;
-        uint64_t tag;       /* READ. */
+        struct {
+            uint64_t tag;
+            bool patient; /* It waits for the next heartbeat instead of having a round of its own (Q2). */
+        } read;
         replica_id replica; /* TRANSFER, PEER_UP, PEER_DOWN. */
         uint64_t sequence;  /* PERSISTED. */
         log_index index;    /* APPLIED. */

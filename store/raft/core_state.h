@@ -62,6 +62,7 @@ struct waiting_read {
     uint64_t token;  /* On the leader: confirmed by a quorum's acknowledgement; 0: not yet given. */
     log_index index; /* The read index, once known. */
     bool confirmed;  /* Waits for the state only. */
+    bool patient;    /* On the leader: it makes no round leave. */
 };
 
 struct reads {          /* reads.c */
@@ -69,7 +70,6 @@ struct reads {          /* reads.c */
     uint64_t confirmed; /* The newest that a quorum acknowledged. */
     uint64_t nonce;     /* The newest; never used again, in any term. */
     uint64_t asked;     /* Tick of the last READ_INDEX. */
-    bool round_wanted;  /* A new token leaves at the end of this step. */
     uint32_t count;
     struct waiting_read items[CORE_READS_MAX]; /* In the order of arrival. */
 };

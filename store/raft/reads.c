@@ -19,7 +19,6 @@ void reads_start_term(struct core *core)
     reads_fail(core, STATUS_NOT_LEADER);
     core->reads.token = 0;
     core->reads.confirmed = 0;
-    core->reads.round_wanted = false;
 }
 
 static struct waiting_read *wait(struct core *core)
@@ -31,7 +30,7 @@ static struct waiting_read *wait(struct core *core)
     return read;
 }
 
-void reads_on_read(struct core *core, uint64_t tag)
+void reads_on_read(struct core *core, uint64_t tag, bool patient)
 {
     bool whole = core_is_whole(core); /* T6 */
     if (core->leader == 0 || !whole) {
@@ -39,8 +38,12 @@ void reads_on_read(struct core *core, uint64_t tag)
         return;
     }
     struct waiting_read *read = wait(core);
-    if (read == NULL) outbox_reject(core, tag, STATUS_OVERLOADED);
-    else read->tag = tag;
+    if (read == NULL) {
+        outbox_reject(core, tag, STATUS_OVERLOADED);
+        return;
+    }
+    read->tag = tag;
+    read->patient = patient && core->peer_count > 0; /* A single voter sends no heartbeats. */
 }
 
 void reads_on_read_index(struct core *core, const struct core_message *message)
@@ -132,17 +135,10 @@ void reads_fail(struct core *core, enum status status)
     reads->count = left;
 }
 
-/* The leader's half of a settle: arrivals get a token and the commit index of now. */
-static bool give_tokens(struct core *core)
+/* Arrivals get a token and the commit index of now. */
+static void give_token(struct core *core)
 {
     struct reads *reads = &core->reads;
-    if (!core_is_ready(core) && !MUTANT(core, READ_BEFORE_NO_OP)) return false; /* E7 */
-    bool arrived = false;
-    for (uint32_t i = 0; i < reads->count && !arrived; i++)
-        arrived = !reads->items[i].confirmed && reads->items[i].token == 0;
-    bool full = reads->token - reads->confirmed >= ROUNDS_MAX;
-    if (!arrived || (full && !reads->round_wanted)) return false; /* Q2: they wait for the next round. */
-    reads->round_wanted = false;
     bool reuse = MUTANT(core, TOKEN_REUSED) && reads->token > 0;
     uint64_t token = reuse ? reads->token : ++reads->token;
     for (uint32_t i = 0; i < reads->count; i++) {
@@ -152,6 +148,31 @@ static bool give_tokens(struct core *core)
         read->index = core->commit;
     }
     confirm(core); /* A single voter answers at once. */
+}
+
+static bool has_arrivals(const struct core *core, bool patient_too)
+{
+    const struct reads *reads = &core->reads;
+    if (!core_is_ready(core) && !MUTANT(core, READ_BEFORE_NO_OP)) return false; /* E7 */
+    for (uint32_t i = 0; i < reads->count; i++) {
+        const struct waiting_read *read = &reads->items[i];
+        if (!read->confirmed && read->token == 0 && (patient_too || !read->patient)) return true;
+    }
+    return false;
+}
+
+void reads_on_heartbeat(struct core *core)
+{
+    if (has_arrivals(core, true)) give_token(core);
+}
+
+/* The leader's half of a settle. true: a round leaves. */
+static bool begin_round(struct core *core)
+{
+    const struct reads *reads = &core->reads;
+    bool full = reads->token - reads->confirmed >= ROUNDS_MAX;
+    if (full || !has_arrivals(core, false)) return false; /* Q2: they wait for the next round. */
+    give_token(core);
     return true;
 }
 
@@ -217,13 +238,10 @@ static void answer_confirmed(struct core *core)
 bool reads_settle(struct core *core)
 {
     bool round = false;
-    if (core->reads.count == 0) {
-        core->reads.round_wanted = false;
-        return false;
-    }
+    if (core->reads.count == 0) return false;
     if (core->role == CORE_LEADER) {
         confirm_waiting(core);
-        round = give_tokens(core);
+        round = begin_round(core);
         confirm_waiting(core);
     } else if (core->role == CORE_FOLLOWER && core->leader != 0) {
         ask_leader(core);

@@ -336,7 +336,7 @@ void replication_on_tick(struct core *core)
     }
     if (core->now < core->heartbeat_due) return;
     core->heartbeat_due = core->now + core->options.heartbeat_ticks;
-    core->reads.round_wanted = true;
+    reads_on_heartbeat(core);
     for (uint32_t i = 0; i < core->peer_count; i++) {
         send_heartbeat(core, &core->peers[i]);
     }

@@ -338,7 +338,7 @@ static void one_order(struct world *world, struct input *input)
     case 2:
     case 3: receive(world, input); return;
     case 4: propose(world, input); return;
-    case 5: event = (struct core_event){ .type = CORE_EVENT_READ, .tag = order }; break;
+    case 5: event = (struct core_event){ .type = CORE_EVENT_READ, .read = { .tag = order } }; break;
     case 6: event = (struct core_event){ .type = CORE_EVENT_TRANSFER, .replica = byte(input) % 5 }; break;
     case 7:
         event.type = (order & 128) != 0 ? CORE_EVENT_PEER_UP : CORE_EVENT_PEER_DOWN;

@@ -41,7 +41,7 @@ static void read(struct swarm *swarm, uint32_t at)
         .token = oracle_token(&swarm->oracle, at),
     };
     if (status->role == CORE_FOLLOWER && status->leader != 0) swarm->result->counts.reads_forwarded++;
-    replica_step(swarm, at, &(struct core_event){ .type = CORE_EVENT_READ, .tag = tag });
+    replica_step(swarm, at, &(struct core_event){ .type = CORE_EVENT_READ, .read = { .tag = tag } });
 }
 
 void clients_one(struct swarm *swarm)

@@ -376,7 +376,9 @@ static void on_event(struct script *script, struct notation_line *line)
     else if (is(what, "disk-error")) event.type = CORE_EVENT_DISK_ERROR;
     else {
         uint64_t number = notation_number(notation_next(line));
-        if (is(what, "read")) event = (struct core_event){ .type = CORE_EVENT_READ, .tag = number };
+        if (is(what, "read"))
+            event = (struct core_event){ .type = CORE_EVENT_READ,
+                                         .read = { number, is(notation_next(line), "patient") } };
         else if (is(what, "transfer"))
             event = (struct core_event){ .type = CORE_EVENT_TRANSFER, .replica = number };
         else if (is(what, "peer-up"))

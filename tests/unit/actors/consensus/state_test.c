@@ -33,7 +33,8 @@ struct world {
     struct log *log;
     uint32_t snapshots; /* That watchers were sent. */
     uint32_t events;
-    uint32_t seen; /* By the watcher when it was asked. */
+    uint32_t seen;    /* By the watcher when it was asked; read points by the leader. */
+    uint32_t patient; /* Of those. */
 };
 
 static int set_up(void **state)
@@ -150,6 +151,40 @@ static void send_puts(const struct world *world, log_index first, uint32_t count
     arena_fini(&arena);
 }
 
+/* What the state asks of the leader for a barrier. */
+static void on_point(struct actor *self, void *context, const struct message *message)
+{
+    struct world *world = context;
+    if (message->kind != KIND_READ_POINT) return;
+    world->seen++;
+    world->patient += ((const struct read_point *)message->body)->patient;
+    if (((const struct read_point *)message->body)->patient) return; /* Until the next heartbeat. */
+    struct message *reply = messages_create(KIND_READ_POINT_REPLY, sizeof(struct read_point_reply));
+    actor_reply(self, message, &reply);
+}
+
+/* Q2: those who can wait make one round, and stand in nobody's way. */
+static void who_is_patient_keeps_nobody_waiting(void **state)
+{
+    struct world *world = *state;
+    (void)stub_spawn(world->runtime, TO_LEADER, on_point, world);
+    for (int i = 0; i < 3; i++) {
+        struct message *barrier = message_create(KIND_READ_BARRIER, sizeof(struct read_barrier));
+        ((struct read_barrier *)barrier->body)->patient = true;
+        struct probe_result result = probe_ask_name(world->runtime, TO_STATE, &barrier, MILLISECONDS(50));
+        assert_int_not_equal(result.status, STATUS_OK);
+    }
+    assert_int_equal(world->seen, 1);
+    assert_int_equal(world->patient, 1);
+    for (int i = 0; i < 3; i++) {
+        struct message *barrier = message_create(KIND_READ_BARRIER, 0);
+        struct probe_result result = probe_ask_name(world->runtime, TO_STATE, &barrier, MILLISECONDS(50));
+        assert_int_equal(result.status, STATUS_OK);
+        message_destroy(&result.message);
+    }
+    assert_int_equal(world->patient, 1);
+}
+
 /* More revisions in one turn than the watcher's mailbox takes: the rest comes later, and the barrier after
  * it. */
 static void a_barrier_waits_for_the_watchers(void **state)
@@ -180,6 +215,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(watchers_that_ended_leave_their_places, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_peer_has_no_stream, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_is_patient_keeps_nobody_waiting, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_barrier_waits_for_the_watchers, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
