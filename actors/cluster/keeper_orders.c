@@ -244,7 +244,9 @@ static void on_transferred(struct actor *self, void *state, void *context, const
     enum status status = result->status == STATUS_DEADLINE ? STATUS_NOT_READY : result->status;
     (void)error_set(&error, status, "the lead was not handed over: %s",
                     result->status == STATUS_DEADLINE ? "nobody took over in time" : result->error->message);
-    error_hint(&error, "aether cluster members shows who keeps up");
+    error_hint(&error, "%s",
+               result->error->hint[0] != '\0' ? result->error->hint
+                                              : "aether cluster members shows who keeps up");
     refuse_order(self, keeper, order, &error);
 }
 

@@ -233,6 +233,23 @@ void leader_on_status(struct actor *self, void *state, const struct message *mes
     actor_reply(self, message, &answer);
 }
 
+static bool others_vote(const struct leader *leader)
+{
+    for (uint32_t i = 0; i < leader->configuration.member_count; i++) {
+        const struct configuration_member *member = &leader->configuration.members[i];
+        if (member->voter && member->id != leader->replica) return true;
+    }
+    return false;
+}
+
+static void refuse_alone(struct actor *self, const struct message *message)
+{
+    struct error error;
+    (void)error_set(&error, STATUS_CONFLICT, "no other node votes");
+    error_hint(&error, "aether node promote names one that could take over");
+    actor_refuse_error(self, message, &error);
+}
+
 void leader_on_transfer(struct actor *self, void *state, const struct message *message)
 {
     struct leader *leader = state;
@@ -255,8 +272,12 @@ void leader_on_transfer(struct actor *self, void *state, const struct message *m
         actor_refuse(self, message, STATUS_OVERLOADED);
         return;
     }
-    transfers_keep(self, &leader->transfers);
     leader_propose_checkpoint(self, leader); /* T5: a graceful stop begins with a transfer. */
+    if (!others_vote(leader)) { /* Nothing would come of waiting, and nothing wakes us to end it. */
+        refuse_alone(self, message);
+        return;
+    }
+    transfers_keep(self, &leader->transfers);
     leader_step(self, leader, &(struct core_event){ .type = CORE_EVENT_TRANSFER, .replica = target });
 }
 

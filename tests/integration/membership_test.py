@@ -80,6 +80,9 @@ class MembershipTest(unittest.TestCase):
     def test_1_one_grows_to_three_and_five(self):
         """Each new node knows one address; the first promotion waits for a second candidate, and says so."""
         nodes = self.cluster.nodes
+        code, out, _ = self.cluster.run("cluster", "transfer-leadership")  # There is nobody to wait for.
+        self.assertEqual((code, json.loads(out)["error"]["code"]), (5, "CONFLICT"), out)
+        self.assertIn("no other node votes", out)
         nodes[1].start()
         self.await_roles(10, node_1="voter", node_2="learner")
         waits = self.change("promote", "node-2")
