@@ -122,8 +122,10 @@ static void input_schemas(void **unused)
         "fence N\"},"
         "\"force\":{\"type\":\"boolean\",\"description\":\"also a key that the cluster manages itself\"}},"
         "\"required\":[\"key\",\"value\"],\"additionalProperties\":false}");
-    expect_dump(schema_input(command_find("agent status")),
-                "{\"type\":\"object\",\"properties\":{},\"additionalProperties\":false}");
+    expect_dump(
+        schema_input(command_find("agent status")),
+        "{\"type\":\"object\",\"properties\":{\"after\":{\"type\":\"integer\",\"minimum\":0,\"description\":"
+        "\"wait until this revision is visible, or fail with DEADLINE\"}},\"additionalProperties\":false}");
 }
 
 static void output_schemas(void **unused)
