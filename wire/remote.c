@@ -543,3 +543,9 @@ void remote_on_peer_down(struct remote *remote, struct actor *self, const char *
         asked_destroy(asked);
     }
 }
+
+void remote_forget(struct remote *remote, const char *node)
+{
+    struct peer *peer = map_remove(&remote->peers, node);
+    memory_free(peer);
+}

@@ -44,6 +44,8 @@ void remote_on_frame(struct remote *remote, struct actor *self, const char *from
                      enum transport_channel channel, const uint8_t *data, size_t size);
 /* Every ask that waits for this peer is refused NODE_LOST. */
 void remote_on_peer_down(struct remote *remote, struct actor *self, const char *node);
+/* What was seen of this node is of no use any more: it is gone, and may never have been one. */
+void remote_forget(struct remote *remote, const char *node);
 /* Counts, and logs at most once a second, a frame from or to this node that had to be dropped. */
 void remote_drop(struct remote *remote, struct actor *self, const char *node, const char *reason);
 uint64_t remote_dropped(const struct remote *remote);

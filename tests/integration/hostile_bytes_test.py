@@ -85,6 +85,18 @@ class HostileBytesTest(unittest.TestCase):
     def ports(self):
         return (self.victim.address, self.victim.client)
 
+    def other_listener(self):
+        """Where other nodes make their streams: a port that only a hello tells (wire/zmq/node_streams.h)."""
+        folder = pathlib.Path(f"/proc/{self.victim.process.pid}")
+        ours = {os.readlink(path) for path in (folder / "fd").iterdir() if path.exists() or path.is_symlink()}
+        known = {int(address.rsplit(":", 1)[1]) for address in self.ports()}
+        for row in (folder / "net" / "tcp").read_text().splitlines()[1:]:
+            fields = row.split()
+            port = int(fields[1].split(":")[1], 16)
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in ours and port not in known:
+                return f"tcp://127.0.0.1:{port}"
+        self.fail("no third listener")
+
     def ends(self, connections, seconds):
         """The node closes each of these, in time."""
         left, end = {c.fileno(): c for c in connections}, time.monotonic() + seconds
@@ -130,6 +142,28 @@ class HostileBytesTest(unittest.TestCase):
             for connection in opened:
                 connection.close()
 
+    def test_junk_where_streams_are_made(self):
+        address = self.other_listener()
+        pieces = [b"", b"\xff" * 16, bytes(300), frame(KINDS["HELLO"], hello(b"node-2")), frame(KINDS["APPEND"], bytes(60)),
+                  struct.pack("<I", 0xFFFFFFFF) + bytes(100), struct.pack(">Q", 1 << 62) + bytes(100), GREETING]
+        pieces += [self.chance.randbytes(self.chance.randint(1, 400)) for _ in range(60)]
+        for large in (False, True):
+            opened = []
+            for piece in pieces:
+                connection = open_socket(address)
+                with contextlib.suppress(OSError):
+                    connection.sendall(piece + (bytes(1 << 20) if large else b""))
+                opened.append(connection)
+            self.served()
+            self.ends(opened, 10 * SLACK)
+            for connection in opened:
+                connection.close()
+        slow = [open_socket(address) for _ in range(CONNECTIONS)]
+        self.served()
+        self.ends(slow[:100], 20 * SLACK)  # The others wait at the kernel's door.
+        for connection in slow:
+            connection.close()
+
     def test_too_large(self):
         """A part that says it is larger than a frame may be ends its connection at once; nothing of that size is held."""
         for address in self.ports():
@@ -139,6 +173,8 @@ class HostileBytesTest(unittest.TestCase):
                 with contextlib.suppress(OSError):
                     peer.socket.sendall(bytes(1 << 16))
             self.ends([p.socket for p in peers], 5 * SLACK)
+            for peer in peers:
+                peer.socket.close()
 
     def test_a_thousand_slow_ones(self):
         """Half greetings, and whole ones without a word after: they go, and nobody waits for them."""

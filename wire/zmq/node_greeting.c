@@ -10,6 +10,9 @@
 
 #include <string.h>
 
+enum { REFUSALS_LOGGED_MAX = 16 }; /* In a period. */
+static const int64_t refusals_period_ns = SECONDS(10);
+
 static struct bytes *sealed(const struct node_socket *sockets, struct message **message)
 {
     struct bytes *frame = NULL;
@@ -104,13 +107,29 @@ static enum status read_hello(const struct node_socket *sockets, const char *nod
     return status;
 }
 
-static void log_refusal(struct actor *self, const struct peer *peer, char logged[REFUSAL_MAX],
-                        const struct error *error)
+/* Whoever is refused can say something new each time: then refusals are counted only. */
+static bool may_log_refusal(struct node_socket *sockets, int64_t now_ns)
+{
+    bool begins =
+        sockets->refusals_since_ns == 0 || now_ns - sockets->refusals_since_ns >= refusals_period_ns;
+    if (begins) {
+        sockets->refusals_since_ns = now_ns;
+        sockets->refusals_logged = 0;
+    }
+    return sockets->refusals_logged++ < REFUSALS_LOGGED_MAX;
+}
+
+static void log_refusal(struct node_socket *sockets, struct actor *self, const struct peer *peer,
+                        char logged[REFUSAL_MAX], const struct error *error)
 {
     char reason[REFUSAL_MAX];
     (void)text_copy(reason, sizeof reason, error->message);
     if (strcmp(reason, logged) == 0) return;
     (void)text_copy(logged, REFUSAL_MAX, reason);
+    if (!may_log_refusal(sockets, actor_now_ns(self))) {
+        remote_drop(sockets->remote, self, peer->node, "refused, as others before");
+        return;
+    }
     log_error(self, "transport.refused", "node=%s by=%s: %s", peer->node,
               logged == peer->refused_by_us ? "us" : "it", error->message);
 }
@@ -137,7 +156,7 @@ void node_greeting_on_hello_in(struct node_socket *sockets, struct actor *self, 
 {
     struct message *message = NULL;
     struct error error;
-    struct peer *peer = node_peer_find_or_add(sockets, node, STRANGERS_MAX);
+    struct peer *peer = node_peer_greeted(sockets, node);
     if (peer == NULL) {
         remote_drop(sockets->remote, self, node, "too many peers");
     } else if (read_hello(sockets, node, channel, frame, &message, &error) == STATUS_OK) {
@@ -147,7 +166,7 @@ void node_greeting_on_hello_in(struct node_socket *sockets, struct actor *self, 
         answer_greeting(sockets, &frame->from, sealed(sockets, &hello));
     } else {
         peer->in_session[channel] = 0;
-        log_refusal(self, peer, peer->refused_by_us, &error);
+        log_refusal(sockets, self, peer, peer->refused_by_us, &error);
         struct message *refusal = wire_refusal_create(&error);
         answer_greeting(sockets, &frame->from, sealed(sockets, &refusal));
         node_peer_review(sockets, self, peer, false);
@@ -165,7 +184,7 @@ void node_greeting_on_hello_out(struct node_socket *sockets, struct actor *self,
         return;
     }
     *session = 0;
-    log_refusal(self, peer, peer->refused_by_us, &error);
+    log_refusal(sockets, self, peer, peer->refused_by_us, &error);
     node_peer_review(sockets, self, peer, false);
 }
 
@@ -182,6 +201,6 @@ void node_greeting_on_refused(struct node_socket *sockets, struct actor *self, s
     wire_refusal_read(refusal, &error);
     message_destroy(&refusal);
     peer->out[channel].session = 0;
-    log_refusal(self, peer, peer->refused_by_it, &error);
+    log_refusal(sockets, self, peer, peer->refused_by_it, &error);
     node_peer_review(sockets, self, peer, false);
 }

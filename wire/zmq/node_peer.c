@@ -59,6 +59,65 @@ struct peer *node_peer_find_or_add(struct node_socket *sockets, const char *node
     return peer;
 }
 
+/* Came by itself, and nothing of it is under way: whoever holds a pointer to it finds it idle. */
+static bool is_idle_stranger(const struct peer *peer)
+{
+    if (peer->address[0] != 0 || peer->up) return false;
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+        const struct peer_stream *stream = &peer->streams[channel];
+        bool idle = peer->out[channel].socket == NULL && peer->budget[channel].used == 0;
+        if (!idle || stream->stream != NULL || stream->has_news) return false;
+    }
+    return true;
+}
+
+static struct peer *oldest_stranger(const struct node_socket *sockets)
+{
+    struct peer *oldest = NULL;
+    const char *node;
+    void *entry;
+    for (size_t at = 0; map_next(&sockets->peers, &at, &node, &entry);) {
+        struct peer *peer = entry;
+        if (!is_idle_stranger(peer)) continue;
+        if (oldest == NULL || peer->greeted < oldest->greeted) oldest = peer;
+    }
+    return oldest;
+}
+
+/* The place stays where it is, for descriptors refer to it; what was known of him goes. */
+static void rename_stranger(struct node_socket *sockets, struct peer *peer, const char *node)
+{
+    void *gone = map_remove(&sockets->peers, peer->node);
+    CHECK(gone == peer);
+    remote_forget(sockets->remote, peer->node);
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+        struct peer_stream *stream = &peer->streams[channel];
+        peer->in_session[channel] = 0;
+        stream->session = 0;
+        stream->ticks = 0;
+        stream->has_token = false;
+        memset(&stream->offer, 0, sizeof stream->offer);
+    }
+    peer->replica_id = 0;
+    peer->protocol = 0;
+    peer->refused_by_us[0] = peer->refused_by_it[0] = 0;
+    bool whole = text_copy(peer->node, sizeof peer->node, node);
+    CHECK(whole);
+    (void)map_put(&sockets->peers, node, peer);
+}
+
+struct peer *node_peer_greeted(struct node_socket *sockets, const char *node)
+{
+    struct peer *peer = node_peer_find_or_add(sockets, node, STRANGERS_MAX);
+    if (peer == NULL) {
+        peer = oldest_stranger(sockets);
+        if (peer == NULL) return NULL;
+        rename_stranger(sockets, peer, node);
+    }
+    peer->greeted = ++sockets->greeting_count;
+    return peer;
+}
+
 static void tell_followers(struct actor *self, uint32_t kind, const struct peer *peer)
 {
     for (size_t i = 0; i < ARRAY_COUNT(peer_followers); i++) {

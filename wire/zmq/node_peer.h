@@ -91,6 +91,7 @@ struct peer {
     uint64_t replica_id;
     uint32_t protocol;
     bool up;
+    uint64_t greeted;                /* Which greeting of all its last one was. */
     char refused_by_us[REFUSAL_MAX]; /* The reason last logged, so that it is logged once. */
     char refused_by_it[REFUSAL_MAX];
 };
@@ -127,6 +128,9 @@ struct node_socket {
         peers; /* node -> struct peer; kept to the end, since frames on their way count in its budget. */
     struct socket_budget greetings; /* Of hellos and refusals that the ROUTER sends. */
     uint32_t monitor_count;         /* Makes their names unique. */
+    uint64_t greeting_count;
+    uint32_t refusals_logged; /* In the period that began at: */
+    int64_t refusals_since_ns;
 };
 
 /* Looks at a descriptor for input from now on, or no more (before it is closed). */
@@ -137,6 +141,9 @@ char node_peer_letter(enum transport_channel channel);
 struct socket_identity node_peer_identity(const char *node, enum transport_channel channel);
 /* NULL: there are `peers_max` already. */
 struct peer *node_peer_find_or_add(struct node_socket *sockets, const char *node, uint32_t peers_max);
+/* Of one who greets us. Where strangers have taken all the room for strangers, the one who was not heard for
+ * the longest time gives his place; NULL: none can. */
+struct peer *node_peer_greeted(struct node_socket *sockets, const char *node);
 /* After any change of sessions. `news`: of replica id or protocol, which followers hear of as UP again. */
 void node_peer_review(struct node_socket *sockets, struct actor *self, struct peer *peer, bool news);
 /* To where KIND_TRANSPORT_PEER says. */
