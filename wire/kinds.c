@@ -111,6 +111,7 @@ struct message *wire_refusal_create(const struct error *error)
     refusal->message = wire_string(message, error->message);
     refusal->hint = wire_string(message, error->hint);
     refusal->final = error->is_final;
+    refusal->unstarted = error->is_unstarted;
     return message;
 }
 
@@ -123,4 +124,5 @@ void wire_refusal_read(const struct message *refusal, struct error *out_error)
     (void)error_set(out_error, status, "%s", body->message);
     error_hint(out_error, "%s", body->hint);
     out_error->is_final = body->final;
+    out_error->is_unstarted = body->unstarted;
 }

@@ -250,6 +250,7 @@ static void refuse_unsent(struct actor *self, const struct message *message, enu
     if (status == STATUS_OVERLOADED)
         (void)error_set(&error, status, "too much is on its way to node %s", send->node);
     else (void)error_set(&error, status, "node %s is not connected; nothing was sent", send->node);
+    error.is_unstarted = true;
     actor_refuse_error(self, message, &error);
 }
 

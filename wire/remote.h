@@ -16,7 +16,8 @@
 /* To the receiver of the message's kind on `node`; may be lost. */
 void wire_post(struct actor *self, const char *node, enum transport_channel channel,
                struct message **message);
-/* Completion as actor_ask's; NODE_LOST as soon as the connection breaks. */
+/* Completion as actor_ask's; NODE_LOST as soon as the connection breaks, or there is none (then its error
+ * says `is_unstarted`: nothing left the node). */
 void wire_ask(struct actor *self, const char *node, enum transport_channel channel, struct message **message,
               int64_t timeout_ns, ask_completion *complete, void *context);
 

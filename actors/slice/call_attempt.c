@@ -40,20 +40,21 @@ static int64_t pause_ns(struct actor *self, uint32_t tries)
 }
 
 static enum call_verdict judge(struct actor *self, struct slice_call *calls, const struct call *call,
-                               enum status status, int64_t delay_ns)
+                               const struct error *error, int64_t delay_ns)
 {
-    const struct outcome *outcome = outcome_find(outcome_of(status));
+    const struct outcome *outcome = outcome_find(outcome_of(error->status));
     CHECK(outcome != NULL);
+    bool unstarted = outcome->retry == RETRY_ALWAYS || error->is_unstarted;
     if (call->source == FROM_NODE || call->source == FROM_KEY) return VERDICT_NOT_OURS;
     if (outcome->retry == RETRY_NEVER) return VERDICT_FINAL;
-    if (outcome->retry == RETRY_IF_HARMLESS && !twice_is_harmless(call)) return VERDICT_UNSAFE;
+    if (!unstarted && !twice_is_harmless(call)) return VERDICT_UNSAFE;
     if (call->try_count == 1 && call->endpoint == NULL &&
         endpoint_table_find(&calls->table, call->target) == NULL)
         return VERDICT_NOBODY;
     if (call->try_count >= CALL_ATTEMPTS_MAX) return VERDICT_ENOUGH;
     if (actor_now_ns(self) + delay_ns >= call->deadline_ns) return VERDICT_NO_TIME;
     if (!retry_budget_spend(&calls->budget, call->budget, actor_now_ns(self))) return VERDICT_BUDGET;
-    return outcome->retry == RETRY_ALWAYS ? VERDICT_AGAIN_UNSTARTED : VERDICT_AGAIN_HARMLESS;
+    return unstarted ? VERDICT_AGAIN_UNSTARTED : VERDICT_AGAIN_HARMLESS;
 }
 
 void call_attempt_arm(struct actor *self, struct call *call, int64_t delay_ns)
@@ -73,7 +74,7 @@ void call_attempt_failed(struct actor *self, struct slice_call *calls, struct ca
         return;
     }
     int64_t delay_ns = pause_ns(self, call->try_count);
-    call->verdict = judge(self, calls, call, error->status, delay_ns);
+    call->verdict = judge(self, calls, call, error, delay_ns);
     if (call->verdict != VERDICT_AGAIN_UNSTARTED && call->verdict != VERDICT_AGAIN_HARMLESS) {
         call_end_failed(self, calls, call, error);
         return;

@@ -220,6 +220,7 @@ static struct error told(const struct call *call, const struct error *error)
 {
     struct error told = *error;
     told.status = outcome_of(error->status);
+    told.is_unstarted = error->is_unstarted && call->try_count <= 1; /* Of all attempts. */
     const struct outcome *outcome = outcome_find(told.status);
     if (told.status != error->status) (void)error_wrap(&told, "%s", status_name(error->status));
     if (call->source == FROM_NODE) return told; /* Whoever asked knows what its caller needs. */

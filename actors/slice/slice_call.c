@@ -180,6 +180,7 @@ static void on_invoke(struct actor *self, void *state, const struct message *mes
     if (calls->fenced) { /* A8: others may not count on what runs here; callers of this node may. */
         (void)error_set(&error, STATUS_NODE_LOST, "node %s has lost the cluster; nothing was started",
                         calls->node->name);
+        error.is_unstarted = true;
         actor_refuse_error(self, message, &error);
         return;
     }

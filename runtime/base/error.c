@@ -10,7 +10,7 @@ enum status error_set(struct error *error, enum status status, const char *forma
     if (error == NULL) return status;
     error->status = status;
     error->hint[0] = '\0';
-    error->is_final = false;
+    error->is_final = error->is_unstarted = false;
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(error->message, sizeof error->message, format, arguments);

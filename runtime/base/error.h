@@ -13,7 +13,8 @@ struct error {
     enum status status;
     char message[ERROR_MESSAGE_MAX];
     char hint[ERROR_HINT_MAX];
-    bool is_final; /* Whoever asks again, here or elsewhere, hears the same. */
+    bool is_final;     /* Whoever asks again, here or elsewhere, hears the same. */
+    bool is_unstarted; /* Nothing was begun, even where the status alone doesn't say so: again is harmless. */
 };
 
 /* Sets status and message, clears the rest, and returns the status, so that

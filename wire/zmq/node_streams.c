@@ -254,29 +254,29 @@ static void adopt(struct node_socket *sockets, struct actor *self, struct arriva
     make_ready(self, of->source.peer, of);
 }
 
-static enum status read_greeting(const uint8_t *data, size_t size, struct message **out_message,
-                                 struct error *error)
+/* NULL: this is no hello. The caller's. */
+static struct message *read_greeting(const uint8_t *data, size_t size)
 {
     struct frame_header header;
-    enum status status = frame_parse(data, size, &header, error);
-    if (status != STATUS_OK) return status;
-    if (header.kind != KIND_HELLO) return error_set(error, STATUS_INVALID, "no hello");
-    return frame_decode(data, size, &header, out_message, error);
+    struct message *message = NULL;
+    struct error error;
+    if (frame_parse(data, size, &header, &error) != STATUS_OK || header.kind != KIND_HELLO) return NULL;
+    if (frame_decode(data, size, &header, &message, &error) != STATUS_OK) return NULL;
+    return message;
 }
 
 static void read_arrival(struct node_socket *sockets, struct actor *self, struct arrival *arrival)
 {
     const uint8_t *data;
     size_t size;
-    struct message *message = NULL;
-    struct error error;
     struct peer_stream *owner = NULL;
     uint64_t session = 0;
     if (arrival->stream == NULL) return;
     frame_stream_fill(arrival->stream);
     bool whole = frame_stream_next(arrival->stream, &data, &size);
     if (!whole && !frame_stream_is_broken(arrival->stream)) return;
-    if (whole && read_greeting(data, size, &message, &error) == STATUS_OK) {
+    struct message *message = whole ? read_greeting(data, size) : NULL;
+    if (message != NULL) {
         owner = owner_of(sockets, message->body);
         session = ((const Pb__Hello *)message->body)->session;
         message_destroy(&message);
@@ -290,9 +290,8 @@ static void read_arrival(struct node_socket *sockets, struct actor *self, struct
 /* The answer to ours: the first that comes on a stream that we made. */
 static bool is_welcome(const struct peer_stream *of, const uint8_t *data, size_t size)
 {
-    struct message *message = NULL;
-    struct error error;
-    if (read_greeting(data, size, &message, &error) != STATUS_OK) return false;
+    struct message *message = read_greeting(data, size);
+    if (message == NULL) return false;
     const Pb__Hello *hello = message->body;
     bool welcome = hello->session == of->session && hello->channel == (uint32_t)of->source.channel;
     message_destroy(&message);

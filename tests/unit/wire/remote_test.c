@@ -307,6 +307,7 @@ static void nobody_there_is_told(void **state)
     ask_and_await(network, &asker, KIND_KV_GET_REQUEST);
     assert_int_equal(asker.status, STATUS_NODE_LOST);
     assert_non_null(strstr(asker.error.message, "nothing was sent"));
+    assert_true(asker.error.is_unstarted);
 }
 
 static void a_broken_connection_ends_its_asks(void **state)
@@ -324,6 +325,7 @@ static void a_broken_connection_ends_its_asks(void **state)
     probe_tell(network->nodes[0].runtime, network->nodes[0].transport, &lost);
     assert_int_equal(asker.completions, 1);
     assert_int_equal(asker.status, STATUS_NODE_LOST);
+    assert_false(asker.error.is_unstarted);                     /* It may have arrived. */
     assert_int_equal(stepper_now_ns(network->stepper), now_ns); /* At once (E8). */
 }
 

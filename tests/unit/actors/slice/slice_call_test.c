@@ -175,6 +175,29 @@ static void lost_node_ends_its_calls(void **state) /* FLT31 */
     call_world_expect(call_world_call(world, 0, "org.example:tax/order", SECONDS(5)), STATUS_NO_ENDPOINT);
 }
 
+static void set_fenced(struct call_world *world, uint32_t node, bool fenced)
+{
+    struct message *message = wire_message_create(KIND_NODE_FENCED);
+    ((Pb__NodeFenced *)message->body)->fenced = fenced;
+    struct runtime *runtime = world->agreed.nodes[node].runtime;
+    probe_tell(runtime, runtime_find(runtime, TO_SLICE_CALL), &message);
+}
+
+/* A node that lost the cluster says NODE_LOST, and that it began nothing: so even what must not run twice
+ * goes to another node. */
+static void what_a_fenced_node_refused_goes_elsewhere(void **state)
+{
+    struct call_world *world = *state;
+    call_world_activate(world, 1);
+    call_world_activate(world, 2);
+    call_world_settle(world, MILLISECONDS(1));
+    set_fenced(world, 1, true);
+    for (int i = 0; i < 10; i++)
+        call_world_expect(call_world_call(world, 0, "org.example:tax/order", SECONDS(5)), STATUS_OK);
+    assert_int_equal(world->instances[1].handled, 0);
+    assert_int_equal(world->instances[2].handled, 10);
+}
+
 static void silent_instances_cost_a_deadline(void **state)
 {
     struct call_world *world = *state;
@@ -215,11 +238,9 @@ static void fenced_node_refuses_those_outside(void **state) /* A8 */
     struct call_world *world = *state;
     call_world_activate(world, 0);
     call_world_settle(world, MILLISECONDS(1));
-    struct message *message = wire_message_create(KIND_NODE_FENCED);
-    ((Pb__NodeFenced *)message->body)->fenced = 1;
+    set_fenced(world, 0, true);
     struct runtime *runtime = world->agreed.nodes[0].runtime;
-    probe_tell(runtime, runtime_find(runtime, TO_SLICE_CALL), &message);
-    message = wire_message_create(KIND_INVOKE_REQUEST); /* As another node asks it. */
+    struct message *message = wire_message_create(KIND_INVOKE_REQUEST); /* As another node asks it. */
     Pb__InvokeRequest *invoke = message->body;
     invoke->artifact = wire_string(message, CALL_TAX);
     invoke->entry = wire_string(message, "quote");
@@ -318,6 +339,7 @@ int main(void)
         CALL_TEST(crashed_calls_are_repeated_only_when_harmless),
         CALL_TEST(what_did_not_start_goes_elsewhere),
         CALL_TEST(lost_node_ends_its_calls),
+        CALL_TEST(what_a_fenced_node_refused_goes_elsewhere),
         CALL_TEST(silent_instances_cost_a_deadline),
         CALL_TEST(queues_are_bounded),
         CALL_TEST(fenced_node_refuses_those_outside),
