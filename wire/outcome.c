@@ -106,6 +106,9 @@ void outcome_reference(struct text *out)
     text_add(out, "\n");
     classes_reference(out);
     text_add(out,
+             "\nA refusal may say that nothing was begun where its word alone doesn't (NODE_LOST of a node "
+             "that was "
+             "not connected, or that\nhas lost the cluster): such a call is tried again as well.\n"
              "\nRetries also end with the call's deadline, after five attempts, and when the caller's retry "
              "budget for that target is used\nup: a tenth of its calls, and ten besides that come back one a "
              "second. `UNKNOWN` of the store's commands is never an\noutcome of a call: a node whose answer "
