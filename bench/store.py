@@ -4,7 +4,10 @@
     ./dev bench store [--rounds N] [--kills N] [--sizes 1000,100000,1000000] [--no-peers]
 
 Each round starts a fresh cluster of each peer, one after the other, so that they share the machine's mood of that minute;
-ratios are taken inside a round, then the median over rounds. The peers' programs are looked for in AETHER_PEERS (a folder
+ratios are taken inside a round, then the median over rounds. Both clients are one process that keeps N requests
+outstanding in a closed loop: etcd's over min(N, 16) HTTP/2 connections, ours over min(N, 4) sockets (a node holds 64
+open requests of a connection at most), so neither pays for a connection a client. What a client's process costs a
+request is in the notes (client_cpu_us_per_op). The peers' programs are looked for in AETHER_PEERS (a folder
 with `consensus/` and a `Makefile`), built into build/peers; without them, or without an etcd, only our own figures are
 printed. After the rounds: gaps in writes after SIGKILL, SIGSTOP and an ordered stop of the leader, and the table of cost
 against size. Prints `BENCH fig=… peer=… val=… unit=… dir=… note="…"` lines, then a table.
