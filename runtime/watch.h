@@ -3,10 +3,11 @@
  *
  * The clock is read between turns, never more than once for each: after every turn of an actor that is not
  * known to be quick (and before it, where that has not just been done), but only every WATCH_MESSAGES
- * messages of quick ones. What lies between two readings is a span: one turn, or several quick ones. Its time
- * goes to the actor whose turn ended it: exact for those that take time, a sample for those that take none;
- * the sum is always right. From it follows how many messages the actor's next turn may take: as many as fit
- * in a millisecond at that speed, at most 100, growing by doubling, shrinking at once.
+ * messages of quick ones: as many as one turn of theirs may have without a look at the clock. What lies
+ * between two readings is a span: one turn, or several quick ones. Its time goes to the actor whose turn
+ * ended it: exact for those that take time, a sample for those that take none; the sum is always right. From
+ * it follows how many messages the actor's next turn may take: as many as fit in a millisecond at that speed,
+ * at most 100, growing by doubling, shrinking at once.
  *
  * The machine's timer thread looks now and then. A turn of over 50 ms on a pool is reported once, by actor
  * and message kind (log and aether_actor_long_turns_total); one of over 2 s marks the node degraded until a
@@ -24,7 +25,7 @@
 
 #include <pthread.h>
 
-enum { WATCH_LENGTHS = 14, WATCH_MESSAGES = 32, WATCH_BATCH_MAX = 100 };
+enum { WATCH_LENGTHS = 14, WATCH_MESSAGES = 100, WATCH_BATCH_MAX = 100 };
 #define WATCH_TURN_NS MILLISECONDS(1)
 
 struct watch {                     /* One thread's. Written by it alone, read by any: atomic. */
