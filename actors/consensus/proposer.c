@@ -227,8 +227,9 @@ static void on_refused(struct actor *self, struct proposer *proposer, struct cal
             return;
         }
         struct error unknown = { 0 };
-        (void)error_set(&unknown, STATUS_UNKNOWN, "the leader was lost (%s): it may have happened",
-                        error->message);
+        const char *why =
+            error->status == STATUS_DEADLINE ? "the leader has not answered in time" : "the leader was lost";
+        (void)error_set(&unknown, STATUS_UNKNOWN, "%s (%s): it may have happened", why, error->message);
         finish_error(self, proposer, call, &unknown);
     } else {
         finish_error(self, proposer, call, error);
