@@ -136,6 +136,29 @@ static void on_answered_there(struct actor *self, void *state, void *context, co
     else wait_unheard(self, state, waiting, request->node, result);
 }
 
+static void on_known(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    struct waiting *waiting = context;
+    const Pb__MetricListRequest *request = waiting->request->body;
+    if (result->status != STATUS_OK) { /* NOT_FOUND: there is no such node. */
+        wait_end(self, state, waiting, NULL, result->error);
+        return;
+    }
+    struct message *ask = wire_message_create(KIND_METRIC_LIST_REQUEST);
+    Pb__MetricListRequest *there = ask->body;
+    there->prefix = wire_string(ask, request->prefix);
+    there->node = wire_string(ask, request->node);
+    wire_ask(self, request->node, CHANNEL_DATA, &ask, 0, on_answered_there, waiting);
+}
+
+static void ask_membership(struct actor *self, const char *node, ask_completion *complete,
+                           struct waiting *waiting)
+{
+    struct message *ask = wire_message_create(KIND_NODE_SHOW_REQUEST);
+    ((Pb__NodeShowRequest *)ask->body)->node = wire_string(ask, node);
+    actor_ask_name(self, TO_MEMBERSHIP, &ask, 0, complete, waiting);
+}
+
 static void on_metric_list(struct actor *self, void *state, const struct message *message)
 {
     struct telemetry *telemetry = state;
@@ -145,12 +168,7 @@ static void on_metric_list(struct actor *self, void *state, const struct message
         return;
     }
     struct waiting *waiting = wait_begin(self, telemetry, message);
-    if (waiting == NULL) return;
-    struct message *ask = wire_message_create(KIND_METRIC_LIST_REQUEST);
-    Pb__MetricListRequest *there = ask->body;
-    there->prefix = wire_string(ask, request->prefix);
-    there->node = wire_string(ask, request->node);
-    wire_ask(self, request->node, CHANNEL_DATA, &ask, 0, on_answered_there, waiting);
+    if (waiting != NULL) ask_membership(self, request->node, on_known, waiting);
 }
 
 /* --- the tree of actors -----------------------------------------------------------------------------------
@@ -231,10 +249,7 @@ static void on_node_show(struct actor *self, void *state, const struct message *
 {
     const Pb__NodeShowRequest *request = message->body;
     struct waiting *waiting = wait_begin(self, state, message);
-    if (waiting == NULL) return;
-    struct message *ask = wire_message_create(KIND_NODE_SHOW_REQUEST);
-    ((Pb__NodeShowRequest *)ask->body)->node = wire_string(ask, request->node);
-    actor_ask_name(self, TO_MEMBERSHIP, &ask, 0, on_shown, waiting);
+    if (waiting != NULL) ask_membership(self, request->node, on_shown, waiting);
 }
 
 /* --- life -------------------------------------------------------------------------------------------------

@@ -200,7 +200,7 @@ class ParityTest(unittest.TestCase):
                          [("aether_dead_letters_total", 0), ("aether_degraded", 0)])
         self.same(["metric", "list", "aether_degraded", "--node", "node-1"], "metric_list",
                   {"prefix": "aether_degraded", "node": "node-1"})
-        self.same_failure(["metric", "list", "--node", "node-9"], "metric_list", {"node": "node-9"}, "NODE_LOST")
+        self.same_failure(["metric", "list", "--node", "node-9"], "metric_list", {"node": "node-9"}, "NOT_FOUND")
 
     def test_kv(self):
         for put, key in ((self.cli_put, "config/cli"), (self.tool_put, "config/mcp")):

@@ -222,6 +222,7 @@ static void another_node_is_asked_there(void **state)
     assert_int_equal(ask(stage, show_request("n2")).status, STATUS_NODE_LOST);
     assert_int_equal(ask(stage, metric_request("", "n2")).status, STATUS_NODE_LOST);
     assert_int_equal(ask(stage, show_request("n9")).status, STATUS_NOT_FOUND);
+    assert_int_equal(ask(stage, metric_request("", "n9")).status, STATUS_NOT_FOUND); /* Not: it is away. */
     result = ask(stage, show_request("n1")); /* Our own: no frame leaves. */
     assert_int_equal(result.status, STATUS_OK);
     assert_true(((const Pb__NodeShowReply *)result.message->body)->n_actors > 5);
