@@ -41,17 +41,24 @@ static void write_some(struct sim *sim, uint32_t count, const char *prefix)
     }
 }
 
-/* It is a node like any other: here, and known as what it is. */
-static void assert_is_known_as_worker(struct sim *sim, uint32_t worker)
+static bool is_up_as_worker(struct sim *sim, uint32_t worker)
 {
     struct message *message = wire_message_create(KIND_KV_GET_REQUEST);
     ((Pb__KvGetRequest *)message->body)->key = wire_string(message, "nodes/worker-1");
     struct sim_call call = sim_ask(sim, worker, TO_STATE, &message, SECONDS(5));
-    assert_int_equal(sim_await(sim, call, SECONDS(5)), STATUS_OK);
+    if (sim_await(sim, call, SECONDS(5)) != STATUS_OK) return false;
     const Pb__KvGetReply *reply = sim_call_reply(sim, call)->body;
     const char *value = (const char *)reply->record->value.data;
-    assert_non_null(memmem(value, reply->record->value.len, "\"role\":\"worker\"", 15));
-    assert_non_null(memmem(value, reply->record->value.len, "\"presence\":\"UP\"", 15));
+    return memmem(value, reply->record->value.len, "\"role\":\"worker\"", 15) != NULL &&
+           memmem(value, reply->record->value.len, "\"presence\":\"UP\"", 15) != NULL;
+}
+
+/* It is a node like any other: here, and known as what it is, once it has said so. */
+static void await_known_as_worker(struct sim *sim, uint32_t worker)
+{
+    for (int looks = 0; looks < 50 && !is_up_as_worker(sim, worker); looks++)
+        sim_run(sim, MILLISECONDS(100));
+    assert_true(is_up_as_worker(sim, worker));
 }
 
 static void a_worker_reads_what_was_written(void **unused)
@@ -67,7 +74,7 @@ static void a_worker_reads_what_was_written(void **unused)
     /* Not stale: a replica confirms that nothing newer was acknowledged (Q1). */
     struct sim_call fresh = sim_command(sim, worker, "kv get colour/19");
     assert_int_equal(sim_await(sim, fresh, SECONDS(5)), STATUS_OK);
-    assert_is_known_as_worker(sim, worker);
+    await_known_as_worker(sim, worker);
     /* Forwarded to the leader. */
     struct sim_call write = sim_command(sim, worker, "kv put colour/w by-worker");
     assert_int_equal(sim_await(sim, write, SECONDS(5)), STATUS_OK);
@@ -137,7 +144,7 @@ static void a_worker_that_was_off_when_removed_ends(void **unused)
     assert_true(sim_workers_are_level(sim, SECONDS(10)));
     sim_run(sim, SECONDS(2));
     assert_true(sim_is_up(sim, worker));
-    assert_is_known_as_worker(sim, worker);
+    await_known_as_worker(sim, worker);
     finish(sim);
 }
 
