@@ -98,7 +98,8 @@ struct asking {
     const struct connection_terms *terms;
     const struct message *request; /* Copied for each attempt. */
     bool repeats;
-    bool maybe;     /* An attempt ended without saying what became of it. */
+    bool maybe;     /* An attempt ended without saying what became of it; */
+    bool earlier;   /* one before the last. */
     bool timed_out; /* Nobody answered to the last one. */
     bool withdrawn; /* The node said what became of what was withdrawn. */
     size_t unsure;  /* How many nodes said UNKNOWN. */
@@ -214,6 +215,7 @@ static enum status attempt(struct asking *asking, struct message **out_reply, st
     struct connection *connection = asking->connection;
     if (connection->client == NULL && !find_node(connection, connection->at))
         return nobody_answers(connection, error);
+    asking->earlier = asking->maybe;
     struct message *copy = copy_request(asking->request);
     int64_t left_ns = asking->end_ns - now_ns();
     enum status status =
@@ -234,15 +236,24 @@ static void leave_node(struct connection *connection)
     connection->at = (connection->at + 1) % connection->endpoints.count;
 }
 
+/* A node says so of what it was asked itself: of an attempt at another one it knows nothing. */
+static bool tells_of_its_own(enum status status)
+{
+    return status == STATUS_OVERLOADED || status == STATUS_DEADLINE || status == STATUS_CRASHED;
+}
+
 /* What the asker is told where no node told it for certain. */
 static enum status conclude(const struct asking *asking, enum status status, struct error *error)
 {
     bool told = status != STATUS_NODE_LOST && status != STATUS_NO_LEADER && status != STATUS_NOT_READY &&
-                status != STATUS_NOT_LEADER && status != STATUS_CANCELLED && !asking->timed_out;
+                status != STATUS_NOT_LEADER && status != STATUS_CANCELLED && !asking->timed_out &&
+                !(asking->earlier && tells_of_its_own(status));
     if (told || asking->withdrawn || !asking->maybe || asking->terms->repeats) return status;
     struct error before = *error;
+    bool of_its_own = tells_of_its_own(status) && !asking->timed_out;
     if (asking->terms->changes && status != STATUS_CANCELLED) status = STATUS_UNKNOWN;
-    return error_set(error, status, "%.400s; it may have happened", before.message);
+    return error_set(error, status, "%.400s; %sit may have happened", before.message,
+                     of_its_own ? "but it was sent to another node before: " : "");
 }
 
 static enum status ask(struct connection *connection, struct message *request,
