@@ -12,7 +12,8 @@
 
 enum { WRITES_MAX = 32 };
 static const int64_t propose_timeout_ns = SECONDS(5);
-static const int64_t same_ms = 1000; /* The same end, computed at another time. */
+static const int64_t same_ms = 1000;                             /* The same end, computed at another time. */
+static const int64_t until_max_ms = INT64_MAX / MILLISECONDS(2); /* What is forced may say more. */
 
 struct exclusion {
     uint64_t revision;
@@ -53,7 +54,9 @@ void exclusions_see(void *context, const Pb__KvEvent *event)
         return;
     struct exclusion *exclusion = memory_zalloc(sizeof(*exclusion));
     exclusion->revision = record->revision;
-    exclusion->until_ms = value_get_integer(object, "until", 0);
+    int64_t until_ms = value_get_integer(object, "until", 0);
+    if (until_ms < 0) until_ms = 0;
+    exclusion->until_ms = until_ms < until_max_ms ? until_ms : until_max_ms;
     (void)text_copy(exclusion->why, sizeof(exclusion->why), value_get_string(object, "reason", ""));
     memory_free(tree_put(&exclusions->stored, record->key, exclusion));
     value_free(&object);

@@ -235,10 +235,20 @@ bool failures_excludes_place(const struct failures *failures, const char *place)
     return failure != NULL && !failure->over;
 }
 
+/* The state holds what was forced into it, too. */
+static bool is_place(const char *place)
+{
+    size_t artifact = strcspn(place, "/");
+    if (artifact == 0 || artifact >= COORDINATES_TEXT_MAX || place[artifact] != '/') return false;
+    const char *node = place + artifact + 1;
+    size_t size = strlen(node);
+    return size > 0 && size < SLICE_NODE_MAX && strchr(node, '/') == NULL;
+}
+
 void failures_restore(struct failures *failures, const char *place, int64_t until_ns, const char *why,
                       int64_t now_ns)
 {
-    if (map_get(&failures->by_place, place) != NULL || strlen(place) >= PLACE_SIZE) return;
+    if (!is_place(place) || map_get(&failures->by_place, place) != NULL) return;
     struct failure *failure = memory_zalloc(sizeof(*failure));
     failure->until_ns = until_ns < now_ns + excluded_ns ? until_ns : now_ns + excluded_ns;
     (void)text_copy(failure->why, sizeof(failure->why), why);

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "actors/slice/exclusions.h"
 #include "actors/slice/failures.h"
 #include "actors/slice/slice_lifecycle.h"
 #include "runtime/base/check.h"
@@ -23,8 +24,8 @@ struct world {
     struct failures failures;
 };
 
-static void see(void (*visit)(void *context, const Pb__KvEvent *event), struct world *world, const char *key,
-                const char *value)
+static void see_in(void *context, void (*visit)(void *context, const Pb__KvEvent *event), const char *key,
+                   const char *value)
 {
     char key_text[128];
     char value_text[512];
@@ -38,7 +39,13 @@ static void see(void (*visit)(void *context, const Pb__KvEvent *event), struct w
     record.value.data = (uint8_t *)value_text;
     record.value.len = strlen(value_text);
     event.record = &record;
-    visit(&world->view, &event);
+    visit(context, &event);
+}
+
+static void see(void (*visit)(void *context, const Pb__KvEvent *event), struct world *world, const char *key,
+                const char *value)
+{
+    see_in(&world->view, visit, key, value);
 }
 
 static void record(struct world *world, const char *instance)
@@ -128,6 +135,50 @@ static void what_serves_is_never_stuck(void **unused)
     end(&world);
 }
 
+/* kv put --force writes there what it likes, and every leader after it reads that. */
+static void what_no_leader_wrote_is_not_taken_over(void **unused)
+{
+    (void)unused;
+    static const char *const places[] = { "no-slash", "", "/n1", ARTIFACT "/", ARTIFACT "/n1/n2" };
+    static const char *const ends[] = { "100000", "9223372036854775807", "-9223372036854775808" };
+    for (size_t i = 0; i < ARRAY_COUNT(places); i++) {
+        for (size_t j = 0; j < ARRAY_COUNT(ends); j++) {
+            struct world world = { 0 };
+            struct exclusions exclusions = { .asking = false };
+            struct failure_view failure;
+            char key[128];
+            char value[128];
+            size_t position = 0;
+            (void)snprintf(key, sizeof(key), EXCLUSIONS_PREFIX "%s", places[i]);
+            (void)snprintf(value, sizeof(value), "{\"reason\":\"x\",\"until\":%s}", ends[j]);
+            see_in(&exclusions, exclusions_see, key, value);
+            exclusions_restore(&exclusions, &world.failures, SECONDS(1), 1000);
+            assert_false(failures_next(&world.failures, &position, &failure));
+            (void)failures_update(&world.failures, &world.view, SECONDS(100));
+            exclusions_fini(&exclusions);
+            end(&world);
+        }
+    }
+}
+
+static void an_exclusion_taken_over_ends_within_a_minute(void **unused)
+{
+    (void)unused;
+    static const char *const ends[] = { "9223372036854775807", "100000" };
+    for (size_t j = 0; j < ARRAY_COUNT(ends); j++) {
+        struct world world = { 0 };
+        struct exclusions exclusions = { .asking = false };
+        char value[128];
+        (void)snprintf(value, sizeof(value), "{\"reason\":\"x\",\"until\":%s}", ends[j]);
+        see_in(&exclusions, exclusions_see, EXCLUSIONS_PREFIX ARTIFACT "/n1", value);
+        exclusions_restore(&exclusions, &world.failures, SECONDS(1), 1000);
+        assert_true(excluded_at(&world, SECONDS(60)));
+        assert_false(excluded_at(&world, SECONDS(61)));
+        exclusions_fini(&exclusions);
+        end(&world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +186,8 @@ int main(void)
         cmocka_unit_test(fewer_failures_and_fatal_ones_exclude_nobody),
         cmocka_unit_test(what_no_node_ends_is_placed_elsewhere),
         cmocka_unit_test(what_serves_is_never_stuck),
+        cmocka_unit_test(what_no_leader_wrote_is_not_taken_over),
+        cmocka_unit_test(an_exclusion_taken_over_ends_within_a_minute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
