@@ -200,6 +200,17 @@ static size_t piece_at(const struct push *push, uint64_t offset)
     return left < PIECE_SIZE ? (size_t)left : PIECE_SIZE;
 }
 
+/* Was a piece sent to another node than the one that told its offset, because that one is gone? Then that
+ * other's own offset comes out. */
+static bool went_elsewhere(struct push *push, uint64_t offset, struct message **out_reply)
+{
+    struct error error;
+    if (offset == 0 || ask(push, 0, 0, out_reply, &error) != STATUS_OK) return false;
+    if (((const Pb__ArtifactPushReply *)(*out_reply)->body)->offset < offset) return true;
+    message_destroy(out_reply);
+    return false;
+}
+
 /* Each piece is where the last answer said; one that was lost is asked about, not guessed. */
 static enum status send_all(struct push *push, struct message **out_reply, struct error *error)
 {
@@ -219,6 +230,10 @@ static enum status send_all(struct push *push, struct message **out_reply, struc
             if (status == STATUS_OK && ((const Pb__ArtifactPushReply *)reply->body)->offset <= offset &&
                 !((const Pb__ArtifactPushReply *)reply->body)->complete)
                 attempts++; /* It is no further than before. */
+        }
+        if (status == STATUS_INVALID && went_elsewhere(push, offset, &reply)) {
+            attempts++;
+            status = STATUS_OK;
         }
         if (status == STATUS_OK) continue;
         if (!may_go_on(status) || interrupt_came()) return status;

@@ -192,7 +192,7 @@ class ParityTest(unittest.TestCase):
         for verb in ("promote", "demote", "remove", "drain", "resume", "stop", "restart"):
             self.same_failure(["node", verb, "node-9"], f"node_{verb}", {"node": "node-9"}, "NOT_FOUND")
         self.same(["cluster", "transfer-leadership", "node-1"], "cluster_transfer_leadership", one)  # It leads already.
-        self.same_failure(["cluster", "transfer-leadership"], "cluster_transfer_leadership", {}, "NOT_READY")
+        self.same_failure(["cluster", "transfer-leadership"], "cluster_transfer_leadership", {}, "CONFLICT")
 
     def test_metrics(self):
         listed = self.same(["metric", "list", "aether_d"], "metric_list", {"prefix": "aether_d"})

@@ -340,7 +340,7 @@ static void open_versions_are_chosen_over_all_repositories(void **unused)
     /* The repository that may have the highest version can't be read: nothing is chosen. */
     put_metadata(&world->second, "org/test/one", "<versions>");
     result = resolve(world, "org.test:one:RELEASE");
-    assert_int_equal(result.status, STATUS_INVALID);
+    assert_int_equal(result.status, STATUS_CORRUPT);
     assert_non_null(strstr(result.error.message, "repository second"));
     world_destroy(&world);
 }

@@ -125,7 +125,9 @@ class BackupTest(unittest.TestCase):
         self.assertEqual((code, "--force" in out), (CONFLICT, True), out)
         whole = file.read_bytes()
         damaged = self.cluster.directory / "damaged"
-        for content in (whole[:-1], whole + b"x", b"", b"kv" * 100, whole[:len(whole) // 2] + b"\0" + whole[len(whole) // 2 + 1:]):
+        flipped = bytearray(whole)
+        flipped[len(whole) // 2] ^= 1
+        for content in (whole[:-1], whole + b"x", b"", b"kv" * 100, bytes(flipped)):
             damaged.write_bytes(content)
             code, out, _ = self.restore(damaged, node, "--force")
             self.assertEqual((code, json.loads(out)["error"]["code"]), (FAILED, "CORRUPT"), out)
