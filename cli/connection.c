@@ -236,7 +236,7 @@ static void leave_node(struct connection *connection)
     connection->at = (connection->at + 1) % connection->endpoints.count;
 }
 
-/* A node says so of what it was asked itself: of an attempt at another one it knows nothing. */
+/* A node says so of what it was asked now: of an attempt before that it knows nothing. */
 static bool tells_of_its_own(enum status status)
 {
     return status == STATUS_OVERLOADED || status == STATUS_DEADLINE || status == STATUS_CRASHED;
@@ -253,7 +253,7 @@ static enum status conclude(const struct asking *asking, enum status status, str
     bool of_its_own = tells_of_its_own(status) && !asking->timed_out;
     if (asking->terms->changes && status != STATUS_CANCELLED) status = STATUS_UNKNOWN;
     return error_set(error, status, "%.400s; %sit may have happened", before.message,
-                     of_its_own ? "but it was sent to another node before: " : "");
+                     of_its_own ? "but it was sent before that: " : "");
 }
 
 static enum status ask(struct connection *connection, struct message *request,
