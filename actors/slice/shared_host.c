@@ -13,7 +13,8 @@
 #include "runtime/base/memory.h"
 #include "wire/kinds.h"
 
-static const int64_t FORGET_NS = SECONDS(5);
+/* Longer than slice.h lets a hook take: another instance's may be running, and frames are read in order. */
+static const int64_t FORGET_NS = SECONDS(20);
 static const int64_t RETRY_NS = MILLISECONDS(1);
 enum { FRAMES_A_TURN = 128 };
 
@@ -60,9 +61,12 @@ static void on_frame(struct actor *self, void *state, const struct message *mess
     struct slice_ring_span spans[SLICE_PROCESS_SPANS] = {
         { message->attachment->data, message->attachment->size }, { NULL, 0 }
     };
-    host->calls += frame->call != 0 ? 1 : 0;
-    if (write_frame(self, host, spans, frame->call == 0)) return;
-    host->calls--;
+    /* One that was not let in: the process must not take it in either. */
+    bool known = map_get_number(&host->guests, frame->guest) != NULL;
+    host->calls += known && frame->call != 0 ? 1 : 0;
+    if (known && write_frame(self, host, spans, frame->call == 0)) return;
+    if (frame->call == 0) return;
+    host->calls -= known ? 1 : 0;
     struct message *refused = message_create(KIND_SHARED_REFUSED, sizeof(struct shared_refused));
     ((struct shared_refused *)refused->body)->call = frame->call;
     actor_tell(self, message->sender, &refused); /* Lost: the call runs to its deadline. */
@@ -79,6 +83,7 @@ static void on_join(struct actor *self, void *state, const struct message *messa
     struct guest *guest = memory_zalloc(sizeof *guest);
     *guest = (struct guest){ .number = join->guest, .actor = message->sender };
     (void)map_put_number(&host->guests, guest->number, guest);
+    host->process.instances = (uint32_t)host->guests.count;
     actor_monitor(self, guest->actor);
     struct message *reply = message_create(KIND_SHARED_JOINED, sizeof(struct shared_joined));
     *(struct shared_joined *)reply->body =
@@ -104,6 +109,7 @@ static struct guest *guest_of(const struct shared_host *host, struct actor_id ac
 static void forget(struct shared_host *host, uint32_t number)
 {
     memory_free(map_remove_number(&host->guests, number));
+    host->process.instances = (uint32_t)host->guests.count;
 }
 
 static void on_down(struct actor *self, void *state, const struct message *message)
@@ -113,7 +119,8 @@ static void on_down(struct actor *self, void *state, const struct message *messa
     struct guest *guest = guest_of(host, down->id);
     if (guest == NULL || host->ended) return;
     guest->actor = (struct actor_id){ 0 };
-    if (down->reason != STATUS_OK) { /* What is wrong with one can't be ended but with all. */
+    bool in_order = down->reason == STATUS_OK || down->reason == STATUS_NOT_FOUND; /* Before it came in. */
+    if (!in_order) { /* What is wrong with one can't be ended but with all. */
         struct error error;
         (void)error_set(&error, STATUS_CRASHED, "an instance in the same process: %s", down->error.message);
         fail(self, host, &error);

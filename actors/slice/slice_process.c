@@ -2,6 +2,7 @@
 #include "actors/slice/slice_process.h"
 
 #include "actors/slice/slice_host.h"
+#include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "wire/kinds.h"
 
@@ -47,6 +48,7 @@ enum status slice_process_start(struct actor *self, struct slice_process *proces
         return status;
     }
     process->processes = processes;
+    process->instances = 1;
     slice_ring_init(&process->to, process->process.shared);
     slice_ring_init(&process->from, (char *)process->process.shared + SLICE_RING_SIZE);
     bool limited = instance->cpu_millis != 0 || instance->memory_bytes != 0;
@@ -60,8 +62,9 @@ void slice_process_fini(struct slice_process *process)
 {
     for (; process->waiting_count > 0; process->waiting_count--) {
         bytes_unref(&process->waiting[process->waiting_first]);
-        process->waiting_first = (process->waiting_first + 1) % SLICE_PROCESS_WAITING_MAX;
+        process->waiting_first = (process->waiting_first + 1) % process->waiting_room;
     }
+    memory_free(process->waiting);
     process->processes->close(process->processes->context, &process->process);
 }
 
@@ -89,15 +92,28 @@ static enum status is_damaged(struct error *error)
     return error_set(error, STATUS_CRASHED, "it broke the shared memory's rules");
 }
 
+static void make_room(struct slice_process *process)
+{
+    uint32_t room = process->waiting_room == 0 ? 64 : process->waiting_room * 2;
+    struct bytes **more = memory_zalloc(room * sizeof(*more));
+    for (uint32_t i = 0; i < process->waiting_count; i++)
+        more[i] = process->waiting[(process->waiting_first + i) % process->waiting_room];
+    memory_free(process->waiting);
+    process->waiting = more;
+    process->waiting_room = room;
+    process->waiting_first = 0;
+}
+
 static enum status keep_waiting(struct slice_process *process, const struct slice_ring_span *spans,
                                 struct error *error)
 {
-    if (process->waiting_count == SLICE_PROCESS_WAITING_MAX)
+    if (process->waiting_count >= process->instances * SLICE_PROCESS_WAITING_MAX)
         return error_set(error, STATUS_CRASHED, "it stopped reading");
+    if (process->waiting_count == process->waiting_room) make_room(process);
     struct bytes *bytes = bytes_create(spans[0].size + spans[1].size);
     memcpy(bytes->data, spans[0].data, spans[0].size);
     if (spans[1].size > 0) memcpy(bytes->data + spans[0].size, spans[1].data, spans[1].size);
-    uint32_t last = (process->waiting_first + process->waiting_count++) % SLICE_PROCESS_WAITING_MAX;
+    uint32_t last = (process->waiting_first + process->waiting_count++) % process->waiting_room;
     process->waiting[last] = bytes;
     return STATUS_OK;
 }
@@ -128,7 +144,7 @@ enum status slice_process_flush(struct slice_process *process, struct error *err
         if (result == RING_CORRUPT) return is_damaged(error);
         ring_bell(process, ring);
         bytes_unref(next);
-        process->waiting_first = (process->waiting_first + 1) % SLICE_PROCESS_WAITING_MAX;
+        process->waiting_first = (process->waiting_first + 1) % process->waiting_room;
         process->waiting_count--;
     }
     return STATUS_OK;

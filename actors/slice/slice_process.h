@@ -10,17 +10,19 @@
 #include "actors/slice/slice_ring.h"
 
 enum {
-    SLICE_PROCESS_WAITING_MAX = 2 * AETHER_OUTBOUND_MAX + 64,
+    SLICE_PROCESS_WAITING_MAX = 2 * AETHER_OUTBOUND_MAX + 64, /* For each instance in it. */
     SLICE_PROCESS_LINE_MAX = 2048,
     SLICE_PROCESS_SPANS = 2, /* Of a frame: its head, its payload. */
 };
 
-struct slice_process { /* Private, but for the rings. */
+struct slice_process { /* Private, but for the rings and the count of instances. */
     const struct process_port *processes;
     struct process process;
     struct slice_ring to;
     struct slice_ring from;
-    struct bytes *waiting[SLICE_PROCESS_WAITING_MAX]; /* A circle of frames for which the ring had no room. */
+    uint32_t instances;     /* How many are in it now; its actor's to keep. */
+    struct bytes **waiting; /* A circle of frames for which the ring had no room. */
+    uint32_t waiting_room;
     uint32_t waiting_first;
     uint32_t waiting_count;
     char line[SLICE_PROCESS_LINE_MAX]; /* Printed, without its end yet. */
