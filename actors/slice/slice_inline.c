@@ -8,7 +8,15 @@
 #include "actors/slice/slice_desk.h"
 #include "actors/slice/slice_runner.h"
 #include "runtime/base/check.h"
+#include "runtime/base/memory.h"
 #include "wire/kinds.h"
+
+#include <string.h>
+
+struct later { /* A frame to the instance, said while the instance was speaking. */
+    struct later *next;
+    struct bytes *frame;
+};
 
 struct slice_inline {
     struct slice_desk desk;
@@ -17,6 +25,9 @@ struct slice_inline {
     struct clock clock;
     struct random random;
     struct actor *self; /* Of the running turn: the runner's calls carry no actor. */
+    bool speaks;        /* The instance is in a function of the host table. */
+    struct later *first;
+    struct later **end; /* NULL: as `first`. */
     struct timer_id timer;
     int64_t timer_due_ns;
 };
@@ -45,8 +56,55 @@ static void emit(void *context, const struct slice_frame *frame)
 {
     struct slice_inline *slice = context;
     struct error error;
+    slice->speaks = true;
     enum status status = slice_desk_on_frame(slice->self, &slice->desk, frame, &error);
     if (status != STATUS_OK) slice_desk_fail(slice->self, &slice->desk, &error);
+    slice->speaks = false;
+}
+
+/* --- to the instance ----------------------------------------------------------------------------------- */
+
+static void keep_for_later(struct slice_inline *slice, const struct slice_frame *frame)
+{
+    struct arena arena = { 0 };
+    const void *head = NULL;
+    size_t size = 0;
+    enum status status = slice_frame_encode(frame, &arena, &head, &size, NULL);
+    CHECK(status == STATUS_OK); /* The desk keeps to the sizes. */
+    struct later *later = memory_zalloc(sizeof *later);
+    later->frame = bytes_create(size + frame->payload_size);
+    memcpy(later->frame->data, head, size);
+    if (frame->payload_size > 0) memcpy(later->frame->data + size, frame->payload, frame->payload_size);
+    if (slice->end == NULL) slice->end = &slice->first;
+    *slice->end = later;
+    slice->end = &later->next;
+    arena_fini(&arena);
+}
+
+/* NULL: nothing waits. The caller's. */
+static struct bytes *take_later(struct slice_inline *slice)
+{
+    struct later *later = slice->first;
+    if (later == NULL) return NULL;
+    struct bytes *frame = later->frame;
+    slice->first = later->next;
+    if (slice->first == NULL) slice->end = NULL;
+    memory_free(later);
+    return frame;
+}
+
+/* What an instance said may end its last call, or wish for what can't be: then the answer, or its `stop`,
+ * comes once it has left the hook, as slice.h promises. */
+static void say_later_ones(struct slice_inline *slice)
+{
+    struct bytes *bytes = NULL;
+    while ((bytes = take_later(slice)) != NULL) {
+        struct slice_frame frame;
+        enum status status = slice_frame_decode(bytes, &frame, NULL);
+        CHECK(status == STATUS_OK);
+        if (slice->desk.phase != DESK_DESTROYED) slice_runner_take(slice->runner, &frame);
+        bytes_unref(&bytes);
+    }
 }
 
 static bool send_frame(struct actor *self, struct slice_desk *desk, const struct slice_frame *frame)
@@ -57,6 +115,11 @@ static bool send_frame(struct actor *self, struct slice_desk *desk, const struct
     for (int i = 0; i < SLICE_FRAME_WORDS; i++)
         if (whole.words[i] == NULL) whole.words[i] = "";
     slice->self = self;
+    if (slice->speaks) {
+        keep_for_later(slice, &whole);
+        return true;
+    }
+    say_later_ones(slice); /* In order. */
     slice_runner_take(slice->runner, &whole);
     return true;
 }
@@ -109,6 +172,8 @@ static void inline_turn_end(struct actor *self, void *state)
 {
     struct slice_inline *slice = state;
     if (slice->runner == NULL) return; /* Stopped in this turn. */
+    slice->self = self;
+    say_later_ones(slice);
     int64_t due_ns = slice_runner_due_ns(slice->runner);
     if (slice->timer.value != 0 && due_ns == slice->timer_due_ns) return;
     actor_cancel(self, &slice->timer);
@@ -155,6 +220,9 @@ static void inline_stop(struct actor *self, void *state)
 static void inline_fini(void *state)
 {
     struct slice_inline *slice = state;
+    struct bytes *unsaid = NULL;
+    while ((unsaid = take_later(slice)) != NULL)
+        bytes_unref(&unsaid);
     slice_runner_destroy(&slice->runner, NULL);
     slice_desk_fini(&slice->desk);
 }

@@ -225,7 +225,8 @@ struct aether_host {
      * pass on without a copy: `size` bytes, not zeroed, aligned to 16. It is yours until you give it away:
      * reply, invoke and kv_put take the buffer at whose beginning their payload begins, whatever they return;
      * from then on you neither write nor read it. NULL: more than AETHER_PAYLOAD_MAX, or you hold
-     * AETHER_BUFFERS_MAX. drop gives back one that you don't need after all; NULL is fine. */
+     * AETHER_BUFFERS_MAX. drop gives back one that you don't need after all; NULL is fine. It belongs to no
+     * call: what you still hold when the instance is destroyed goes with it. */
     void *(*buffer)(const struct aether_host *host, size_t size);
     void (*drop)(const struct aether_host *host, void *buffer);
 };
