@@ -21,8 +21,8 @@
  * give pages back, which the next one takes again: more work than the rest of a call. So a few blocks stay,
  * warm. */
 enum {
-    LARGE_FROM = 128 * 1024,
     LARGE_SIZE = 1024 * 1024 + 128 * 1024, /* A payload, with what may be around it. */
+    LARGE_FROM = LARGE_SIZE / 2,           /* So a block is at most twice what was asked for. */
     /* The address sanitizer could not tell who still reads what was given back. */
     LARGE_KEPT = POISONS ? 0 : 4,
 };
@@ -52,7 +52,7 @@ static void large_give(struct bytes *block)
 
 struct bytes *bytes_create(size_t size)
 {
-    bool is_large = size >= LARGE_FROM && size <= LARGE_SIZE - sizeof(struct bytes);
+    bool is_large = LARGE_KEPT > 0 && size >= LARGE_FROM && size <= LARGE_SIZE - sizeof(struct bytes);
     struct bytes *bytes = is_large ? large_take() : memory_alloc(sizeof *bytes + size);
     *bytes =
         (struct bytes){ .data = (uint8_t *)(bytes + 1), .size = size, .references = 1, .is_large = is_large };
