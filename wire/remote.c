@@ -2,7 +2,8 @@
  * Asks of ours wait in `asked` by correlation until a reply, the peer's end, or their deadline. Asks of peers
  * run as actor_ask; their contexts are `served`. A correlation is {epoch, number}: the epoch is drawn when a
  * remote is made, the numbers count up, so a peer can tell a repeated request from a new one by a sliding
- * window (as the anti-replay window of RFC 4303, 3.4.3). Limits  ASKED_MAX and SERVED_MAX: one more is
+ * window (as the anti-replay window of RFC 4303, 3.4.3), one a channel: what waits behind bulk is not old
+ * because the other channel is ahead. Limits  ASKED_MAX and SERVED_MAX: one more is
  * refused OVERLOADED. A request older than the last WINDOW of its peer is dropped: its asker hears DEADLINE.
  */
 #include "wire/remote.h"
@@ -57,8 +58,8 @@ struct remote {
     struct map asked;     /* correlation -> struct asked */
     struct served served; /* Head of a ring. */
     uint32_t served_count;
-    struct map peers; /* node -> struct peer */
-    uint32_t epoch;   /* 0: not drawn yet. */
+    struct map peers[CHANNEL_COUNT]; /* node -> struct peer */
+    uint32_t epoch;                  /* 0: not drawn yet. */
     uint32_t number;
     int64_t swept_ns;
     uint64_t dropped;
@@ -140,11 +141,13 @@ void remote_destroy(struct remote **remote)
     map_fini(&gone->asked);
     while (gone->served.next != &gone->served)
         served_destroy(gone->served.next);
-    position = 0;
-    const char *node;
-    for (void *peer; map_next(&gone->peers, &position, &node, &peer);)
-        memory_free(peer);
-    map_fini(&gone->peers);
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+        position = 0;
+        const char *node;
+        for (void *peer; map_next(&gone->peers[channel], &position, &node, &peer);)
+            memory_free(peer);
+        map_fini(&gone->peers[channel]);
+    }
     memory_free(gone);
 }
 
@@ -380,13 +383,13 @@ static void begin_epoch(struct peer *peer, uint32_t epoch)
     peer->current = (struct window){ .epoch = epoch };
 }
 
-static bool is_news(struct remote *remote, const char *from_node, uint64_t correlation)
+static bool is_news(struct map *peers, const char *from_node, uint64_t correlation)
 {
-    struct peer *peer = map_get(&remote->peers, from_node);
+    struct peer *peer = map_get(peers, from_node);
     if (peer == NULL) {
-        if (remote->peers.count == PEERS_MAX) return false;
+        if (peers->count == PEERS_MAX) return false;
         peer = memory_zalloc(sizeof *peer);
-        (void)map_put(&remote->peers, from_node, peer);
+        (void)map_put(peers, from_node, peer);
     }
     uint32_t epoch = (uint32_t)(correlation >> 32);
     if (epoch == peer->former.epoch) return window_take(&peer->former, (uint32_t)correlation);
@@ -522,7 +525,7 @@ void remote_on_frame(struct remote *remote, struct actor *self, const char *from
         remote_drop(remote, self, from_node, "a frame for another replica");
         return;
     }
-    if (header.correlation != 0 && !is_news(remote, from_node, header.correlation)) return;
+    if (header.correlation != 0 && !is_news(&remote->peers[channel], from_node, header.correlation)) return;
     struct served asker = { .remote = remote, .channel = channel, .correlation = header.correlation };
     if (!text_copy(asker.node, sizeof asker.node, from_node)) return;
     on_request(remote, self, &asker, &header, data, size);
@@ -547,6 +550,8 @@ void remote_on_peer_down(struct remote *remote, struct actor *self, const char *
 
 void remote_forget(struct remote *remote, const char *node)
 {
-    struct peer *peer = map_remove(&remote->peers, node);
-    memory_free(peer);
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+        struct peer *peer = map_remove(&remote->peers[channel], node);
+        memory_free(peer);
+    }
 }

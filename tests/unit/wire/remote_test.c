@@ -47,6 +47,7 @@ struct network {
     uint32_t lose;        /* The how-manieth frame from now vanishes; 0: none. */
     uint32_t copies;      /* Each frame arrives so often; 0 counts as once. */
     int64_t delay_ns;     /* At most; drawn. */
+    int64_t bulk_ns;      /* What goes by the channel of data takes so much longer. */
     bool damage;          /* One bit of each frame is flipped. */
     bool stranger[NODES]; /* Frames of this node seem to come from a third one. */
     struct bytes *first;  /* A copy of the first frame that node a sent. */
@@ -81,6 +82,7 @@ static void carry(struct network *network, struct node *from, struct node *to, e
     int64_t delay_ns = network->delay_ns == 0
                            ? 0
                            : (int64_t)(stepper_random(network->stepper) % (uint64_t)network->delay_ns);
+    if (channel == CHANNEL_DATA) delay_ns += network->bulk_ns;
     stepper_call_at(network->stepper, stepper_now_ns(network->stepper) + delay_ns, deliver, parcel, 0);
 }
 
@@ -496,6 +498,49 @@ static void a_restarted_peer_is_heard(void **state)
     }
 }
 
+struct hasty { /* Asks of node a to node b by the other channel, many at once. */
+    uint32_t answered;
+};
+
+static void on_hasty_answer(struct actor *self, void *state, void *context, const struct ask_result *result)
+{
+    (void)self, (void)state;
+    struct hasty *hasty = context;
+    hasty->answered += result->status == STATUS_OK;
+}
+
+static void hasty_handle(struct actor *self, void *context, const struct message *message)
+{
+    (void)message;
+    for (uint32_t i = 0; i < 300; i++) {
+        struct message *request = wire_message_create(KIND_KV_GET_REQUEST);
+        wire_ask(self, "b", CHANNEL_CONSENSUS, &request, SECONDS(5), on_hasty_answer, context);
+    }
+}
+
+/* Each channel is a connection of its own, and that of consensus is read first: calls that wait behind bulk
+ * are not repeated ones, however many asks of the other channel came before them. */
+static void one_channel_is_not_late_by_the_other(void **state)
+{
+    struct network *network = *state;
+    struct answerer answerer = { 0 };
+    struct asker asker = { 0 };
+    struct hasty hasty = { 0 };
+    answer_kv(network, &answerer);
+    network->bulk_ns = SECONDS(1);
+    ask(network, &asker, KIND_KV_GET_REQUEST);
+    struct actor_id id = stub_spawn(network->nodes[0].runtime, 0, hasty_handle, &hasty);
+    for (uint32_t round = 1; round <= 5; round++) {
+        struct message *go = message_create(KIND_GO, 0);
+        probe_tell(network->nodes[0].runtime, id, &go);
+        assert_int_equal(hasty.answered, 300 * round);
+    }
+    assert_int_equal(asker.completions, 0);
+    assert_true(probe_await(network->stepper, is_complete, &asker, SECONDS(60)));
+    assert_int_equal(asker.status, STATUS_OK);
+    message_destroy(&asker.reply);
+}
+
 /* --- a circle ---------------------------------------------------------------------------------------------
  */
 
@@ -554,6 +599,7 @@ int main(void)
         WIRE_TEST(what_does_not_fit_is_refused),
         WIRE_TEST(a_post_arrives_or_is_lost_quietly),
         WIRE_TEST(a_restarted_peer_is_heard),
+        WIRE_TEST(one_channel_is_not_late_by_the_other),
         WIRE_TEST(a_circle_over_nodes_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
