@@ -210,7 +210,8 @@ void node_peer_direct(struct node_socket *sockets, struct actor *self, const str
         return;
     }
     if (strcmp(peer->address, order->address) == 0) return;
-    disconnect(sockets, self, peer);
+    /* Without one it came by itself: the connections are its own, and what is on their way is awaited. */
+    if (peer->address[0] != 0) disconnect(sockets, self, peer);
     (void)text_copy(peer->address, sizeof peer->address, order->address);
     struct error error;
     for (int channel = 0; channel < CHANNEL_COUNT && peer->address[0] != 0; channel++) {

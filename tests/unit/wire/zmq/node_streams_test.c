@@ -267,6 +267,29 @@ static void a_node_that_ends_is_missed_and_heard_again(void **state)
     stop_pair(&a, &b);
 }
 
+/* "a" joins: it knows "b", and "b" hears of its address while they talk. What is on its way stays there. */
+static void a_guest_becomes_a_neighbour(void **state)
+{
+    (void)state;
+    struct station a, b;
+    station_start_tcp(&a, directory, "a");
+    station_start_tcp(&b, directory, "b");
+    (void)stub_spawn(b.runtime, TO_STATE, answer, &b);
+    station_identify(&a, 77, 1);
+    station_identify(&b, 77, 2);
+    station_connect(&a, "b", b.address);
+    assert_true(tally_await(&a.tally, STATION_STREAMS_UP, CHANNEL_COUNT));
+    assert_true(tally_await(&b.tally, STATION_STREAMS_UP, CHANNEL_COUNT));
+    station_connect(&b, "a", a.address);
+    assert_int_equal(put_questions(&a, &b, CHANNEL_DATA, 64, 100), 100);
+    assert_true(tally_await(&a.tally, STATION_UP, 1));
+    assert_true(tally_await(&b.tally, STATION_UP, 1));
+    assert_int_equal(put_questions(&a, &b, CHANNEL_CONSENSUS, 64, 100), 100);
+    assert_int_equal(tally_count(&a.tally, STATION_STREAMS_LOST), 0);
+    assert_int_equal(tally_count(&a.tally, STATION_DOWN), 0);
+    stop_pair(&a, &b);
+}
+
 /* Whoever greeted by ZeroMQ and shows the token is let in; nobody else is. */
 static void strangers_get_nowhere(void **state)
 {
@@ -434,6 +457,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STREAM_TEST(frames_of_all_sizes_go_both_ways),
         STREAM_TEST(a_node_that_ends_is_missed_and_heard_again),
+        STREAM_TEST(a_guest_becomes_a_neighbour),
         STREAM_TEST(strangers_get_nowhere),
         STREAM_TEST(garbage_on_a_stream_ends_it),
         STREAM_TEST(nothing_between_two_nodes_is_gone_around),
