@@ -49,7 +49,8 @@ bool runtime_holds(const struct runtime *runtime, const struct actor *place)
     for (uint32_t bits = CELL_BLOCK_BITS; bits < CELL_BLOCK_BITS + CELL_BLOCKS; bits++) {
         if (runtime->blocks[bits] == 0) return false;             /* They are made in their order. */
         uintptr_t size = (uintptr_t)sizeof(struct actor) << bits; /* Of the block, and of all before it. */
-        if ((uintptr_t)place - runtime->blocks[bits] - size < size) return true;
+        uintptr_t at = (uintptr_t)place - runtime->blocks[bits];
+        if (at - size < size) return at % sizeof(struct actor) == 0; /* Else it was another runtime's. */
     }
     return false;
 }
@@ -117,6 +118,7 @@ void runtime_cell_clear(struct actor *actor)
     actor->fail_asked = false;
     actor->has_name = false;
     actor->escalates = false;
+    actor->is_among_inline = false;
 }
 
 void runtime_cell_rest(struct actor *actor)

@@ -295,6 +295,22 @@ static void who_has_run_nobody_is_not_judged(void **unused)
     watchdog_fini(&watchdog);
 }
 
+/* What a thread shows may point into memory that was another runtime's, with other places, when it was shown.
+ */
+static void a_place_is_where_one_begins(void **state)
+{
+    struct world *world = *state;
+    static const struct behavior idle_behavior = { .name = "idle" };
+    struct actor_id id;
+    assert_int_equal(runtime_spawn(world->runtime, &idle_behavior, NULL, &id, NULL), STATUS_OK);
+    const struct actor *place = runtime_cell(world->runtime, id);
+    assert_non_null(place);
+    assert_true(runtime_holds(world->runtime, place));
+    const uint8_t *inside = (const uint8_t *)place + _Alignof(struct actor);
+    assert_false(runtime_holds(world->runtime, (const struct actor *)(const void *)inside));
+    assert_false(runtime_holds(world->runtime, (const struct actor *)(const void *)world));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -302,6 +318,7 @@ int main(void)
         TEST(a_long_turn_is_reported_once),        TEST(over_two_seconds_the_node_is_degraded),
         TEST(pinned_actors_may_block_for_a_while), TEST(who_says_that_it_blocks_is_let_alone),
         TEST(time_in_handlers_is_counted_by_turn), cmocka_unit_test(who_has_run_nobody_is_not_judged),
+        TEST(a_place_is_where_one_begins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
