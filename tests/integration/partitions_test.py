@@ -148,10 +148,11 @@ class ExclusiveWatch(threading.Thread):
         for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
             try:
                 before, after = path.read_text().rsplit(")", 1)
+                serves = b"--serve" in (path.parent / "cmdline").read_bytes()  # Else it only looks at a file.
             except OSError:
                 continue  # It ended meanwhile.
             name, fields = before.split("(", 1)[1], after.split()
-            if name.startswith("aether-slice") and fields[0] not in "ZX" and int(fields[1]) in parents:
+            if serves and name.startswith("aether-slice") and fields[0] not in "ZX" and int(fields[1]) in parents:
                 found[int(path.parent.name)] = parents[int(fields[1])]
         return found
 
