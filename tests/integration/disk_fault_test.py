@@ -10,6 +10,7 @@ stays linearizable (K1, K3).
 import json
 import os
 import pathlib
+import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -78,10 +79,25 @@ def lose_once(cluster, load, fault, _):
     await_true(f"{victim.name} loses a write and ends", lambda: victim.process.poll() is not None, 30)
     load.await_writes(20)
     start_sound(victim)
-    await_back(cluster, victim)
-    await_true(f"{victim.name} is another replica", lambda: replica_of(cluster, victim) != before, 30)
+    await_votes(cluster, victim)
+    if replica_of(cluster, victim) == before:
+        raise Failure(f"{victim.name} is the same replica after {fault}, which lost a write")
     if not list(victim.data.glob("store.doubt-*")):
         raise Failure(f"{victim.name} moved nothing aside: {victim.log_tail()}")
+
+
+def await_votes(cluster, node):
+    """Until then the cluster bears no second loss: the replica that the node is now votes, and nobody is on the way."""
+    other = next(n for n in cluster.nodes if n is not node)
+    await_back(cluster, node)
+
+    def votes():
+        code, out, _ = cluster.run("cluster", "members", "--timeout", "2s", node=other)
+        members = json.loads(out)["members"] if code == 0 else []
+        heard = re.findall(rf"transport.peer_up node={node.name} replica=(\w+)", other.log.read_text(errors="replace"))
+        return (len(members) == len(cluster.nodes) and all(m["role"] == "voter" for m in members)
+                and any(m["node"] == node.name and m["replica-id"] == heard[-1] for m in members))
+    await_true(f"{node.name} votes", votes, 60)
 
 
 def stray_once(cluster, load, fault, spent):
@@ -99,7 +115,7 @@ def stray_once(cluster, load, fault, spent):
         victim.kill()
     start_sound(victim)
     load.await_writes(20)
-    await_back(cluster, victim)
+    await_votes(cluster, victim)
 
 
 def run(strike, faults, outcome):
