@@ -24,7 +24,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
-from cluster import Cluster, Failure, await_true, build_dir, publish_artifact  # noqa: E402
+from cluster import Cluster, Failure, await_true, build_dir, cpu_seconds, publish_artifact  # noqa: E402
 
 ECHO = b"echo-00"
 LINE = re.compile(r'(?:BENCH|ANCHOR) fig=(\S+) peer=(\S+) val=(\S+) unit=(\S+) dir=(\S+) note="([^"]*)"')
@@ -172,11 +172,6 @@ def memory(pid):
     pss = int(re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M).group(1))
     heap = re.search(r"\[heap\]\n(?:.*\n)*?Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps").read_text())
     return pss, int(heap.group(1)) if heap else 0
-
-
-def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def idle(figures, repository):

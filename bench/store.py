@@ -25,9 +25,9 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
-from cluster import Cluster, Failure, await_true, build_dir  # noqa: E402
+from cluster import Cluster, Failure, await_true, build_dir, cpu_seconds  # noqa: E402
 
-SECONDS, VALUE = "2.5", "256"
+SECONDS, VALUE, IDLE_S = "2.5", "256", 10
 # Figure -> (the goal as a ratio to etcd, is more better).
 GOALS = {"3.seqput-p50": (0.45, False), "3.seqput-p99": (0.6, False), "3.put-c64": (5, True), "3.put-c256": (5, True),
          "3.get-c64": (12, True), "3.rss-same-load": (0.4, False), "3.rss-loaded": (None, False), "3.cluster-start": (None, False),
@@ -60,11 +60,6 @@ def run(*command, timeout=60):
     return done.stdout
 
 
-def cpu_seconds(node):
-    fields = pathlib.Path(f"/proc/{node.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def own_line(figure, value, unit, direction, note=""):
     return f'BENCH fig={figure} peer=aether val={value:.6g} unit={unit} dir={direction} note="{note}"\n'
 
@@ -86,15 +81,16 @@ def own_round():
         leader = cluster.leader()
         out.append(memory(cluster, "3.rss-idle"))
         time.sleep(4)  # A first start lays out its journal meanwhile: that is not idle.
-        before, began = [cpu_seconds(n) for n in cluster.nodes], time.monotonic()
-        time.sleep(max(0, began + 2 - time.monotonic()))
-        spent = sum(cpu_seconds(n) - b for n, b in zip(cluster.nodes, before)) / 2 / 3 * 100
-        out.append(own_line("3.idle-cpu", spent, "%core/node", "down", "no clients, 2 s, from 4 s after the first put on"))
+        before, began = [cpu_seconds(n.process.pid) for n in cluster.nodes], time.monotonic()
+        time.sleep(max(0, began + IDLE_S - time.monotonic()))
+        spent = sum(cpu_seconds(n.process.pid) - b for n, b in zip(cluster.nodes, before)) / IDLE_S / 3 * 100
+        out.append(own_line("3.idle-cpu", spent, "%core/node", "down",
+                            f"no clients, {IDLE_S} s, from 4 s after the first put on"))
         out.append(run(bench(), "seqput", leader.client, SECONDS, VALUE))
         for clients in ("64", "256"):
-            before, began = [cpu_seconds(n) for n in cluster.nodes], time.monotonic()
+            before, began = [cpu_seconds(n.process.pid) for n in cluster.nodes], time.monotonic()
             out.append(run(bench(), "put", leader.client, clients, SECONDS, VALUE))
-            spent = sum(cpu_seconds(n) - b for n, b in zip(cluster.nodes, before)) / (time.monotonic() - began)
+            spent = sum(cpu_seconds(n.process.pid) - b for n, b in zip(cluster.nodes, before)) / (time.monotonic() - began)
             out.append(own_line(f"3.server-cpu-put-c{clients}", spent, "cores", "down", "all three nodes"))
         out.append(run(bench(), "get", leader.client, "64", SECONDS, VALUE))
         out.append(memory(cluster, "3.rss-loaded"))

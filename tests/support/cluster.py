@@ -31,6 +31,11 @@ def build_dir():
     return pathlib.Path(os.environ.get("AETHER_BUILD", ROOT / "build" / "release"))
 
 
+def cpu_seconds(pid):
+    """Of all its threads, by the scheduler's own nanoseconds: the ticks of `stat` are too coarse for who is nearly idle."""
+    return sum(int(path.read_text().split()[0]) for path in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+
+
 def claim(base):
     """Is this base ours until we end? Two test runs that look at the same moment would both find its ports free."""
     lock = open(pathlib.Path(tempfile.gettempdir()) / f"aether-ports-{base}.lock", "w")
