@@ -1,6 +1,7 @@
 /* journal_pending: see the header. */
 #include "store/journal/journal_pending.h"
 
+#include "runtime/base/check.h"
 #include "runtime/base/memory.h"
 
 enum { ROOM_FIRST = 64 };
@@ -34,6 +35,19 @@ bool journal_pending_is_empty(const struct journal_pending *pending)
 log_index journal_pending_settled_last(const struct journal_pending *pending)
 {
     return pending->truncate_from == 0 ? pending->tables_last : pending->truncate_from - 1;
+}
+
+void journal_pending_keep(struct journal_pending *pending, const struct log_batch *batch)
+{
+    enum status status = STATUS_OK;
+    if (batch->hard != NULL) status = journal_pending_set_hard(pending, batch->hard, NULL);
+    CHECK(status == STATUS_OK);
+    if (batch->truncate_from != 0) status = journal_pending_truncate(pending, batch->truncate_from, NULL);
+    CHECK(status == STATUS_OK); /* R3 */
+    for (uint32_t i = 0; i < batch->entry_count; i++) {
+        status = journal_pending_append(pending, &batch->entries[i], NULL);
+        CHECK(status == STATUS_OK);
+    }
 }
 
 log_index journal_pending_last(const struct journal_pending *pending)

@@ -32,6 +32,10 @@ MUST_CHECK enum status journal_pending_truncate(struct journal_pending *pending,
 MUST_CHECK enum status journal_pending_append(struct journal_pending *pending, const struct raft_entry *entry,
                                               struct error *error);
 
+/* The three, as a batch of the leader has them: it sends nothing that does not continue the log, so what a
+ * stranger's bytes answer CORRUPT for would be a bug here. */
+void journal_pending_keep(struct journal_pending *pending, const struct log_batch *batch);
+
 log_index journal_pending_last(const struct journal_pending *pending); /* Of the log as it is now. */
 /* Up to here the log is as the tables have it. */
 log_index journal_pending_settled_last(const struct journal_pending *pending);

@@ -130,21 +130,6 @@ bool lmdb_journal_takes(const struct lmdb_log *lmdb, const struct log_batch *bat
     return size == 0 || journal_cursor_find(&journal->cursor, size, &at);
 }
 
-/* The leader sends nothing that does not continue the log: what a stranger's bytes answer CORRUPT for, this
- * would be a bug for. */
-static void keep(struct journal_pending *pending, const struct log_batch *batch)
-{
-    enum status status = STATUS_OK;
-    if (batch->hard != NULL) status = journal_pending_set_hard(pending, batch->hard, NULL);
-    CHECK(status == STATUS_OK);
-    if (batch->truncate_from != 0) status = journal_pending_truncate(pending, batch->truncate_from, NULL);
-    CHECK(status == STATUS_OK); /* R3 */
-    for (uint32_t i = 0; i < batch->entry_count; i++) {
-        status = journal_pending_append(pending, &batch->entries[i], NULL);
-        CHECK(status == STATUS_OK);
-    }
-}
-
 static void refresh_live(struct lmdb_log *lmdb, size_t bytes)
 {
     const struct journal_pending *pending = &lmdb->journal.pending;
@@ -184,7 +169,7 @@ enum status lmdb_journal_write(struct lmdb_log *lmdb, const struct log_batch *ba
     if (bytes > 0) status = append(journal, batches, count, journal_batch_disk_size(bytes), error);
     if (status != STATUS_OK) return status;
     for (uint32_t i = 0; i < count; i++) {
-        keep(&journal->pending, &batches[i]);
+        journal_pending_keep(&journal->pending, &batches[i]);
     }
     refresh_live(lmdb, bytes);
     return STATUS_OK;

@@ -84,19 +84,6 @@ static uint8_t *pack(const struct log_memory_journal *journal, const struct log_
     return data;
 }
 
-static void keep(struct journal_pending *pending, const struct log_batch *batch)
-{
-    enum status status = STATUS_OK;
-    if (batch->hard != NULL) status = journal_pending_set_hard(pending, batch->hard, NULL);
-    CHECK(status == STATUS_OK);
-    if (batch->truncate_from != 0) status = journal_pending_truncate(pending, batch->truncate_from, NULL);
-    CHECK(status == STATUS_OK); /* R3 */
-    for (uint32_t i = 0; i < batch->entry_count; i++) {
-        status = journal_pending_append(pending, &batch->entries[i], NULL);
-        CHECK(status == STATUS_OK);
-    }
-}
-
 void log_memory_journal_write(struct log_memory_disk *disk, const struct log_batch *batches, uint32_t count)
 {
     struct log_memory_journal *journal = &disk->journal;
@@ -111,7 +98,7 @@ void log_memory_journal_write(struct log_memory_disk *disk, const struct log_bat
         journal_cursor_wrote(&journal->cursor, at, size);
     }
     for (uint32_t i = 0; i < count; i++)
-        keep(&journal->pending, &batches[i]);
+        journal_pending_keep(&journal->pending, &batches[i]);
 }
 
 void log_memory_journal_tear(struct log_memory_disk *disk, const struct log_batch *batches, uint32_t count)
